@@ -1,0 +1,68 @@
+//! What Drey asks of a JobManager. The REST client implements it; the simulator's fake Flink does too.
+//!
+//! Every call has a deadline of its own and is harmless to repeat: job and trigger ids are ours.
+
+use std::future::Future;
+
+use drey_model::seen::{FlinkJob, Operation, Seen};
+use uuid::Uuid;
+
+/// A snapshot to take, under a trigger id that was recorded before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trigger {
+    /// Flink job id = the Job's id.
+    pub job_id: Uuid,
+    /// Our trigger id; the same one posted twice makes one snapshot.
+    pub trigger_id: Uuid,
+    /// URI of a directory that belongs to this snapshot alone.
+    pub directory: String,
+}
+
+/// The JobManager's REST API, as far as Drey needs it. `rest` is the base URL, for example `http://127.0.0.1:8081`.
+pub trait FlinkApi: Send + Sync + 'static {
+    /// The job: `Absent` when the JobManager answers and does not know it, `Unknown` on 503, refusal and time-out.
+    fn job(&self, rest: &str, job_id: Uuid) -> impl Future<Output = Seen<FlinkJob>> + Send;
+
+    /// The operation behind a trigger id: `Absent` when the JobManager answers and does not know it (any more).
+    fn operation(
+        &self,
+        rest: &str,
+        job_id: Uuid,
+        trigger_id: Uuid,
+    ) -> impl Future<Output = Seen<Operation>> + Send;
+
+    /// Takes a savepoint; the job goes on.
+    fn savepoint(&self, rest: &str, t: &Trigger) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Takes a savepoint and stops the job in one step (`POST /jobs/:id/stop`).
+    fn stop(
+        &self,
+        rest: &str,
+        t: &Trigger,
+        drain: bool,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Cancels the job. Cancelling a job that has ended already succeeds.
+    fn cancel(&self, rest: &str, job_id: Uuid) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// Why a request was not carried out, or may not have been.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Flink answered and refused.
+    #[error("Flink refused to {what}: {why}")]
+    Refused {
+        /// What was asked.
+        what: &'static str,
+        /// The root cause that Flink named.
+        why: String,
+    },
+    /// No answer, or 503: it may or may not have happened.
+    #[error("no answer when asked to {what}: {why}")]
+    Unknown {
+        /// What was asked.
+        what: &'static str,
+        /// What came back instead.
+        why: String,
+    },
+}

@@ -1,0 +1,30 @@
+//! The nouns of Drey: resources, enums, defaults, merge rules and validation. Pure: no clock, no randomness, no I/O.
+//!
+//! ```text
+//! text ──document──► Value ──parse──► normalised Value + [Problem]
+//!                                        │ merge (defaults, $patch, merge patch) · patch set
+//!                                        ▼
+//!                                  Deployment ──validate──► [Problem]
+//! ```
+//!
+//! Owns what a resource *is*. Does not own what to do about it (`drey-engine`) or where it is kept (`drey-store`).
+
+pub mod deployment;
+pub mod event;
+pub mod explanation;
+pub mod job;
+pub mod meta;
+pub mod problem;
+pub mod savepoint;
+pub mod seen;
+pub mod target;
+
+pub use deployment::{Deployment, DeploymentSpec, DeploymentState, DesiredState};
+pub use event::{Event, EventName};
+pub use explanation::{Explanation, Wait};
+pub use job::{Job, JobState};
+pub use meta::{Kind, List, Metadata};
+pub use problem::{ErrorBody, Problem};
+pub use savepoint::{Savepoint, SavepointOrigin, SavepointState};
+pub use seen::Seen;
+pub use target::DeploymentTarget;

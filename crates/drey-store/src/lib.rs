@@ -1,0 +1,69 @@
+//! Persistence: one table of objects, one revision counter, one transaction per change.
+//!
+//! Owns SQL, migrations, leases and the watch. Does not know what the documents mean.
+//!
+//! Each write takes the next number of one counter inside its transaction, so the numbers appear in commit order and
+//! `revision > last` never skips a row.
+
+use drey_model::Kind;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+/// A stored object: identity, the document that the API shows, and facts that only the controller reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// What it is.
+    pub kind: Kind,
+    /// The namespace that holds it.
+    pub namespace: String,
+    /// Unique per kind and namespace; Jobs, Savepoints and Events use their id.
+    pub name: String,
+    /// Unique.
+    pub id: Uuid,
+    /// The Deployment that it belongs to, for Jobs, Savepoints and Events.
+    pub owner: Option<Uuid>,
+    /// Whether the controller still has something to do with it; see [`Store::open_children`].
+    pub open: bool,
+    /// Number of its last write, unique in the store. Set by the store; ignored on writes.
+    pub revision: i64,
+    /// JSON document as the API shows it.
+    pub doc: String,
+    /// JSON facts of the controller.
+    pub facts: Option<String>,
+    /// Whether this is the trace of a deleted object (only in watches).
+    pub deleted: bool,
+}
+
+/// One change of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// Stores a new object; fails with [`Error::Taken`] when the name exists.
+    Create(Object),
+    /// Replaces an object; fails with [`Error::Conflict`] unless it is still at this revision.
+    Update(Object, i64),
+    /// Removes an object and everything that it owns; fails with [`Error::Conflict`] unless it is still at this revision.
+    Delete {
+        /// Kind of the object.
+        kind: Kind,
+        /// Its id.
+        id: Uuid,
+        /// The revision that was read.
+        revision: i64,
+    },
+    /// Writes nothing; fails with [`Error::Conflict`] unless the object is still at this revision.
+    Guard {
+        /// Kind of the object.
+        kind: Kind,
+        /// Its id.
+        id: Uuid,
+        /// The revision that was read.
+        revision: i64,
+    },
+    /// Writes nothing; fails with [`Error::Fenced`] unless the lease is still held under this epoch.
+    Fence {
+        /// Name of the lease.
+        lease: String,
+        /// The epoch that was acquired.
+        epoch: i64,
+    },
+}

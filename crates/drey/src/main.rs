@@ -1,0 +1,2 @@
+//! The drey binary.
+fn main() {}
