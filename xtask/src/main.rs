@@ -1,2 +1,89 @@
-//! Repository automation.
-fn main() {}
+//! Repository automation: `cargo xtask <verb>`.
+//!
+//! One verb per thing that a developer or the CI does to this repository, so that nobody has to remember a command line
+//! and CI can do nothing that a laptop cannot. The verbs are described in CONTRIBUTING.md; this file only parses them.
+//!
+//! ```text
+//! check ──► format, lint, tidy                       seconds to a minute
+//! test  ──► check, then every fast test              no network, no services
+//! test-flink ──► drey's own binary with a real Flink minutes; downloads Flink once
+//! ci    ──► .ci/run, which is test and test-flink
+//! ```
+//!
+//! `test` and `test-flink` end with one line of totals, because the last line is what people read.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod check;
+mod flink;
+mod run;
+mod suite;
+mod tally;
+mod tidy;
+
+/// Automation for the Drey repository.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Formatting, lints and tidy.
+    Check,
+    /// The rules of the repository that no compiler checks.
+    Tidy,
+    /// `check`, then all tests that need nothing but this checkout.
+    Test {
+        /// Passed to `cargo test --workspace`.
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// The tests that run Drey with a real Flink; needs a JDK, and the network for the first time.
+    TestFlink {
+        /// Flink versions, comma-separated.
+        #[arg(long, value_delimiter = ',', default_value = flink::VERSIONS)]
+        versions: Vec<String>,
+        /// Runs only the tests with this in their name.
+        filter: Option<String>,
+    },
+    /// Measurements of the optimised build.
+    Bench {
+        /// Passed to the benchmark program.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Exactly what CI runs.
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().verb {
+        Verb::Check => check::all().map(|tally| tally.failed == 0),
+        Verb::Tidy => run::root().and_then(|root| tidy::report(&root)),
+        Verb::Test { args } => suite::test(&args),
+        Verb::TestFlink { versions, filter } => flink::test(&versions, filter.as_deref()),
+        Verb::Bench { args } => bench(&args),
+        Verb::Ci => {
+            run::root().and_then(|root| run::run(run::command(".ci/run").current_dir(root)))
+        }
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(args: &[String]) -> anyhow::Result<bool> {
+    let mut cargo = run::cargo()?;
+    cargo.args(["run", "--release", "-p", "drey-bench", "--"]);
+    run::run(cargo.args(args))
+}

@@ -9,6 +9,7 @@ use drey_model::Job;
 use drey_model::seen::{Cluster, Seen, Snapshot};
 use uuid::Uuid;
 
+pub mod local;
 pub mod logs;
 
 /// A place that runs clusters. Every call is repeatable and returns within seconds; slow work goes on behind it and

@@ -24,7 +24,7 @@ pub struct Knowledge {
 }
 
 /// Facts of the last observations, by Job id. Volatile figures live here and not in the store.
-pub(crate) type Board = Arc<Mutex<HashMap<Uuid, Knowledge>>>;
+pub type Board = Arc<Mutex<HashMap<Uuid, Knowledge>>>;
 
 type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -92,7 +92,9 @@ impl Handle {
         self.board.lock().ok()?.get(&job_id).cloned()
     }
 
-    pub(crate) fn board(&self) -> Board {
+    /// The board that the loop writes to.
+    #[must_use]
+    pub fn board(&self) -> Board {
         Arc::clone(&self.board)
     }
 

@@ -1,5 +1,23 @@
-//! The control loop: queue → observe → decide → record → execute.
+//! The control loop: queue → load → observe → decide → record → execute.
+//!
+//! Owns when a Deployment is looked at and in what order things happen in a look. Does not own what is decided
+//! (`drey-engine`), how Flink is asked (`drey-flink`), where processes run (`drey-cluster`) or how records are kept
+//! (`drey-store`). Only this crate writes `status`.
 
+mod execute;
 pub mod handle;
+mod load;
+mod metrics;
+mod observe;
+mod queue;
+mod reconcile;
+mod record;
+mod run;
+pub mod world;
 
-pub use handle::Handle;
+pub use handle::{Board, Handle};
+pub use metrics::Metrics;
+pub use reconcile::{Memory, Next, Reconciler};
+pub use record::{Configure, Leadership};
+pub use run::run;
+pub use world::{FaultPoint, RealWorld, World};

@@ -9,17 +9,29 @@
 //!
 //! Owns what a resource *is*. Does not own what to do about it (`drey-engine`) or where it is kept (`drey-store`).
 
+pub mod args;
+pub mod defaults;
 pub mod deployment;
+pub mod diff;
+pub mod document;
+pub mod duration;
 pub mod event;
 pub mod explanation;
 pub mod job;
+pub mod merge;
 pub mod meta;
+pub mod nearest;
+pub mod patchset;
 pub mod problem;
+pub mod quantity;
 pub mod savepoint;
 pub mod seen;
+pub mod selector;
+pub mod shape;
 pub mod target;
 
 pub use deployment::{Deployment, DeploymentSpec, DeploymentState, DesiredState};
+pub use diff::Launched;
 pub use event::{Event, EventName};
 pub use explanation::{Explanation, Wait};
 pub use job::{Job, JobState};

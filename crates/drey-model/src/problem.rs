@@ -24,6 +24,24 @@ impl Problem {
     }
 }
 
+/// `path.key`; a key that is not a plain word is written `path["key"]`, so that dots in keys stay readable.
+#[must_use]
+pub fn join_path(path: &str, key: &str) -> String {
+    let is_plain = !key.is_empty()
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '$'));
+    match (path.is_empty(), is_plain) {
+        (true, true) => key.to_owned(),
+        (false, true) => format!("{path}.{key}"),
+        (_, false) => format!("{path}[{key:?}]"),
+    }
+}
+
+/// `path[index]`.
+#[must_use]
+pub fn index_path(path: &str, index: usize) -> String {
+    format!("{path}[{index}]")
+}
+
 /// The body of every error answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -1,1 +1,27 @@
-//! drey-server
+//! The HTTP server: the platform's API, our additions, the Flink dashboards, and metrics.
+//!
+//! ```text
+//! router ──► middleware ──► api | ext ──► ops (one method per operation) ──► store
+//!                           flink_ui ──► JobManager             └──► controller (wake, logs, knowledge)
+//! ```
+//!
+//! Owns how things look on the wire, and the checks that a write needs from the store (references, preconditions).
+//! Does not own what a document means (`drey-model`), or what follows from it (`drey-controller`).
+
+mod api;
+mod app;
+mod bootstrap;
+mod error;
+mod ext;
+mod flink_ui;
+mod metrics;
+mod middleware;
+mod ops;
+mod router;
+mod serve;
+mod wire;
+
+pub use app::{App, Build, SharedRegistry, World};
+pub use bootstrap::{Error as BootstrapError, bootstrap};
+pub use router::router;
+pub use serve::serve;

@@ -5,9 +5,23 @@
 //! Each write takes the next number of one counter inside its transaction, so the numbers appear in commit order and
 //! `revision > last` never skips a row.
 
+mod commit;
+mod connection;
+mod error;
+mod lease;
+mod read;
+mod schema;
+mod store;
+mod typed;
+mod upkeep;
+
 use drey_model::Kind;
-use serde::de::DeserializeOwned;
 use uuid::Uuid;
+
+pub use error::Error;
+pub use lease::Lease;
+pub use read::Filter;
+pub use store::{Statistics, Store};
 
 /// A stored object: identity, the document that the API shows, and facts that only the controller reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +36,7 @@ pub struct Object {
     pub id: Uuid,
     /// The Deployment that it belongs to, for Jobs, Savepoints and Events.
     pub owner: Option<Uuid>,
-    /// Whether the controller still has something to do with it; see [`Store::open_children`].
+    /// Whether the controller still has something to do with it; see [`Store::deployment`].
     pub open: bool,
     /// Number of its last write, unique in the store. Set by the store; ignored on writes.
     pub revision: i64,

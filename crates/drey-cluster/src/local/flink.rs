@@ -1,0 +1,164 @@
+//! What a cluster is made of and how its processes are called: between our slots and the command lines of `drey-flink`.
+//!
+//! ```text
+//!   Job ─► fetch.rs: java, Flink, program ─► Parts ┐
+//!                                   ports ───────┴─► Plan (plan.json) ─► lay_out: files, JobManager's command
+//!                                                                    └─► task_manager: its command, any time later
+//! ```
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use drey_flink::launch::{self, Dirs, Flink, Launch};
+use drey_model::Job;
+use serde::{Deserialize, Serialize};
+
+use super::folder::{Folder, Mark};
+use super::ports::Ports;
+use super::process::Program;
+
+/// What had to be found or fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Parts {
+    pub java: PathBuf,
+    pub home: PathBuf,
+    pub version: String,
+    pub class_path: Vec<PathBuf>,
+    pub jar: PathBuf,
+    pub dependencies: Vec<PathBuf>,
+    pub manifest_class: Option<String>,
+}
+
+/// Everything that was chosen for one cluster, written down before its launch. TaskManagers of later days are started
+/// by the same plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Plan {
+    pub ports: Ports,
+    parts: Parts,
+}
+
+impl Plan {
+    pub(super) fn new(ports: Ports, parts: Parts) -> Self {
+        Self { ports, parts }
+    }
+
+    pub(super) fn read(folder: &Folder) -> io::Result<Option<Self>> {
+        let text = folder.read(Mark::Plan)?;
+        text.map(|t| serde_json::from_slice(&t).map_err(io::Error::from)).transpose()
+    }
+
+    pub(super) fn write(&self, folder: &Folder) -> io::Result<()> {
+        folder.put(Mark::Plan, &serde_json::to_vec_pretty(self)?)
+    }
+
+    /// Base URL of the JobManager's REST API.
+    pub(super) fn rest(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.rest)
+    }
+}
+
+/// Where the Job's checkpoints go.
+pub(super) fn checkpoint_directory(job: &Job) -> Option<String> {
+    drey_flink::config::checkpoint_dir(&job.spec.flink_configuration).map(str::to_owned)
+}
+
+/// Writes the cluster's files and says how to start its JobManager.
+pub(super) fn lay_out(
+    plan: &Plan,
+    job: &Job,
+    folder: &Folder,
+    logs: &Path,
+) -> Result<Program, String> {
+    with_launch(plan, job, folder, logs, |launch| {
+        let said = |e: io::Error| format!("cannot write the cluster's files: {e}");
+        let dirs = launch.dirs;
+        for directory in [&dirs.run, &dirs.conf, &dirs.scratch, &dirs.logs] {
+            fs::create_dir_all(directory).map_err(said)?;
+        }
+        for file in launch::files(launch) {
+            fs::write(&file.path, file.text).map_err(said)?;
+        }
+        // A cluster whose TaskManagers cannot be called must not be launched either.
+        launch::task_manager(launch, "check").map_err(|e| chain(&e))?;
+        let command = launch::job_manager(launch).map_err(|e| chain(&e))?;
+        Ok(program(command, logs, "jobmanager"))
+    })
+}
+
+/// How to start the TaskManager with this number.
+pub(super) fn task_manager(
+    plan: &Plan,
+    job: &Job,
+    folder: &Folder,
+    logs: &Path,
+    number: u32,
+    resource_id: &str,
+) -> Result<Program, String> {
+    with_launch(plan, job, folder, logs, |launch| {
+        let command = launch::task_manager(launch, resource_id).map_err(|e| chain(&e))?;
+        Ok(program(command, logs, &format!("taskmanager-{number}")))
+    })
+}
+
+fn with_launch<T>(
+    plan: &Plan,
+    job: &Job,
+    folder: &Folder,
+    logs: &Path,
+    then: impl FnOnce(&Launch<'_>) -> Result<T, String>,
+) -> Result<T, String> {
+    let parts = plan.parts.clone();
+    let version = parts.version.parse().map_err(|e| chain(&e))?;
+    let flink = Flink { home: parts.home, version, class_path: parts.class_path };
+    let program = launch::Program {
+        jar: parts.jar,
+        dependencies: parts.dependencies,
+        manifest_class: parts.manifest_class,
+    };
+    let dirs = Dirs {
+        run: folder.root.join("run"),
+        conf: folder.root.join("conf"),
+        logs: logs.to_owned(),
+        scratch: folder.root.join("scratch"),
+    };
+    let Ports { rest, rpc, blob } = plan.ports;
+    let ports = launch::Ports { rest, rpc, blob };
+    let java = &parts.java;
+    then(&Launch { job, java, flink: &flink, program: &program, ports, dirs: &dirs })
+}
+
+/// The command of drey-flink as a program of ours, with its log under the name of its slot: a replaced TaskManager
+/// goes on in the same files.
+fn program(command: launch::Command, logs: &Path, slot: &str) -> Program {
+    const LOG_FILE: &str = "-Dlog.file=";
+    let mut args = command.args;
+    for arg in &mut args {
+        if arg.to_str().is_some_and(|a| a.starts_with(LOG_FILE)) {
+            let mut renamed = OsString::from(LOG_FILE);
+            renamed.push(logs.join(format!("{slot}.log")));
+            *arg = renamed;
+        }
+    }
+    Program {
+        program: command.program,
+        args,
+        env: command.env,
+        env_remove: command.env_remove,
+        cwd: command.dir,
+        output: logs.join(format!("{slot}.out")),
+    }
+}
+
+/// An error with all its causes, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,348 @@
+//! Clusters as plain processes on this machine.
+//!
+//! ```text
+//!   ensure ──► wanted ──► preparation (a task): JDK, Flink, artifact, ports, files ──► launched ──► spawn JobManager
+//!                              │ fails                                                    │              │
+//!                              ▼                                                          ▼              ▼
+//!                            failed ───────────────► Dead                    marker without a process    TaskManagers
+//!                                                      ▲                                  │              │ replaced
+//!                                                      └──────────────────────────────────┘              ▼ by ensure
+//!   remove ──► removed (tombstone) ──► stop the preparation, SIGTERM, SIGKILL ──► clear the folder ──► Absent
+//! ```
+//!
+//! What a cluster is doing follows from its folder alone: from marks that are written before their effect, and from
+//! locks that live and die with the processes. Drey may be killed at any instant; the next one reads the same folder.
+//! The JobManager is launched at most once, because `launched` is on disk before the spawn, both happen under the
+//! JobManager's own lock, and nobody spawns when `launched` is there.
+//!
+//! `folder.rs` knows the files, `process.rs` locks, spawns and signals, `prepare.rs` and `start.rs` bring a cluster up,
+//! `remove.rs` takes it down, `flink.rs` translates to and from `drey-flink`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use drey_model::Job;
+use drey_model::seen::{Cluster as SeenCluster, Seen, Snapshot};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+mod checkpoints;
+mod data_dir;
+mod death;
+mod fetch;
+mod flink;
+mod folder;
+mod inspect;
+mod keeper;
+mod logs;
+mod ports;
+mod prepare;
+mod process;
+mod remove;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use folder::{Folder, Mark};
+
+pub use data_dir::{DataDir, Error as DataDirError};
+
+use crate::{ClusterBackend, Error};
+
+/// Where the backend keeps things, and how much of them.
+#[derive(Debug, Clone)]
+pub struct LocalConfig {
+    /// Clusters, logs, checkpoints and savepoints. One server only: see [`DataDir`].
+    pub data_dir: PathBuf,
+    /// Flink installations and artifacts; may be shared by servers.
+    pub cache: PathBuf,
+    /// The `java` program; `None`: found by `JAVA_HOME` and `PATH`.
+    pub java: Option<PathBuf>,
+    /// Unpacked Flinks to use as they are, before the cache is asked: folders with `lib` in them.
+    pub flink_homes: Vec<PathBuf>,
+    /// Where a Flink comes from that is not in the cache yet.
+    pub flink_source: drey_flink::dist::Source,
+    /// Limits.
+    pub limits: Limits,
+}
+
+impl LocalConfig {
+    /// The usual limits, and Java from the environment.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>, cache: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            cache: cache.into(),
+            java: None,
+            flink_homes: Vec::new(),
+            flink_source: drey_flink::dist::Source::Auto,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Limits of the backend.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Standard output of one process; twice as much is kept.
+    pub output_bytes_max: u64,
+    /// Seconds between two looks at the outputs.
+    pub output_check_interval: Duration,
+    /// Jobs whose logs are kept after they are gone.
+    pub old_logs_jobs_max: usize,
+    /// Bytes of logs that are kept of Jobs that are gone.
+    pub old_logs_bytes_max: u64,
+    /// Time between SIGTERM and SIGKILL. A JobManager halts itself after 5 s.
+    pub stop_grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            output_bytes_max: 16 << 20,
+            output_check_interval: Duration::from_secs(5),
+            old_logs_jobs_max: 200,
+            old_logs_bytes_max: 2 << 30,
+            stop_grace: Duration::from_secs(6),
+        }
+    }
+}
+
+/// Runs each cluster as processes of this machine. Cheap to clone. Dropping the last clone ends its tasks, and leaves
+/// the clusters running: the next backend on the same directory goes on with them.
+#[derive(Debug, Clone)]
+pub struct LocalBackend {
+    shared: Arc<Shared>,
+    _stop: Arc<DropGuard>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: LocalConfig,
+    clusters: Mutex<HashMap<Uuid, Arc<Cluster>>>,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+}
+
+/// What this process knows of a cluster beyond its folder. Losing it must never matter.
+#[derive(Debug)]
+struct Cluster {
+    id: Uuid,
+    folder: Folder,
+    logs: PathBuf,
+    /// Ends the preparation.
+    cancel: CancellationToken,
+    /// Held by whoever prepares, starts or removes processes.
+    turn: tokio::sync::Mutex<()>,
+    now: Mutex<Now>,
+}
+
+#[derive(Debug, Default)]
+struct Now {
+    /// What the preparation is waiting for, while it runs.
+    preparing: Option<String>,
+    /// A removal runs.
+    removing: bool,
+    /// Why nothing was launched, in case that even the mark could not be written.
+    failed: Option<String>,
+    /// Turns true when the exit of the JobManager is recorded; only if we are its parent.
+    exit_recorded: Option<tokio::sync::watch::Receiver<bool>>,
+    /// Base URL of the REST API, once read from the plan.
+    rest: Option<String>,
+    /// Why the JobManager died, once found out.
+    why: Option<String>,
+    starts: BTreeMap<u32, start::Starts>,
+}
+
+impl LocalBackend {
+    /// Takes over what is in the data directory: running clusters go on, interrupted preparations and removals are
+    /// resumed. Call it inside a Tokio runtime, with the directory locked by [`DataDir::lock`].
+    pub async fn open(config: LocalConfig) -> Result<Self, Error> {
+        let cancel = CancellationToken::new();
+        let stop = Arc::new(cancel.clone().drop_guard());
+        let (clusters, tasks) = (Mutex::default(), TaskTracker::new());
+        let shared = Arc::new(Shared { config, clusters, tasks, cancel });
+        let opening = shared.clone();
+        let ids = blocking(move || opening.make_folders()).await;
+        for id in ids.map_err(failed("opening the data directory"))? {
+            shared.resume(id).map_err(failed("resuming a cluster"))?;
+        }
+        let keeper = shared.clone();
+        shared.tasks.spawn(async move { keeper.keep().await });
+        Ok(Self { shared, _stop: stop })
+    }
+
+    /// Ends the backend's tasks and waits for them; clusters go on.
+    pub async fn shutdown(&self) {
+        self.shared.cancel.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+}
+
+impl Shared {
+    /// The cluster with this id; made up if it was never heard of.
+    fn cluster(&self, id: Uuid) -> Arc<Cluster> {
+        let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+        let cluster = clusters.entry(id).or_insert_with(|| {
+            Arc::new(Cluster {
+                id,
+                folder: Folder::new(self.clusters_folder().join(id.to_string())),
+                logs: self.logs_folder(id),
+                cancel: self.cancel.child_token(),
+                turn: tokio::sync::Mutex::default(),
+                now: Mutex::default(),
+            })
+        });
+        cluster.clone()
+    }
+
+    /// Drops what memory holds of a cluster of which at most a tombstone is left, unless someone works with it.
+    fn forget_if_idle(&self, cluster: Arc<Cluster>) {
+        let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_idle = {
+            let now = cluster.now();
+            now.preparing.is_none() && !now.removing
+        };
+        // One reference is the map's, one is ours; more can only be made under the map's lock, which we hold.
+        if is_idle && Arc::strong_count(&cluster) <= 2 {
+            clusters.remove(&cluster.id);
+        }
+    }
+
+    fn clusters_folder(&self) -> PathBuf {
+        self.config.data_dir.join("clusters")
+    }
+
+    fn logs_folder(&self, id: Uuid) -> PathBuf {
+        self.config.data_dir.join("logs").join(id.to_string())
+    }
+
+    fn make_folders(&self) -> io::Result<Vec<Uuid>> {
+        std::fs::create_dir_all(self.clusters_folder())?;
+        std::fs::create_dir_all(self.config.data_dir.join("logs"))?;
+        self.known()
+    }
+
+    /// Ids of all folders, tombstones included.
+    fn known(&self) -> io::Result<Vec<Uuid>> {
+        let mut ids = Vec::new();
+        for entry in std::fs::read_dir(self.clusters_folder())? {
+            let name = entry?.file_name();
+            ids.extend(name.to_str().and_then(|n| n.parse::<Uuid>().ok()));
+        }
+        Ok(ids)
+    }
+
+    /// Goes on with what an earlier Drey left unfinished.
+    fn resume(self: &Arc<Self>, id: Uuid) -> io::Result<()> {
+        let cluster = self.cluster(id);
+        let folder = &cluster.folder;
+        if folder.has(Mark::Removed)? {
+            if folder.has_remains()? {
+                self.begin_removal(&cluster);
+            } else {
+                folder.bury(TOMBSTONE_AGE)?;
+                self.forget_if_idle(cluster);
+            }
+        } else if let Some(job) = folder.read(Mark::Wanted)? {
+            match serde_json::from_slice(&job) {
+                Ok(job) => self.begin_preparation(&cluster, job)?,
+                Err(e) => cluster.fail(&format!("its record cannot be read: {e}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long a tombstone refuses a removed cluster; the controller forgets a removed Job much sooner.
+const TOMBSTONE_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+impl Cluster {
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down that nothing was launched and nothing will be.
+    fn fail(&self, why: &str) {
+        tracing::warn!(job = %self.id, why, "cluster cannot be launched");
+        logs::note(&self.logs, &format!("cannot be launched: {why}"));
+        self.now().failed = Some(why.to_owned());
+        if let Err(error) = self.folder.put(Mark::Failed, why.as_bytes()) {
+            tracing::warn!(job = %self.id, %error, "failure could not be recorded");
+        }
+    }
+}
+
+impl ClusterBackend for LocalBackend {
+    async fn ensure(&self, job: &Job) -> Result<(), Error> {
+        let cluster = self.shared.cluster(job.metadata.id);
+        let result = self.shared.ensure(&cluster, job).await;
+        result.map_err(failed(format!("starting the processes of job {}", cluster.id)))
+    }
+
+    async fn inspect(&self, job_id: Uuid) -> Seen<SeenCluster> {
+        self.shared.inspect(job_id).await
+    }
+
+    async fn remove(&self, job_id: Uuid) -> Result<(), Error> {
+        let shared = self.shared.clone();
+        let result = blocking(move || shared.remove(job_id)).await;
+        result.map_err(failed(format!("removing the processes of job {job_id}")))
+    }
+
+    async fn retained_checkpoint(&self, job: &Job) -> Seen<Snapshot> {
+        let Some(directory) = flink::checkpoint_directory(job) else {
+            return Seen::Absent;
+        };
+        let run = job.flink_job_id();
+        unless_broken(blocking(move || Ok(checkpoints::retained(&directory, &run))).await)
+    }
+
+    async fn savepoint_in(&self, directory: &str) -> Seen<Snapshot> {
+        let directory = directory.to_owned();
+        unless_broken(blocking(move || Ok(checkpoints::savepoint_in(&directory))).await)
+    }
+
+    async fn list(&self) -> Result<Vec<Uuid>, Error> {
+        let shared = self.shared.clone();
+        blocking(move || shared.list()).await.map_err(failed("listing clusters"))
+    }
+
+    async fn log(
+        &self,
+        job_id: Uuid,
+        query: &crate::logs::Query,
+    ) -> Result<crate::logs::Chunk, Error> {
+        let (folder, asked) = (self.shared.logs_folder(job_id), query.clone());
+        let found = blocking(move || logs::read(&folder, &asked)).await;
+        let found = found.map_err(failed(format!("reading {} of job {job_id}", query.file)))?;
+        found.ok_or_else(|| Error::NotFound(format!("log {} of job {job_id}", query.file)))
+    }
+
+    async fn log_files(&self, job_id: Uuid) -> Result<Vec<crate::logs::File>, Error> {
+        let folder = self.shared.logs_folder(job_id);
+        let found = blocking(move || logs::list(&folder)).await;
+        found.map_err(failed(format!("listing the logs of job {job_id}")))
+    }
+}
+
+/// Runs file work where it may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(io::Error::other(e)))
+}
+
+fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
+    let what = what.into();
+    move |source| Error::Failed { what, source }
+}
+
+fn unless_broken<T>(seen: io::Result<Seen<T>>) -> Seen<T> {
+    seen.unwrap_or_else(|e| Seen::unknown(e.to_string()))
+}

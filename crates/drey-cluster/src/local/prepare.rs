@@ -1,0 +1,100 @@
+//! Bringing a cluster up: everything before the launch.
+//!
+//! ```text
+//!   ensure ──► removed or failed? nothing to do
+//!          ──► wanted ──► preparation, once at a time: JDK ─► Flink ─► artifact ─► start.rs
+//!          ──► launched? replace lost TaskManagers
+//! ```
+//!
+//! The preparation is a task of the backend. It may be cancelled or killed anywhere: nothing was launched, and the next
+//! `ensure` or the next Drey begins again, with everything fetched so far still in the cache.
+
+use std::io;
+use std::sync::Arc;
+
+use drey_model::Job;
+
+use super::folder::Mark;
+use super::{Cluster, Shared, blocking, fetch};
+
+/// What `ensure` has to do.
+enum Need {
+    Nothing,
+    Preparation,
+    TaskManagers,
+}
+
+/// Says that nothing is being prepared any more, however the preparation ends.
+struct Preparing(Arc<Cluster>);
+
+impl Drop for Preparing {
+    fn drop(&mut self) {
+        self.0.now().preparing = None;
+    }
+}
+
+impl Shared {
+    pub(super) async fn ensure(self: &Arc<Self>, cluster: &Arc<Cluster>, job: &Job) -> io::Result<()> {
+        let (this, record) = (cluster.clone(), serde_json::to_vec(job)?);
+        match blocking(move || this.need(&record)).await? {
+            Need::Nothing => Ok(()),
+            Need::Preparation => self.begin_preparation(cluster, job.clone()),
+            Need::TaskManagers => self.replace_task_managers(cluster, job).await,
+        }
+    }
+
+    /// Starts the preparation, unless one runs already.
+    pub(super) fn begin_preparation(self: &Arc<Self>, cluster: &Arc<Cluster>, job: Job) -> io::Result<()> {
+        {
+            let mut now = cluster.now();
+            if now.preparing.is_some() || now.removing {
+                return Ok(());
+            }
+            now.preparing = Some("starting".to_owned());
+        }
+        let guard = Preparing(cluster.clone());
+        let (shared, cluster) = (self.clone(), cluster.clone());
+        self.tasks.spawn(async move {
+            let _guard = guard;
+            let _turn = cluster.turn.lock().await;
+            if let Err(why) = shared.prepare(&cluster, &job).await {
+                cluster.fail(&why);
+            }
+        });
+        Ok(())
+    }
+
+    async fn prepare(self: &Arc<Self>, cluster: &Arc<Cluster>, job: &Job) -> Result<(), String> {
+        for mark in [Mark::Launched, Mark::Failed, Mark::Removed] {
+            if cluster.folder.has(mark).map_err(|e| e.to_string())? {
+                return Ok(());
+            }
+        }
+        let say = |what: String| cluster.now().preparing = Some(what);
+        let parts = tokio::select! {
+            () = cluster.cancel.cancelled() => return Ok(()),
+            parts = fetch::fetch(&self.config, job, &say) => parts?,
+        };
+        say("starting the JobManager".to_owned());
+        self.launch(cluster, job, parts).await
+    }
+}
+
+impl Cluster {
+    /// What is to be done; writes down that the cluster is wanted.
+    fn need(&self, record: &[u8]) -> io::Result<Need> {
+        let folder = &self.folder;
+        if folder.has(Mark::Removed)? || folder.has(Mark::Failed)? || self.now().failed.is_some() {
+            return Ok(Need::Nothing);
+        }
+        if folder.has(Mark::Launched)? {
+            return Ok(Need::TaskManagers);
+        }
+        if !folder.has(Mark::Wanted)? {
+            folder.create()?;
+            folder.put(Mark::Wanted, record)?;
+        }
+        std::fs::create_dir_all(&self.logs)?;
+        Ok(Need::Preparation)
+    }
+}

@@ -1,0 +1,245 @@
+//! Starting processes: the JobManager once, TaskManagers as often as needed.
+//!
+//! ```text
+//!   claim the JobManager's lock ─► launched or removed? stop ─► ports, files, plan ─► launched (synced) ─► spawn
+//! ```
+//!
+//! A crash before `launched` launches nothing. A crash after it leaves a mark without a lock holder, which means dead.
+//! Everything from the claim to the spawn happens under the lock, so it happens once, whoever tries.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drey_model::Job;
+use tokio::process::Child;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::flink::{self, Parts, Plan};
+use super::folder::Mark;
+use super::process::{Program, Slot};
+use super::{Cluster, Shared, blocking, death, logs, ports};
+
+/// A TaskManager that lived this long did not die of its start.
+const SETTLED: Duration = Duration::from_secs(120);
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// TaskManagers of one cluster on one machine.
+const TASK_MANAGERS_MAX: u32 = 1000;
+
+/// Starts of one TaskManager slot by this Drey.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Starts {
+    /// In a row, each too short.
+    count: u32,
+    last: Instant,
+}
+
+impl Starts {
+    /// The first replacement is immediate; then 2 s, 4 s, … after the last start.
+    fn not_before(self) -> Instant {
+        let wait = match self.count {
+            0 | 1 => Duration::ZERO,
+            n => Duration::from_secs(1 << (n - 1).min(6)).min(BACKOFF_MAX),
+        };
+        self.last + wait
+    }
+}
+
+impl Shared {
+    /// Launches the JobManager, if that never happened before, and its TaskManagers. Errors mean that nothing was or
+    /// will be launched.
+    pub(super) async fn launch(
+        self: &Arc<Self>,
+        cluster: &Arc<Cluster>,
+        job: &Job,
+        parts: Parts,
+    ) -> Result<(), String> {
+        let slot = cluster.folder.job_manager();
+        let claimed = slot.claim().await.map_err(|e| format!("cannot lock its folder: {e}"))?;
+        let Some(lock) = claimed else { return Ok(()) };
+        let (shared, this, job_copy) = (self.clone(), cluster.clone(), job.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let launch = move || {
+            let _context = runtime.enter();
+            Ok(shared.launch_claimed(&this, &job_copy, parts, lock))
+        };
+        let Some(child) = blocking(launch).await.map_err(|e| e.to_string())?? else {
+            return Ok(());
+        };
+        let (announce, recorded) = watch::channel(false);
+        cluster.now().exit_recorded = Some(recorded);
+        self.reap(cluster, slot, child, Some(announce));
+        if let Err(error) = self.start_task_managers(cluster, job).await {
+            // The next ensure tries again.
+            tracing::warn!(job = %cluster.id, %error, "TaskManagers could not be started");
+            logs::note(&cluster.logs, &format!("TaskManagers could not be started: {error}"));
+        }
+        Ok(())
+    }
+
+    /// The part under the lock; `None` when the launch is not to be.
+    fn launch_claimed(
+        &self,
+        cluster: &Cluster,
+        job: &Job,
+        parts: Parts,
+        lock: File,
+    ) -> Result<Option<Child>, String> {
+        let said = |what: &'static str| move |e: io::Error| format!("{what}: {e}");
+        let folder = &cluster.folder;
+        if folder.has(Mark::Launched).map_err(said("cannot read its folder"))? {
+            return Ok(None);
+        }
+        let taken = self.taken_ports().map_err(said("cannot read other clusters' ports"))?;
+        let reserved = ports::reserve(&taken).map_err(said("cannot find free ports"))?;
+        let plan = Plan::new(reserved.ports, parts);
+        let program = flink::lay_out(&plan, job, folder, &cluster.logs)?;
+        plan.write(folder).map_err(said("cannot record its ports"))?;
+        folder.put(Mark::Launched, b"").map_err(said("cannot record its launch"))?;
+        // Whoever removes writes the tombstone first and looks at the lock then; we do it the other way round. One of
+        // us sees the other.
+        if folder.has(Mark::Removed).map_err(said("cannot read its folder"))? {
+            return Ok(None);
+        }
+        drop(reserved);
+        let child = folder.job_manager().spawn(lock, &program);
+        let child = child.map_err(said("cannot start the JobManager's process"))?;
+        tracing::info!(job = %cluster.id, pid = child.id(), rest = plan.rest(), "JobManager started");
+        logs::note(&cluster.logs, &format!("JobManager started, {}", plan.rest()));
+        Ok(Some(child))
+    }
+
+    /// Starts TaskManagers that are missing, if nobody else is at it.
+    pub(super) async fn replace_task_managers(
+        self: &Arc<Self>,
+        cluster: &Arc<Cluster>,
+        job: &Job,
+    ) -> io::Result<()> {
+        let Ok(_turn) = cluster.turn.try_lock() else { return Ok(()) };
+        self.start_task_managers(cluster, job).await
+    }
+
+    async fn start_task_managers(self: &Arc<Self>, cluster: &Arc<Cluster>, job: &Job) -> io::Result<()> {
+        let folder = &cluster.folder;
+        let wanted = u32::try_from(job.spec.number_of_task_managers).unwrap_or(0);
+        for number in 1..=wanted.clamp(1, TASK_MANAGERS_MAX) {
+            let slot = folder.task_manager(number);
+            if slot.look()?.is_alive() || !cluster.may_start(number) {
+                continue;
+            }
+            let Some(lock) = slot.claim().await? else { continue };
+            // In this order: see launch_claimed.
+            if folder.has(Mark::Removed)? || !folder.job_manager().look()?.is_alive() {
+                return Ok(());
+            }
+            let Some(plan) = Plan::read(folder)? else { return Ok(()) };
+            let program = self.task_manager_program(cluster, job, &plan, number)?;
+            let child = slot.spawn(lock, &program)?;
+            tracing::info!(job = %cluster.id, number, pid = child.id(), "TaskManager started");
+            logs::note(&cluster.logs, &format!("TaskManager {number} started"));
+            cluster.started(number);
+            self.reap(cluster, slot, child, None);
+        }
+        Ok(())
+    }
+
+    fn task_manager_program(
+        &self,
+        cluster: &Cluster,
+        job: &Job,
+        plan: &Plan,
+        number: u32,
+    ) -> io::Result<Program> {
+        // Flink remembers the dead ones, so each run has a name of its own.
+        let unique = Uuid::new_v4().simple().to_string();
+        let resource_id = format!("tm-{number}-{}", unique.get(..8).unwrap_or(&unique));
+        let program = flink::task_manager(plan, job, &cluster.folder, &cluster.logs, number, &resource_id);
+        program.map_err(io::Error::other)
+    }
+
+    /// Waits for the end of a child and writes down how it ended.
+    fn reap(
+        self: &Arc<Self>,
+        cluster: &Arc<Cluster>,
+        slot: Slot,
+        mut child: Child,
+        announce: Option<watch::Sender<bool>>,
+    ) {
+        let (cluster, stop) = (cluster.clone(), self.cancel.clone());
+        self.tasks.spawn(async move {
+            // The child lives on when we stop; the next Drey adopts it without its exit code.
+            let status = tokio::select! {
+                () = stop.cancelled() => return,
+                status = child.wait() => status,
+            };
+            if let Ok(status) = status {
+                if let Err(error) = slot.record_exit(status.into()) {
+                    tracing::debug!(job = %cluster.id, slot = slot.name, %error, "exit not recorded");
+                }
+            }
+            if let Some(announce) = announce {
+                announce.send_replace(true);
+            }
+            if !cluster.now().removing {
+                let (this, dead) = (cluster.clone(), slot.clone());
+                let why = blocking(move || Ok(death::why(&dead, &this.logs))).await;
+                let why = why.unwrap_or_else(|e| e.to_string());
+                tracing::warn!(job = %cluster.id, slot = slot.name, why, "process ended");
+                logs::note(&cluster.logs, &format!("{why}{}", cluster.outlook(&slot)));
+            }
+        });
+    }
+
+    /// Ports of clusters that are not removed.
+    fn taken_ports(&self) -> io::Result<BTreeSet<u16>> {
+        let mut taken = BTreeSet::new();
+        for id in self.list()? {
+            if let Some(plan) = Plan::read(&self.cluster(id).folder)? {
+                taken.extend(plan.ports.all());
+            }
+        }
+        Ok(taken)
+    }
+}
+
+impl Cluster {
+    fn may_start(&self, number: u32) -> bool {
+        let starts = self.now().starts.get(&number).copied();
+        starts.is_none_or(|s| s.last.elapsed() >= SETTLED || Instant::now() >= s.not_before())
+    }
+
+    fn started(&self, number: u32) {
+        let last = Instant::now();
+        let mut now = self.now();
+        let starts = now.starts.entry(number).or_insert(Starts { count: 0, last });
+        let count = if starts.last.elapsed() >= SETTLED { 1 } else { starts.count + 1 };
+        *starts = Starts { count, last };
+    }
+
+    /// When a dead TaskManager comes back, for people.
+    fn outlook(&self, slot: &Slot) -> String {
+        let number = slot.name.strip_prefix("taskmanager-").and_then(|n| n.parse().ok());
+        let starts = number.and_then(|n: u32| self.now().starts.get(&n).copied());
+        let wait = starts.map(|s| s.not_before().saturating_duration_since(Instant::now()));
+        match wait.map(|w| w.as_secs()) {
+            None | Some(0) => String::new(),
+            Some(wait) => format!("; it ends again and again, next start in {wait} s or later"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_manager_that_dies_at_once_is_started_less_and_less_often() {
+        let last = Instant::now();
+        let wait = |count| Starts { count, last }.not_before().duration_since(last).as_secs();
+        assert_eq!([1, 2, 3, 4, 7, 40].map(wait), [0, 2, 4, 8, 60, 60]);
+    }
+}

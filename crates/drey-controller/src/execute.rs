@@ -1,0 +1,86 @@
+//! Carries out the actions of a plan, and reports. Results are not interpreted here; no call is retried here.
+
+use std::collections::BTreeMap;
+
+use drey_cluster::{ClusterBackend, Error as BackendError};
+use drey_engine::{Action, Observation, Report};
+use drey_flink::api::Error as FlinkError;
+use drey_flink::{FlinkApi, Trigger};
+use uuid::Uuid;
+
+use crate::observe::live_rest;
+
+/// Carries out one action.
+pub(crate) async fn execute<B: ClusterBackend, F: FlinkApi>(
+    backend: &B,
+    flink: &F,
+    seen: &BTreeMap<Uuid, Observation>,
+    action: &Action,
+) -> Option<Report> {
+    let rest = seen.get(&action.job()).and_then(|o| live_rest(&o.cluster));
+    match (action, rest) {
+        (Action::EnsureCluster(job), _) => {
+            report_ensure(job.metadata.id, backend.ensure(job).await)
+        }
+        (Action::RemoveCluster { job }, _) => match backend.remove(*job).await {
+            Ok(()) => Some(Report::RemovalAccepted { job: *job }),
+            Err(error) => {
+                tracing::warn!(job = %job, error = %chain(&error), "removing a cluster");
+                None
+            }
+        },
+        (Action::Cancel { job }, None) => {
+            Some(Report::CancelFailed { job: *job, why: "its JobManager has no address".to_owned() })
+        }
+        (Action::Cancel { job }, Some(rest)) => Some(match flink.cancel(&rest, *job).await {
+            Ok(()) => Report::CancelAccepted { job: *job },
+            Err(error) => Report::CancelFailed { job: *job, why: error.to_string() },
+        }),
+        (Action::Snapshot { savepoint, .. }, None) => Some(Report::SavepointUnanswered {
+            savepoint: *savepoint,
+            why: "the JobManager has no address".to_owned(),
+        }),
+        (Action::Snapshot { job, savepoint, directory, stop, drain }, Some(rest)) => {
+            let trigger =
+                Trigger { job_id: *job, trigger_id: *savepoint, directory: directory.clone() };
+            let answer = match stop {
+                true => flink.stop(&rest, &trigger, *drain).await,
+                false => flink.savepoint(&rest, &trigger).await,
+            };
+            Some(report_snapshot(*savepoint, answer))
+        }
+    }
+}
+
+fn report_ensure(job: Uuid, answer: Result<(), BackendError>) -> Option<Report> {
+    match answer {
+        Ok(()) => None,
+        Err(BackendError::Refused(why)) => Some(Report::EnsureRefused { job, why }),
+        Err(error @ (BackendError::Failed { .. } | BackendError::NotFound(_))) => {
+            tracing::warn!(%job, error = %chain(&error), "ensuring a cluster; it is tried again");
+            None
+        }
+    }
+}
+
+fn report_snapshot(savepoint: Uuid, answer: Result<(), FlinkError>) -> Report {
+    match answer {
+        Ok(()) => Report::SavepointAccepted { savepoint },
+        Err(error @ FlinkError::Refused { .. }) => {
+            Report::SavepointRefused { savepoint, why: error.to_string() }
+        }
+        Err(error @ FlinkError::Unknown { .. }) => {
+            Report::SavepointUnanswered { savepoint, why: error.to_string() }
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,65 @@
+//! Reads one Deployment's records from the store.
+
+use std::collections::HashMap;
+
+use drey_engine::{DeploymentFacts, JobRecord, SavepointRecord};
+use drey_model::{Deployment, DeploymentTarget, Kind};
+use drey_store::{Object, Store};
+use uuid::Uuid;
+
+/// The records as they were read, with the revisions to write them back against.
+#[derive(Debug, Clone)]
+pub(crate) struct Loaded {
+    pub(crate) deployment: Deployment,
+    pub(crate) facts: DeploymentFacts,
+    pub(crate) target: Option<DeploymentTarget>,
+    pub(crate) jobs: Vec<JobRecord>,
+    pub(crate) savepoints: Vec<SavepointRecord>,
+    /// Revision of the Deployment.
+    pub(crate) revision: i64,
+    /// Revisions of Jobs and Savepoints.
+    pub(crate) revisions: HashMap<Uuid, i64>,
+}
+
+/// Reads a Deployment and what the controller still has to do with; `None` when it is gone.
+pub(crate) async fn load(store: &Store, id: Uuid) -> Result<Option<Loaded>, drey_store::Error> {
+    let Some((object, children)) = store.deployment(id).await? else { return Ok(None) };
+    let deployment: Deployment = object.decode()?;
+    let mut loaded = Loaded {
+        facts: object.decode_facts()?,
+        deployment,
+        target: None,
+        jobs: Vec::new(),
+        savepoints: Vec::new(),
+        revision: object.revision,
+        revisions: HashMap::new(),
+    };
+    for child in children {
+        add_child(&mut loaded, &child)?;
+    }
+    let needs_target = loaded.jobs.iter().all(|r| r.facts.end.is_some());
+    let name = loaded.deployment.spec.deployment_target_name.as_deref();
+    if let (true, Some(name)) = (needs_target, name) {
+        let namespace = &loaded.deployment.metadata.namespace;
+        let target = store.get(Kind::DeploymentTarget, namespace, name).await?;
+        loaded.target = target.map(|o| o.decode()).transpose()?;
+    }
+    Ok(Some(loaded))
+}
+
+fn add_child(loaded: &mut Loaded, child: &Object) -> Result<(), drey_store::Error> {
+    match child.kind {
+        Kind::Job => {
+            let record = JobRecord { job: child.decode()?, facts: child.decode_facts()? };
+            loaded.jobs.push(record);
+        }
+        Kind::Savepoint => {
+            let facts = child.facts.as_ref().map(|_| child.decode_facts()).transpose()?;
+            let record = SavepointRecord { savepoint: child.decode()?, facts, open: child.open };
+            loaded.savepoints.push(record);
+        }
+        Kind::Deployment | Kind::DeploymentTarget | Kind::Event => return Ok(()),
+    }
+    loaded.revisions.insert(child.id, child.revision);
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! Transition to CANCELLED: Flink's cancel API, then the cluster goes. After 3 minutes, or 5 requests that failed, the
+//! cluster goes without waiting for Flink any longer (seed 002, "Transitions to CANCELLED").
+
+use drey_model::EventName;
+use drey_model::seen::{ClusterPhase, Seen};
+use jiff::SignedDuration;
+use uuid::Uuid;
+
+use crate::draft::{Draft, SaturatingAdd};
+use crate::facts::How;
+
+const DEADLINE: SignedDuration = SignedDuration::from_mins(3);
+const FAILURES_MAX: u32 = 5;
+/// Pause after a request that failed.
+pub(crate) const RETRY: SignedDuration = SignedDuration::from_secs(1);
+/// Pause after a request that was accepted and has not ended the job.
+pub(crate) const REPEAT: SignedDuration = SignedDuration::from_secs(10);
+
+/// Sees a TERMINATING Job to its end.
+pub(crate) fn advance(d: &mut Draft, id: Uuid) {
+    let seen = d.observation(id);
+    let Some(record) = d.job(id).filter(|r| r.facts.end.is_none()) else { return };
+    let Some(cancel) = record.facts.cancel.clone() else { return };
+    let has_started = record.job.status.started.is_some();
+    let confirmed = match &seen.cluster {
+        Seen::Absent => Some(true),
+        Seen::Unknown { .. } => None,
+        Seen::Present(cluster) => match cluster.phase {
+            ClusterPhase::Dead { .. } => Some(true),
+            ClusterPhase::Preparing { .. } => Some(false),
+            ClusterPhase::Alive => match &seen.job {
+                Seen::Present(job) if job.status.is_terminal() => Some(true),
+                Seen::Present(_) => None,
+                Seen::Absent => Some(false),
+                Seen::Unknown { .. } if has_started => None,
+                Seen::Unknown { .. } => Some(false),
+            },
+        },
+    };
+    if let Some(confirmed) = confirmed {
+        d.end(id, How::Cancelled, &cancel.why, confirmed);
+        return;
+    }
+    let until = cancel.since.saturating_add_or_max(DEADLINE);
+    if d.now >= until || cancel.failures >= FAILURES_MAX {
+        let why = format!(
+            "{}; Flink did not cancel it ({} requests failed, {} s passed), so its cluster is removed",
+            cancel.why,
+            cancel.failures,
+            d.now.duration_since(cancel.since).as_secs()
+        );
+        d.event(EventName::FoundAStoppedJobAndWillTerminateIt, Some(id), why.clone());
+        d.end(id, How::Cancelled, &why, false);
+        return;
+    }
+    d.wait("Flink to cancel the job", cancel.since, until);
+}

@@ -1,0 +1,222 @@
+//! The working copy that the leaves of a decision write on.
+//!
+//! Owns bookkeeping only: finding records, taking ids, collecting events and wake-up times. What to do is decided in
+//! the leaves.
+
+use std::collections::BTreeMap;
+
+use drey_model::explanation::Wait;
+use drey_model::meta::Failure;
+use drey_model::{Deployment, DeploymentTarget, EventName, JobState, Seen};
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use crate::facts::{
+    Cancel, DeploymentFacts, End, How, JobFacts, JobRecord, SavepointRecord,
+};
+use crate::plan::NewEvent;
+use crate::situation::{Observation, Report, Situation};
+
+pub(crate) struct Draft {
+    pub(crate) now: Timestamp,
+    ids: Vec<Uuid>,
+    pub(crate) deployment: Deployment,
+    pub(crate) facts: DeploymentFacts,
+    pub(crate) target: Option<DeploymentTarget>,
+    pub(crate) jobs: Vec<JobRecord>,
+    pub(crate) savepoints: Vec<SavepointRecord>,
+    observed: BTreeMap<Uuid, Observation>,
+    pub(crate) reports: Vec<Report>,
+    pub(crate) events: Vec<NewEvent>,
+    pub(crate) waits: Vec<Wait>,
+    pub(crate) wake_at: Option<Timestamp>,
+}
+
+impl Draft {
+    pub(crate) fn new(s: Situation) -> Self {
+        let mut ids = s.ids;
+        ids.reverse();
+        let mut jobs = s.jobs;
+        jobs.sort_by_key(|r| r.facts.ordinal);
+        Self {
+            now: s.now,
+            ids,
+            deployment: s.deployment,
+            facts: s.facts,
+            target: s.target,
+            jobs,
+            savepoints: s.savepoints,
+            observed: s.observed,
+            reports: s.reports,
+            events: Vec::new(),
+            waits: Vec::new(),
+            wake_at: None,
+        }
+    }
+
+    /// A fresh id, or `None` when the situation brought too few: then the next round goes on.
+    pub(crate) fn take_id(&mut self) -> Option<Uuid> {
+        let id = self.ids.pop();
+        if id.is_none() {
+            self.wake(self.now);
+        }
+        id
+    }
+
+    pub(crate) fn observation(&self, job: Uuid) -> Observation {
+        self.observed.get(&job).cloned().unwrap_or_default()
+    }
+
+    /// Notes that nothing of a Job exists yet: its id was taken a moment ago.
+    pub(crate) fn observe_nothing(&mut self, job: Uuid) {
+        let seen = Observation { cluster: Seen::Absent, ..Observation::default() };
+        self.observed.insert(job, seen);
+    }
+
+    pub(crate) fn event(&mut self, name: EventName, job: Option<Uuid>, message: impl Into<String>) {
+        self.events.push(NewEvent { name, job, message: message.into() });
+    }
+
+    /// Asks to be looked at again at `at` or earlier.
+    pub(crate) fn wake(&mut self, at: Timestamp) {
+        self.wake_at = Some(self.wake_at.map_or(at, |w| w.min(at)));
+    }
+
+    /// Waits for something that has to be polled; the longer it takes, the rarer the looks.
+    pub(crate) fn wait(&mut self, what: impl Into<String>, since: Timestamp, until: Timestamp) {
+        self.wake(self.now.saturating_add_or_max(poll_interval(self.now.duration_since(since))));
+        self.wake(until.max(self.now));
+        self.waits.push(Wait { what: what.into(), since, until });
+    }
+
+    /// Waits for a point in time only.
+    pub(crate) fn pause(&mut self, what: impl Into<String>, since: Timestamp, until: Timestamp) {
+        self.wake(until.max(self.now));
+        self.waits.push(Wait { what: what.into(), since, until });
+    }
+
+    pub(crate) fn job(&self, id: Uuid) -> Option<&JobRecord> {
+        self.jobs.iter().find(|r| r.id() == id)
+    }
+
+    pub(crate) fn job_mut(&mut self, id: Uuid) -> Option<&mut JobRecord> {
+        self.jobs.iter_mut().find(|r| r.id() == id)
+    }
+
+    pub(crate) fn job_facts(&mut self, id: Uuid, change: impl FnOnce(&mut JobFacts)) {
+        if let Some(record) = self.job_mut(id) {
+            change(&mut record.facts);
+        }
+    }
+
+    /// The Job that runs or is meant to run: the newest one whose end is not recorded.
+    pub(crate) fn active_job(&self) -> Option<&JobRecord> {
+        self.jobs.iter().rev().find(|r| r.facts.end.is_none())
+    }
+
+    /// Jobs that have ended and are not yet cleaned up.
+    pub(crate) fn is_clearing(&self) -> bool {
+        self.jobs.iter().any(|r| r.facts.end.is_some() && !r.is_closed())
+    }
+
+    /// Begins to cancel a Job.
+    pub(crate) fn cancel(&mut self, id: Uuid, event: EventName, why: &str) {
+        let now = self.now;
+        let Some(record) = self.job_mut(id) else { return };
+        if record.facts.cancel.is_some() || record.facts.end.is_some() {
+            return;
+        }
+        record.job.status.state = JobState::Terminating;
+        record.facts.cancel = Some(Cancel {
+            since: now,
+            failures: 0,
+            accepted_at: None,
+            not_before: now,
+            why: why.to_owned(),
+        });
+        self.event(event, Some(id), format!("Cancelling Job {id}: {why}"));
+    }
+
+    /// Records that a run has ended (`confirmed`), or is to be ended without asking Flink.
+    pub(crate) fn end(&mut self, id: Uuid, how: How, why: &str, confirmed: bool) {
+        let now = self.now;
+        let Some(record) = self.job_mut(id) else { return };
+        if record.facts.end.is_some() {
+            return;
+        }
+        record.facts.end = Some(End { how, at: now, why: why.to_owned(), confirmed });
+        record.facts.swept = matches!(how, How::Finished | How::Stopped);
+        if confirmed {
+            self.close_state(id);
+        } else if let Some(record) = self.job_mut(id) {
+            record.job.status.state = JobState::Terminating;
+        }
+    }
+
+    /// Gives an ended Job its final word. Call it once the Flink job is known to be over.
+    pub(crate) fn close_state(&mut self, id: Uuid) {
+        let now = self.now;
+        let Some(record) = self.job_mut(id) else { return };
+        let Some(end) = record.facts.end.clone() else { return };
+        if record.job.status.state.is_terminal() {
+            return;
+        }
+        record.job.metadata.terminated_at = Some(now);
+        record.job.status.state = match end.how {
+            How::Finished | How::Stopped => JobState::Finished,
+            How::Cancelled => JobState::Terminated,
+            How::FailedToStart | How::Failed => JobState::Failed,
+        };
+        if matches!(end.how, How::FailedToStart | How::Failed) {
+            let reason = match end.how {
+                How::FailedToStart => "JobDidNotStart",
+                How::Failed | How::Finished | How::Stopped | How::Cancelled => "JobFailed",
+            };
+            record.job.status.failure =
+                Some(Failure { message: end.why, reason: reason.to_owned(), failed_at: end.at });
+        }
+    }
+
+    /// Gives the transition up: FAILED until the spec changes.
+    pub(crate) fn give_up(
+        &mut self,
+        event: EventName,
+        job: Option<Uuid>,
+        reason: &str,
+        message: String,
+    ) {
+        if self.facts.gave_up.is_some() {
+            return;
+        }
+        self.event(event, job, message.clone());
+        let failure = Failure { message, reason: reason.to_owned(), failed_at: self.now };
+        self.facts.last_failure = Some(failure.clone());
+        self.facts.gave_up = Some(failure);
+    }
+}
+
+/// Adding a duration to a time without overflow.
+pub(crate) trait SaturatingAdd {
+    fn saturating_add_or_max(self, duration: SignedDuration) -> Timestamp;
+}
+
+impl SaturatingAdd for Timestamp {
+    fn saturating_add_or_max(self, duration: SignedDuration) -> Timestamp {
+        self.checked_add(duration).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// The first of `since + step`, `since + 2 × step`, … that lies after `now`: a deadline that moves on in steps, for
+/// waits that nothing but an answer may end.
+pub(crate) fn next_mark(since: Timestamp, step: SignedDuration, now: Timestamp) -> Timestamp {
+    let step_ms = step.as_millis().max(1);
+    let passed = now.duration_since(since).as_millis().max(0) / step_ms;
+    let ahead = (passed + 1).saturating_mul(step_ms).min(i128::from(i64::MAX)) as i64;
+    since.saturating_add_or_max(SignedDuration::from_millis(ahead))
+}
+
+/// How long to wait between two looks at something that began `elapsed` ago: a tenth of that, within limits.
+fn poll_interval(elapsed: SignedDuration) -> SignedDuration {
+    let tenth = SignedDuration::from_millis((elapsed.as_millis() / 10).clamp(0, 60_000) as i64);
+    tenth.clamp(SignedDuration::from_millis(50), SignedDuration::from_secs(2))
+}

@@ -1,0 +1,224 @@
+//! What the controller remembers of a Deployment, its Jobs and its Savepoints beyond what the API shows.
+//!
+//! Only what cannot be seen again is kept: ids that we chose, attempts, times, how a run ended. Everything else is
+//! observed anew each time. Status words are computed from these facts and never stored by hand.
+
+use drey_model::diff::Launched;
+use drey_model::explanation::Explanation;
+use drey_model::meta::Failure;
+use drey_model::{DesiredState, Job, Savepoint};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Facts about a Deployment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DeploymentFacts {
+    /// The spec.version that the last decision was about.
+    pub seen_version: i64,
+    /// How many Jobs were created so far; the newest Job's ordinal.
+    pub ordinal: u32,
+    /// When Jobs failed before they started; emptied by a start.
+    pub failed_starts: Vec<Timestamp>,
+    /// When running Jobs failed; only the recent ones, to pace recovery.
+    pub failed_runs: Vec<Timestamp>,
+    /// Stop-with-savepoint operations that failed in a row.
+    pub failed_savepoints: u32,
+    /// The next attempt (start or savepoint) is not made earlier.
+    pub not_before: Option<Timestamp>,
+    /// The last attempt's failure, shown until something succeeds.
+    pub last_failure: Option<Failure>,
+    /// Set when a transition was given up: the Deployment is FAILED until its spec changes.
+    pub gave_up: Option<Failure>,
+    /// How the Deployment came to rest the last time that no Job was active.
+    pub rest: Rest,
+    /// A checkpoint or savepoint of this Deployment completed, and no Job has finished by itself since.
+    pub holds_state: bool,
+    /// The same for savepoints alone.
+    pub holds_savepoint: bool,
+    /// The transition under way.
+    pub transition: Option<Transition>,
+    /// What the server shows under `/ext/v1`.
+    pub explanation: Explanation,
+}
+
+/// How a Deployment came to rest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Rest {
+    /// Nothing runs, no savepoint was asked for.
+    #[default]
+    Cancelled,
+    /// Nothing runs, as asked for by SUSPENDED.
+    Suspended,
+    /// The job ended by itself.
+    Finished,
+}
+
+/// A transition under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Transition {
+    /// The desired state that it leads to.
+    pub to: DesiredState,
+    /// When it began.
+    pub since: Timestamp,
+}
+
+/// Facts about a Job.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JobFacts {
+    /// 1 for the Deployment's first Job, and so on.
+    pub ordinal: u32,
+    /// What of the spec it was launched from.
+    pub launched: Launched,
+    /// The Savepoint it started from.
+    pub restored: Option<Uuid>,
+    /// When its JobManager was first seen alive.
+    pub alive_since: Option<Timestamp>,
+    /// Since when a reachable JobManager has not known the job.
+    pub missing_since: Option<Timestamp>,
+    /// Set once the Job is being cancelled.
+    pub cancel: Option<Cancel>,
+    /// The Savepoints of every stop-with-savepoint that may still take effect in Flink.
+    pub stops: Vec<Uuid>,
+    /// Set once the run has ended, or is to be ended without asking Flink.
+    pub end: Option<End>,
+    /// Whether the backend was told to remove the cluster, so that nothing can launch it any more.
+    pub removed: bool,
+    /// When the cluster was confirmed gone.
+    pub gone_at: Option<Timestamp>,
+    /// Whether retained checkpoints were looked for after the end.
+    pub swept: bool,
+    /// Whether a checkpoint of this run was seen to complete.
+    pub checkpointed: bool,
+}
+
+/// A cancellation under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cancel {
+    /// When it began.
+    pub since: Timestamp,
+    /// Requests that were refused or not answered.
+    pub failures: u32,
+    /// When Flink last accepted a request.
+    pub accepted_at: Option<Timestamp>,
+    /// The next request is not sent earlier.
+    pub not_before: Timestamp,
+    /// For people: why the Job is cancelled.
+    pub why: String,
+}
+
+/// The end of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct End {
+    /// How it ended.
+    pub how: How,
+    /// When this was noticed.
+    pub at: Timestamp,
+    /// For people: the root cause.
+    pub why: String,
+    /// Whether the Flink job is known to have ended; else that is known once the cluster is gone.
+    pub confirmed: bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum How {
+    /// By itself, successfully.
+    Finished,
+    /// By stop-with-savepoint, at our request.
+    Stopped,
+    /// By cancellation, at our request.
+    Cancelled,
+    /// It failed before it ran.
+    FailedToStart,
+    /// It failed after it had run: Flink gave up, or the JobManager died.
+    Failed,
+}
+
+/// Facts about a Savepoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SavepointFacts {
+    /// Ordinal of the Job it was taken from; snapshots of later Jobs are newer.
+    pub ordinal: u32,
+    /// URI of the directory that belongs to this Savepoint alone.
+    pub directory: String,
+    /// Whether the job stops with it.
+    pub stop: bool,
+    /// Whether the stop drains the pipeline.
+    pub drain: bool,
+    /// Whether Flink accepted it.
+    pub accepted: bool,
+    /// The next request is not sent earlier.
+    pub not_before: Timestamp,
+    /// When it has to be complete; then it has failed.
+    pub complete_by: Timestamp,
+    /// When its last byte was written.
+    pub completed_at: Option<Timestamp>,
+}
+
+/// A Job with its facts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobRecord {
+    /// As the API shows it.
+    pub job: Job,
+    /// As we remember it.
+    pub facts: JobFacts,
+}
+
+impl JobRecord {
+    /// The Job's id, which is also its cluster's and its Flink job's.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.job.metadata.id
+    }
+
+    /// Whether its Flink job may still be alive.
+    #[must_use]
+    pub fn may_live(&self) -> bool {
+        match &self.facts.end {
+            Some(end) => !end.confirmed && self.facts.gone_at.is_none(),
+            None => true,
+        }
+    }
+
+    /// Whether nothing is left to do for it: ended, cluster gone, checkpoints looked for.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.facts.end.is_some() && self.facts.gone_at.is_some() && self.facts.swept
+    }
+}
+
+/// A Savepoint with its facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavepointRecord {
+    /// As the API shows it.
+    pub savepoint: Savepoint,
+    /// As we remember it; `None` for one that a user has just posted.
+    pub facts: Option<SavepointFacts>,
+    /// Whether the next decision still needs it.
+    pub open: bool,
+}
+
+impl SavepointRecord {
+    /// The Savepoint's id, which is also its trigger id.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.savepoint.metadata.id
+    }
+
+    /// Orders snapshots by age: those of later Jobs are newer, those of one Job go by completion time.
+    #[must_use]
+    pub fn age_key(&self) -> (u32, Timestamp) {
+        let facts = self.facts.as_ref();
+        let completed = facts.and_then(|f| f.completed_at);
+        (facts.map_or(0, |f| f.ordinal), completed.unwrap_or(self.savepoint.metadata.created_at))
+    }
+}

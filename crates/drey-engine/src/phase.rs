@@ -1,0 +1,256 @@
+//! Status words, conditions and the explanation: computed from facts, never set by hand
+//! (seed 001, "Deployment Status" and "Deployment Conditions"; platform API reference §1.1.8, §3.7).
+
+use drey_model::deployment::{
+    ConditionKind, ConditionStatus, DeploymentCondition, DeploymentStatus, Running, UpgradeKind,
+};
+use drey_model::diff::deviates;
+use drey_model::explanation::Explanation;
+use drey_model::meta::{TRANSITIONING, TRANSITIONING_SINCE};
+use drey_model::seen::Seen;
+use drey_model::{DeploymentState, DesiredState, EventName, JobState};
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use crate::draft::{Draft, SaturatingAdd};
+use crate::facts::{JobRecord, Rest, Transition};
+use crate::plan::NewEvent;
+use crate::restore;
+use crate::savepoint;
+
+/// Pause between two looks at a stable job.
+pub(crate) const STABLE_POLL: SignedDuration = SignedDuration::from_secs(5);
+/// How long Flink may give no answer before the cluster counts as unreachable.
+pub(crate) const UNREACHABLE_AFTER: SignedDuration = SignedDuration::from_secs(10);
+
+const FAILING_WINDOW: SignedDuration = SignedDuration::from_mins(10);
+const UNSTABLE_WINDOW: SignedDuration = SignedDuration::from_mins(60);
+const RESTARTS_MIN: usize = 3;
+
+/// Computes status, transition marks and explanation.
+pub(crate) fn compute(d: &mut Draft) {
+    let state = state(d);
+    mark_transition(d, state);
+    d.deployment.status = DeploymentStatus { state, running: running(d, state) };
+    d.facts.explanation = explanation(d, state);
+}
+
+fn state(d: &Draft) -> DeploymentState {
+    if d.facts.gave_up.is_some() {
+        return DeploymentState::Failed;
+    }
+    let is_at_rest = d.jobs.iter().all(JobRecord::is_closed);
+    match d.deployment.spec.state {
+        DesiredState::Running => match d.active_job() {
+            Some(job) if is_as_wanted(d, job) => DeploymentState::Running,
+            Some(_) => DeploymentState::Transitioning,
+            None if d.facts.rest == Rest::Finished => DeploymentState::Finished,
+            None => DeploymentState::Transitioning,
+        },
+        DesiredState::Suspended if is_at_rest => DeploymentState::Suspended,
+        DesiredState::Cancelled if is_at_rest => DeploymentState::Cancelled,
+        DesiredState::Suspended | DesiredState::Cancelled => DeploymentState::Transitioning,
+    }
+}
+
+fn is_as_wanted(d: &Draft, job: &JobRecord) -> bool {
+    let keeps_old = d.deployment.spec.upgrade_strategy.kind == UpgradeKind::None;
+    job.job.status.state == JobState::Started
+        && (keeps_old || !deviates(&job.facts.launched, &d.deployment.spec))
+        && savepoint::stop_in_progress(d, job.id()).is_none()
+}
+
+fn mark_transition(d: &mut Draft, state: DeploymentState) {
+    let desired = d.deployment.spec.state;
+    let is_moving = state == DeploymentState::Transitioning;
+    match (&d.facts.transition, is_moving) {
+        (None, true) => {
+            let actual = d.deployment.status.state;
+            let message = format!("Desired {desired}, actual {actual}: a transition begins");
+            let event =
+                NewEvent { name: EventName::StateTransitionIsNeeded, job: None, message };
+            d.events.insert(0, event);
+            d.facts.transition = Some(Transition { to: desired, since: d.now });
+        }
+        (Some(begun), false) => {
+            let seconds = d.now.duration_since(begun.since).as_secs_f64();
+            match state {
+                DeploymentState::Finished => d.event(
+                    EventName::TransitionedToFinishedState,
+                    None,
+                    "The job finished by itself; set the state to CANCELLED and to RUNNING to run it again",
+                ),
+                DeploymentState::Failed => {}
+                DeploymentState::Running
+                | DeploymentState::Suspended
+                | DeploymentState::Cancelled
+                | DeploymentState::Transitioning => {
+                    let message = format!("Now {state}, after {seconds:.1} s");
+                    d.event(EventName::StateTransitionIsCompleted, None, message);
+                }
+            }
+            d.facts.transition = None;
+        }
+        (None, false) => {
+            let was_running = d.deployment.status.state == DeploymentState::Running;
+            if was_running && state == DeploymentState::Finished {
+                d.event(
+                    EventName::TransitionedToFinishedState,
+                    None,
+                    "The job finished by itself; set the state to CANCELLED and to RUNNING to run it again",
+                );
+            }
+        }
+        (Some(_), true) => {
+            if let Some(transition) = &mut d.facts.transition {
+                transition.to = desired;
+            }
+        }
+    }
+    annotate(d);
+}
+
+fn annotate(d: &mut Draft) {
+    let annotations = &mut d.deployment.metadata.annotations;
+    let is_moving = d.facts.transition.is_some();
+    annotations.insert(TRANSITIONING.to_owned(), is_moving.to_string());
+    match &d.facts.transition {
+        Some(t) => {
+            let since = t.since.as_millisecond().to_string();
+            annotations.insert(TRANSITIONING_SINCE.to_owned(), since);
+        }
+        None => {
+            annotations.remove(TRANSITIONING_SINCE);
+        }
+    }
+}
+
+fn running(d: &mut Draft, state: DeploymentState) -> Option<Running> {
+    if state != DeploymentState::Running {
+        return None;
+    }
+    let job_id = d.active_job().map(JobRecord::id)?;
+    let before = d.deployment.status.running.take().filter(|r| r.job_id == job_id);
+    let transition_time = before.as_ref().map_or(d.now, |r| r.transition_time);
+    let old = before.map(|r| r.conditions).unwrap_or_default();
+    Some(Running { job_id, transition_time, conditions: conditions(d, job_id, &old) })
+}
+
+fn conditions(d: &Draft, job: Uuid, old: &[DeploymentCondition]) -> Vec<DeploymentCondition> {
+    let seen = d.observation(job);
+    let unreachable = seen
+        .unreachable_since
+        .filter(|since| d.now >= since.saturating_add_or_max(UNREACHABLE_AFTER));
+    let kinds = [ConditionKind::ClusterUnreachable, ConditionKind::JobFailing, ConditionKind::JobUnstable];
+    kinds
+        .into_iter()
+        .map(|kind| {
+            let (status, reason, message) = match kind {
+                ConditionKind::ClusterUnreachable => reachability(unreachable, &seen.job),
+                ConditionKind::JobFailing => restarts(d.now, &seen.job, FAILING_WINDOW),
+                ConditionKind::JobUnstable => restarts(d.now, &seen.job, UNSTABLE_WINDOW),
+            };
+            let earlier = old.iter().find(|c| c.kind == kind);
+            match (status, earlier) {
+                (None, Some(c)) => c.clone(),
+                (status, earlier) => {
+                    let status = status.unwrap_or(ConditionStatus::Unknown);
+                    condition(kind, status, reason, message, earlier, d.now)
+                }
+            }
+        })
+        .collect()
+}
+
+type Verdict = (Option<ConditionStatus>, &'static str, String);
+
+fn reachability<T>(unreachable: Option<Timestamp>, job: &Seen<T>) -> Verdict {
+    match (unreachable, job) {
+        (Some(since), _) => (
+            Some(ConditionStatus::True),
+            "NoAnswer",
+            format!("No answer from the Flink REST API since {since}; nothing is changed because of it"),
+        ),
+        (None, Seen::Unknown { .. }) => (None, "NotObserved", "Not observed yet".to_owned()),
+        (None, Seen::Present(_) | Seen::Absent) => {
+            (Some(ConditionStatus::False), "Answers", "The Flink REST API answers".to_owned())
+        }
+    }
+}
+
+/// The verdict about restarts in a window; `None` when the job was not seen this time, so the old verdict stays.
+fn restarts(now: Timestamp, job: &Seen<drey_model::seen::FlinkJob>, window: SignedDuration) -> Verdict {
+    let Seen::Present(job) = job else {
+        return (None, "NotObserved", "Not observed yet".to_owned());
+    };
+    let count = job.failures.iter().filter(|at| now.duration_since(**at) <= window).count();
+    let minutes = window.as_mins();
+    if count >= RESTARTS_MIN {
+        let message = format!("{RESTARTS_MIN} or more restarts within {minutes} min");
+        (Some(ConditionStatus::True), "Restarting", message)
+    } else {
+        let message = format!("Fewer than {RESTARTS_MIN} restarts within {minutes} min");
+        (Some(ConditionStatus::False), "Steady", message)
+    }
+}
+
+fn condition(
+    kind: ConditionKind,
+    status: ConditionStatus,
+    reason: &str,
+    message: String,
+    earlier: Option<&DeploymentCondition>,
+    now: Timestamp,
+) -> DeploymentCondition {
+    let since = earlier.filter(|c| c.status == status).map(|c| c.last_transition_time);
+    let same = earlier.filter(|c| c.status == status && c.message == message);
+    DeploymentCondition {
+        kind,
+        status,
+        reason: reason.to_owned(),
+        last_transition_time: since.unwrap_or(now),
+        last_update_time: same.map_or(now, |c| c.last_update_time),
+        message,
+    }
+}
+
+fn explanation(d: &Draft, state: DeploymentState) -> Explanation {
+    let spec = &d.deployment.spec;
+    let name = &d.deployment.metadata.name;
+    let wait = d.waits.first().cloned();
+    let summary = match (&d.facts.gave_up, &wait, state) {
+        (Some(failure), _, _) => failure.message.clone(),
+        (None, Some(wait), DeploymentState::Transitioning) => {
+            format!("On the way to {}: waiting for {}", spec.state, wait.what)
+        }
+        (None, _, DeploymentState::Transitioning) => format!("On the way to {}", spec.state),
+        (None, _, _) => format!("{state}, as it should be"),
+    };
+    let next = match (&d.facts.gave_up, d.active_job()) {
+        (None, _) => Vec::new(),
+        (Some(_), Some(_)) => vec![
+            format!("drey start {name}      keep the job that still runs"),
+            format!("drey cancel {name}     end it; its newest checkpoint is kept"),
+        ],
+        (Some(_), None) => vec![
+            format!("drey events {name}"),
+            format!("drey edit deployment {name}      fix the cause; a changed spec starts anew"),
+        ],
+    };
+    Explanation {
+        desired: spec.state,
+        actual: state,
+        summary,
+        wait: wait.filter(|_| state == DeploymentState::Transitioning),
+        next_attempt_at: d.facts.not_before.filter(|at| *at > d.now),
+        failed_job_attempts: u32::try_from(d.facts.failed_starts.len()).unwrap_or(u32::MAX),
+        max_job_attempts: u32::try_from(spec.max_job_creation_attempts).unwrap_or(0),
+        failed_savepoint_attempts: d.facts.failed_savepoints,
+        max_savepoint_attempts: u32::try_from(spec.max_savepoint_creation_attempts).unwrap_or(0),
+        failure: d.facts.gave_up.clone().or_else(|| d.facts.last_failure.clone()),
+        active_job_id: d.active_job().map(JobRecord::id),
+        restores_from: restore::newest(&d.savepoints, spec.restore_strategy.kind)
+            .map(|(_, location)| location),
+        next,
+    }
+}

@@ -1,0 +1,73 @@
+//! Which snapshot a new Job starts from (platform API reference §3.4; design invariants 2 and 3).
+//!
+//! A restore strategy never falls back in silence: when it demands a snapshot, none can be found and one existed once,
+//! the answer is [`Choice::Stuck`].
+
+use drey_model::deployment::RestoreKind;
+use drey_model::{SavepointOrigin, SavepointState};
+use uuid::Uuid;
+
+use crate::draft::Draft;
+use crate::facts::SavepointRecord;
+
+/// The snapshot that a new Job starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// None: the strategy asks for none, or there has never been one.
+    Empty,
+    /// This one.
+    From { savepoint: Uuid, location: String },
+    /// One is needed, existed, and is not there.
+    Stuck { why: String },
+}
+
+/// Chooses by `spec.restoreStrategy`.
+pub(crate) fn choose(d: &Draft) -> Choice {
+    let kind = d.deployment.spec.restore_strategy.kind;
+    let held = match kind {
+        RestoreKind::None => return Choice::Empty,
+        RestoreKind::LatestState => d.facts.holds_state,
+        RestoreKind::LatestSavepoint => d.facts.holds_savepoint,
+    };
+    match newest(&d.savepoints, kind) {
+        Some((savepoint, location)) => Choice::From { savepoint, location },
+        None if held => Choice::Stuck {
+            why: format!(
+                "restoreStrategy {kind} needs a snapshot; this Deployment completed one before, and none can be found now. \
+                 Starting empty would lose its state. Register a snapshot (POST savepoints with spec.savepointLocation), \
+                 or set restoreStrategy NONE to start empty on purpose"
+            ),
+        },
+        None => Choice::Empty,
+    }
+}
+
+/// The newest complete snapshot that `kind` allows.
+pub(crate) fn newest(savepoints: &[SavepointRecord], kind: RestoreKind) -> Option<(Uuid, String)> {
+    let candidate = savepoints.iter().filter(|r| allows(kind, r)).max_by_key(|r| r.age_key())?;
+    let location = candidate.savepoint.spec.savepoint_location.clone()?;
+    Some((candidate.id(), location))
+}
+
+fn allows(kind: RestoreKind, record: &SavepointRecord) -> bool {
+    let complete = record.savepoint.status.state == SavepointState::Completed
+        && record.savepoint.spec.savepoint_location.is_some();
+    let retained = record.savepoint.metadata.origin == SavepointOrigin::RetainedCheckpoint;
+    match kind {
+        RestoreKind::LatestState => complete,
+        RestoreKind::LatestSavepoint => complete && !retained,
+        RestoreKind::None => false,
+    }
+}
+
+/// Closes every complete snapshot that no restore strategy would choose any more: what stays open is the newest of
+/// all and the newest savepoint.
+pub(crate) fn close_superseded(d: &mut Draft) {
+    let keep = [RestoreKind::LatestState, RestoreKind::LatestSavepoint]
+        .map(|kind| newest(&d.savepoints, kind).map(|(id, _)| id));
+    for record in &mut d.savepoints {
+        if record.savepoint.status.state == SavepointState::Completed {
+            record.open = keep.contains(&Some(record.id()));
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! The life of a Job after it was created: running, ending, being cleared away
+//! (platform API reference §3.6; design invariants 1 and 4).
+
+use drey_model::meta::{Failure, SPEC_VERSION};
+use drey_model::savepoint::{SavepointMetadata, SavepointSpec, SavepointType};
+use drey_model::seen::{ClusterPhase, FlinkJob, FlinkStatus, Seen, Snapshot};
+use drey_model::{
+    DesiredState, EventName, JobState, Savepoint, SavepointOrigin, SavepointState,
+};
+use jiff::SignedDuration;
+use uuid::Uuid;
+
+use crate::backoff;
+use crate::cancel;
+use crate::draft::{Draft, SaturatingAdd, next_mark};
+use crate::facts::{How, Rest, SavepointFacts, SavepointRecord};
+use crate::phase::{STABLE_POLL, UNREACHABLE_AFTER};
+use crate::savepoint;
+use crate::situation::{Observation, Report};
+use crate::start;
+
+/// How long a reachable JobManager may not know a started job before that counts as the job's end.
+const MISSING: SignedDuration = SignedDuration::from_secs(10);
+/// How long the end of a cluster, or the look for its checkpoints, may take before a person is told.
+const CLEAR: SignedDuration = SignedDuration::from_mins(5);
+/// Failures of running jobs that are remembered to pace recovery.
+const RECENT: SignedDuration = SignedDuration::from_mins(10);
+
+const NOT_REMOVED: &str = "ClusterNotRemoved";
+const NOT_LISTED: &str = "CheckpointsNotListed";
+
+/// Takes in what became of the last actions.
+pub(crate) fn absorb_reports(d: &mut Draft) {
+    let now = d.now;
+    for report in std::mem::take(&mut d.reports) {
+        match report {
+            Report::EnsureRefused { job, why } => {
+                let state = d.job(job).map(|r| r.job.status.state);
+                if state == Some(JobState::Starting) && d.job(job).is_some_and(|r| r.facts.end.is_none()) {
+                    d.event(EventName::FailedToCreateClusterForJob, Some(job), why.clone());
+                    d.end_start(job, &why, false);
+                }
+            }
+            Report::RemovalAccepted { job } => d.job_facts(job, |f| f.removed = true),
+            Report::CancelAccepted { job } => d.job_facts(job, |f| {
+                if let Some(cancel) = &mut f.cancel {
+                    cancel.accepted_at = Some(now);
+                    cancel.not_before = now.saturating_add_or_max(cancel::REPEAT);
+                }
+            }),
+            Report::CancelFailed { job, .. } => d.job_facts(job, |f| {
+                if let Some(cancel) = &mut f.cancel {
+                    cancel.failures += 1;
+                    cancel.not_before = now.saturating_add_or_max(cancel::RETRY);
+                }
+            }),
+            Report::SavepointAccepted { savepoint } => savepoint::accepted(d, savepoint),
+            Report::SavepointRefused { savepoint, why } => savepoint::fail(d, savepoint, &why),
+            Report::SavepointUnanswered { savepoint, why } => {
+                savepoint::unanswered(d, savepoint, &why);
+            }
+        }
+    }
+}
+
+/// Brings a Job's records up to what was seen.
+pub(crate) fn advance(d: &mut Draft, id: Uuid) {
+    let seen = d.observation(id);
+    if let Seen::Present(job) = &seen.job {
+        note_checkpoint(d, id, job);
+    }
+    let Some(record) = d.job(id) else { return };
+    if record.facts.end.is_some() {
+        return clear(d, id, &seen);
+    }
+    match record.job.status.state {
+        JobState::Starting | JobState::Standby => start::advance(d, id, &seen),
+        JobState::Started => watch(d, id, &seen),
+        JobState::Terminating => cancel::advance(d, id),
+        JobState::Failed | JobState::Terminated | JobState::Finished => {}
+    }
+}
+
+fn note_checkpoint(d: &mut Draft, id: Uuid, job: &FlinkJob) {
+    if job.checkpoint.is_some() {
+        d.job_facts(id, |f| f.checkpointed = true);
+        d.facts.holds_state = true;
+    }
+}
+
+fn watch(d: &mut Draft, id: Uuid, seen: &Observation) {
+    match &seen.cluster {
+        Seen::Unknown { .. } => d.wake(d.now.saturating_add_or_max(STABLE_POLL)),
+        Seen::Absent => lost(d, id, seen, "its JobManager is gone"),
+        Seen::Present(cluster) => match &cluster.phase {
+            ClusterPhase::Dead { why } => lost(d, id, seen, why),
+            ClusterPhase::Preparing { .. } | ClusterPhase::Alive => watch_job(d, id, seen),
+        },
+    }
+}
+
+fn watch_job(d: &mut Draft, id: Uuid, seen: &Observation) {
+    match &seen.job {
+        Seen::Unknown { .. } => note_unreachable(d, id, seen),
+        Seen::Absent => missing(d, id, seen),
+        Seen::Present(job) => {
+            d.job_facts(id, |f| f.missing_since = None);
+            note_status(d, id, &job.status.to_string(), job.restarts);
+            match job.status {
+                FlinkStatus::Finished => finished(d, id, seen),
+                FlinkStatus::Failed => {
+                    let why = job.cause.clone();
+                    let why = why.unwrap_or_else(|| "Flink reports the job as FAILED".to_owned());
+                    lost(d, id, seen, &why);
+                }
+                FlinkStatus::Canceled => {
+                    lost(d, id, seen, "the job was cancelled from outside Drey");
+                }
+                FlinkStatus::Initializing
+                | FlinkStatus::Created
+                | FlinkStatus::Running
+                | FlinkStatus::Failing
+                | FlinkStatus::Cancelling
+                | FlinkStatus::Restarting
+                | FlinkStatus::Suspended
+                | FlinkStatus::Reconciling => {
+                    let calm = job.is_fully_running();
+                    let next = if calm { STABLE_POLL } else { SignedDuration::from_secs(1) };
+                    d.wake(d.now.saturating_add_or_max(next));
+                }
+            }
+        }
+    }
+}
+
+fn note_unreachable(d: &mut Draft, id: Uuid, seen: &Observation) {
+    let since = seen.unreachable_since.unwrap_or(d.now);
+    let from = since.saturating_add_or_max(UNREACHABLE_AFTER);
+    if d.now >= from {
+        note_status(d, id, "UNKNOWN", None);
+        d.wake(d.now.saturating_add_or_max(STABLE_POLL));
+    } else {
+        d.wake(from.min(d.now.saturating_add_or_max(SignedDuration::from_secs(1))));
+    }
+}
+
+/// Stores Flink's word and count only when they change: a stable job causes no writes.
+fn note_status(d: &mut Draft, id: Uuid, status: &str, restarts: Option<u32>) {
+    let now = d.now;
+    let Some(started) = d.job_mut(id).and_then(|r| r.job.status.started.as_mut()) else { return };
+    let restarts = restarts.map(|n| i32::try_from(n).unwrap_or(i32::MAX));
+    let restarts = restarts.unwrap_or(0).max(started.observed_flink_job_restarts);
+    if started.observed_flink_job_status != status || started.observed_flink_job_restarts != restarts {
+        status.clone_into(&mut started.observed_flink_job_status);
+        started.observed_flink_job_restarts = restarts;
+        started.last_update_time = now;
+    }
+}
+
+fn missing(d: &mut Draft, id: Uuid, seen: &Observation) {
+    let now = d.now;
+    let Some(since) = d.job(id).map(|r| r.facts.missing_since.unwrap_or(now)) else { return };
+    d.job_facts(id, |f| f.missing_since = Some(since));
+    let until = since.saturating_add_or_max(MISSING);
+    if now < until {
+        return d.wait("the JobManager to know the job again", since, until);
+    }
+    if stop_outcome(d, id, seen, "the JobManager no longer knows the job") {
+        d.event(
+            EventName::TransitioningToFailedStateBecauseOfAMissingJob,
+            Some(id),
+            format!("The JobManager answers and has not known Job {id} for {} s", MISSING.as_secs()),
+        );
+        fail(d, id, "the JobManager no longer knows the job", false);
+    }
+}
+
+fn finished(d: &mut Draft, id: Uuid, seen: &Observation) {
+    if stop_outcome(d, id, seen, "the job finished before the savepoint was taken") {
+        d.end(id, How::Finished, "the job finished by itself", true);
+        d.facts.holds_state = false;
+        d.facts.holds_savepoint = false;
+        d.facts.rest = Rest::Finished;
+        d.event(EventName::JobSuccessfullyFinished, Some(id), format!("Job {id} has finished"));
+    }
+}
+
+fn lost(d: &mut Draft, id: Uuid, seen: &Observation, why: &str) {
+    if stop_outcome(d, id, seen, why) {
+        fail(d, id, why, true);
+    }
+}
+
+/// Settles a stop that was under way when the run ended. Returns whether the run ended for another reason; `false`:
+/// it is settled as stopped, or has to be looked into first.
+fn stop_outcome(d: &mut Draft, id: Uuid, seen: &Observation, why: &str) -> bool {
+    let stops = d.job(id).map(|r| r.facts.stops.clone()).unwrap_or_default();
+    let mut is_clear = true;
+    for stop in stops.into_iter().rev() {
+        match savepoint::settle(d, stop, seen, why) {
+            savepoint::Settled::Completed => {
+                d.end(id, How::Stopped, "stopped with a savepoint", true);
+                d.facts.rest = Rest::Suspended;
+                d.facts.failed_savepoints = 0;
+                d.facts.not_before = None;
+                d.facts.last_failure = None;
+                return false;
+            }
+            savepoint::Settled::Failed => {}
+            savepoint::Settled::NotYet => is_clear = false,
+        }
+    }
+    is_clear
+}
+
+/// A run that had started has failed: recovery is the next start's business, at a pace.
+fn fail(d: &mut Draft, id: Uuid, why: &str, confirmed: bool) {
+    let now = d.now;
+    d.end(id, How::Failed, why, confirmed);
+    d.facts.failed_runs.retain(|at| now.duration_since(*at) <= RECENT);
+    d.facts.failed_runs.push(now);
+    let earlier = d.facts.failed_runs.len() - 1;
+    d.facts.not_before = (earlier > 0).then(|| backoff::next_attempt(now, earlier, id));
+    let message = format!("Job {id} failed: {why}");
+    d.facts.last_failure =
+        Some(Failure { message: message.clone(), reason: "JobFailed".to_owned(), failed_at: now });
+    d.event(EventName::TerminatingAJobDueToAnUnrecoverableFailure, Some(id), message);
+    if d.deployment.spec.state == DesiredState::Suspended {
+        let message = format!(
+            "Job {id} failed before its savepoint was complete: {why}. Its newest retained checkpoint is kept. Set the \
+             state to RUNNING to go on from there, or to CANCELLED"
+        );
+        let event = EventName::TransitioningToFailedStateBecauseOfAMissingJob;
+        d.give_up(event, Some(id), "JobFailedWhileSuspending", message);
+    }
+}
+
+/// Clears an ended Job away: processes first, then the look for a retained checkpoint.
+fn clear(d: &mut Draft, id: Uuid, seen: &Observation) {
+    let now = d.now;
+    let Some(record) = d.job(id) else { return };
+    let Some(ended_at) = record.facts.end.as_ref().map(|e| e.at) else { return };
+    if record.facts.gone_at.is_none() {
+        if seen.cluster != Seen::Absent || !record.facts.removed {
+            let until = ended_at.saturating_add_or_max(CLEAR);
+            if now >= until {
+                let message = format!(
+                    "The processes of Job {id} could not be confirmed to have ended for {} min; nothing else is started \
+                     until they have",
+                    CLEAR.as_mins()
+                );
+                d.give_up(EventName::AwaitForAClusterToTeardown, Some(id), NOT_REMOVED, message);
+            }
+            return d.wait("the cluster to be torn down", ended_at, next_mark(ended_at, CLEAR, now));
+        }
+        d.job_facts(id, |f| f.gone_at = Some(now));
+        d.close_state(id);
+        resume_after(d, NOT_REMOVED);
+    }
+    sweep(d, id, seen);
+}
+
+fn sweep(d: &mut Draft, id: Uuid, seen: &Observation) {
+    let now = d.now;
+    let Some(record) = d.job(id).filter(|r| !r.facts.swept) else { return };
+    let gone_at = record.facts.gone_at.unwrap_or(now);
+    let was_checkpointed = record.facts.checkpointed;
+    match &seen.retained {
+        None => return d.wake(now),
+        Some(Seen::Unknown { why }) => {
+            let until = gone_at.saturating_add_or_max(CLEAR);
+            if now >= until {
+                let message = format!("The checkpoints that Job {id} left behind cannot be listed: {why}");
+                d.give_up(EventName::GeneralFailure, Some(id), NOT_LISTED, message);
+            }
+            let until = next_mark(gone_at, CLEAR, now);
+            return d.wait(format!("a look at its checkpoints ({why})"), gone_at, until);
+        }
+        Some(Seen::Absent) => {
+            if was_checkpointed {
+                let message = format!(
+                    "Job {id} had completed checkpoints and left none behind; check \
+                     execution.checkpointing.externalized-checkpoint-retention"
+                );
+                d.event(EventName::GeneralFailure, Some(id), message);
+            }
+        }
+        Some(Seen::Present(snapshot)) => {
+            if !record_retained(d, id, &snapshot.clone()) {
+                return;
+            }
+        }
+    }
+    d.job_facts(id, |f| f.swept = true);
+    resume_after(d, NOT_LISTED);
+}
+
+/// Takes back a giving-up that was only about not seeing, now that it is seen.
+fn resume_after(d: &mut Draft, reason: &str) {
+    if d.facts.gave_up.as_ref().is_some_and(|f| f.reason == reason) {
+        d.facts.gave_up = None;
+    }
+}
+
+fn record_retained(d: &mut Draft, id: Uuid, snapshot: &Snapshot) -> bool {
+    let Some(savepoint_id) = d.take_id() else { return false };
+    let Some(record) = d.job(id) else { return false };
+    let (now, ordinal) = (d.now, record.facts.ordinal);
+    let metadata = SavepointMetadata {
+        id: savepoint_id,
+        namespace: record.job.metadata.namespace.clone(),
+        created_at: now,
+        modified_at: now,
+        deployment_id: record.job.metadata.deployment_id,
+        job_id: Some(id),
+        origin: SavepointOrigin::RetainedCheckpoint,
+        kind: SavepointType::Unknown,
+        annotations: record
+            .job
+            .metadata
+            .annotations
+            .get_key_value(SPEC_VERSION)
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .into_iter()
+            .collect(),
+        resource_version: 0,
+    };
+    let spec = SavepointSpec {
+        savepoint_location: Some(snapshot.location.clone()),
+        flink_savepoint_id: Some(Uuid::nil()),
+    };
+    let savepoint = Savepoint::new(metadata, spec, SavepointState::Completed);
+    let facts = SavepointFacts {
+        ordinal,
+        completed_at: Some(snapshot.completed_at),
+        ..SavepointFacts::default()
+    };
+    d.savepoints.push(SavepointRecord { savepoint, facts: Some(facts), open: true });
+    d.facts.holds_state = true;
+    let message = format!("Kept the checkpoint that Job {id} left behind: {}", snapshot.location);
+    d.event(EventName::TransitionedToCompleted, Some(id), message);
+    true
+}

@@ -1,0 +1,111 @@
+//! Everything that a decision may know. If it isn't here, it can't influence the plan.
+
+use std::collections::BTreeMap;
+
+use drey_model::seen::{Cluster, FlinkJob, Operation, Seen, Snapshot};
+use drey_model::{Deployment, DeploymentTarget};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::facts::{DeploymentFacts, JobRecord, SavepointRecord};
+
+/// All facts about one Deployment at one instant.
+#[derive(Debug, Clone)]
+pub struct Situation {
+    /// The instant.
+    pub now: Timestamp,
+    /// Fresh ids that the decision may use, in order; a few are enough.
+    pub ids: Vec<Uuid>,
+    /// Desired (spec) and recorded (status).
+    pub deployment: Deployment,
+    /// Remembered.
+    pub facts: DeploymentFacts,
+    /// The target that the spec names, if it exists.
+    pub target: Option<DeploymentTarget>,
+    /// Jobs that are not closed.
+    pub jobs: Vec<JobRecord>,
+    /// Savepoints that are in progress or may be restored from.
+    pub savepoints: Vec<SavepointRecord>,
+    /// What the world showed, by Job id; a Job that was not looked at counts as unknown.
+    pub observed: BTreeMap<Uuid, Observation>,
+    /// What became of the actions of the last plan. Lost in a crash, which costs a repetition at most.
+    pub reports: Vec<Report>,
+}
+
+/// One look at a Job's world.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// Its processes.
+    pub cluster: Seen<Cluster>,
+    /// Its Flink job.
+    pub job: Seen<FlinkJob>,
+    /// Since when looks at the Flink job have given no answer; `None` when the last one did.
+    pub unreachable_since: Option<Timestamp>,
+    /// The operation of each Savepoint in progress.
+    pub operations: BTreeMap<Uuid, Seen<Operation>>,
+    /// What lies in the directory of each Savepoint in progress; looked at only where the operation does not tell.
+    pub directories: BTreeMap<Uuid, Seen<Snapshot>>,
+    /// The newest checkpoint left behind; looked at only once the cluster is gone.
+    pub retained: Option<Seen<Snapshot>>,
+}
+
+impl Default for Observation {
+    fn default() -> Self {
+        Self {
+            cluster: Seen::unknown("not looked at yet"),
+            job: Seen::unknown("not looked at yet"),
+            unreachable_since: None,
+            operations: BTreeMap::new(),
+            directories: BTreeMap::new(),
+            retained: None,
+        }
+    }
+}
+
+/// What became of an action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// The backend will not run this Job.
+    EnsureRefused {
+        /// The Job.
+        job: Uuid,
+        /// Why.
+        why: String,
+    },
+    /// The backend has noted that the cluster is to go and to stay away.
+    RemovalAccepted {
+        /// The Job.
+        job: Uuid,
+    },
+    /// Flink accepted the cancellation.
+    CancelAccepted {
+        /// The Job.
+        job: Uuid,
+    },
+    /// Flink refused the cancellation, or did not answer.
+    CancelFailed {
+        /// The Job.
+        job: Uuid,
+        /// Why.
+        why: String,
+    },
+    /// Flink accepted the operation.
+    SavepointAccepted {
+        /// The Savepoint.
+        savepoint: Uuid,
+    },
+    /// Flink refused the operation for good.
+    SavepointRefused {
+        /// The Savepoint.
+        savepoint: Uuid,
+        /// Why.
+        why: String,
+    },
+    /// Flink did not answer; the operation may have begun.
+    SavepointUnanswered {
+        /// The Savepoint.
+        savepoint: Uuid,
+        /// Why.
+        why: String,
+    },
+}

@@ -1,0 +1,437 @@
+//! The effective Flink configuration of a Job: the user's lines, with what Drey needs added.
+//!
+//! ```text
+//! user's map ── aliases renamed ── foreign keys dropped ── defaults filled in ── owned keys set ──► Effective
+//! ```
+//!
+//! Owns which keys Drey sets, which of them a user may override, and the old names of keys. Every key appears once and
+//! under the name that Flink 1.20 and 2.x share; [`for_version`] adds what older versions read. Does not own addresses,
+//! ports and memory of one cluster ([`crate::launch`] adds them), nor the file format ([`crate::yaml`]).
+
+use drey_model::meta::TextMap;
+use uuid::Uuid;
+
+use crate::versions::Version;
+
+/// Where checkpoints go.
+pub const CHECKPOINT_DIR: &str = "execution.checkpointing.dir";
+/// Where savepoints go when the request names no directory.
+pub const SAVEPOINT_DIR: &str = "execution.checkpointing.savepoint-dir";
+/// Slots of one TaskManager.
+pub const SLOTS: &str = "taskmanager.numberOfTaskSlots";
+const HA_TYPE: &str = "high-availability.type";
+
+/// Settings that Drey depends on; they win over the user's.
+const OWNED: &[(&str, &str)] = &[
+    ("execution.shutdown-on-application-finish", "false"),
+    ("execution.submit-failed-job-on-application-error", "true"),
+    ("rest.async.store-duration", "30 s"),
+    ("web.refresh-interval", "500"),
+];
+
+/// Settings that make a local cluster quick; the user's win over them.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("cluster.registration.error-delay", "200 ms"),
+    (
+        "execution.checkpointing.externalized-checkpoint-retention",
+        "RETAIN_ON_CANCELLATION",
+    ),
+    ("heartbeat.interval", "1 s"),
+    ("heartbeat.timeout", "5 s"),
+    ("metrics.fetcher.update-interval", "1000"),
+];
+
+/// Settings that say the same thing as a member of the Deployment or the Job: that member decides.
+const FOREIGN: &[(&str, &str)] = &[
+    ("$internal.pipeline.job-id", "Drey chooses the job id"),
+    (
+        "execution.state-recovery.path",
+        "the restore strategy decides which snapshot a job starts from",
+    ),
+    (
+        "execution.state-recovery.ignore-unclaimed-state",
+        "`restoreStrategy.allowNonRestoredState` decides it",
+    ),
+    (
+        "security.ssl.rest.enabled",
+        "Drey speaks plain HTTP to a JobManager on its own machine",
+    ),
+    ("rest.url-prefix", "Drey expects the REST API at the root"),
+];
+
+/// New name, old name. Of several old names the first one listed wins.
+const ALIASES: &[(&str, &str)] = &[
+    (CHECKPOINT_DIR, "state.checkpoints.dir"),
+    (CHECKPOINT_DIR, "state.backend.fs.checkpointdir"),
+    (SAVEPOINT_DIR, "state.savepoints.dir"),
+    (SAVEPOINT_DIR, "savepoints.state.backend.fs.dir"),
+    (
+        "execution.checkpointing.storage",
+        "state.checkpoint-storage",
+    ),
+    (
+        "execution.checkpointing.num-retained",
+        "state.checkpoints.num-retained",
+    ),
+    (
+        "execution.checkpointing.incremental",
+        "state.backend.incremental",
+    ),
+    (
+        "execution.checkpointing.create-subdir",
+        "state.checkpoints.create-subdir",
+    ),
+    (
+        "execution.checkpointing.data-inline-threshold",
+        "state.storage.fs.memory-threshold",
+    ),
+    (
+        "execution.checkpointing.data-inline-threshold",
+        "state.backend.fs.memory-threshold",
+    ),
+    (
+        "execution.checkpointing.write-buffer-size",
+        "state.storage.fs.write-buffer-size",
+    ),
+    (
+        "execution.checkpointing.write-buffer-size",
+        "state.backend.fs.write-buffer-size",
+    ),
+    (
+        "execution.checkpointing.local-backup.dirs",
+        "taskmanager.state.local.root-dirs",
+    ),
+    (
+        "execution.checkpointing.aligned-checkpoint-timeout",
+        "execution.checkpointing.alignment-timeout",
+    ),
+    (
+        "execution.checkpointing.unaligned.enabled",
+        "execution.checkpointing.unaligned",
+    ),
+    ("execution.state-recovery.path", "execution.savepoint.path"),
+    (
+        "execution.state-recovery.ignore-unclaimed-state",
+        "execution.savepoint.ignore-unclaimed-state",
+    ),
+    (
+        "execution.state-recovery.claim-mode",
+        "execution.savepoint-restore-mode",
+    ),
+    (
+        "execution.state-recovery.from-local",
+        "state.backend.local-recovery",
+    ),
+    ("state.backend.type", "state.backend"),
+    ("restart-strategy.type", "restart-strategy"),
+    (HA_TYPE, "high-availability"),
+    (HA_TYPE, "recovery.mode"),
+    (
+        "high-availability.storageDir",
+        "high-availability.zookeeper.storageDir",
+    ),
+    (
+        "pipeline.operator-chaining.enabled",
+        "pipeline.operator-chaining",
+    ),
+    ("taskmanager.memory.managed.size", "taskmanager.memory.size"),
+    (
+        "taskmanager.memory.network.fraction",
+        "taskmanager.network.memory.fraction",
+    ),
+    (
+        "taskmanager.memory.network.min",
+        "taskmanager.network.memory.min",
+    ),
+    (
+        "taskmanager.memory.network.max",
+        "taskmanager.network.memory.max",
+    ),
+    ("env.java.opts.all", "env.java.opts"),
+    ("web.refresh-interval", "jobmanager.web.refresh-interval"),
+];
+
+/// What the effective configuration of a Job is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// `spec.template.spec.flinkConfiguration`.
+    pub user: &'a TextMap,
+    /// Namespace of the Deployment.
+    pub namespace: &'a str,
+    /// The Deployment.
+    pub deployment_id: Uuid,
+    /// The Job.
+    pub job_id: Uuid,
+    /// Default parallelism, when the Deployment sets it.
+    pub parallelism: Option<i32>,
+    /// URI below which state is kept, for example `file:///var/lib/drey`; no trailing slash.
+    pub storage: &'a str,
+    /// Whether the cluster is made of local processes, which have no Kubernetes to keep HA data in.
+    pub is_local: bool,
+}
+
+/// The effective configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effective {
+    /// Each key once, under its new name. Goes into `Job.spec.flinkConfiguration`.
+    pub config: TextMap,
+    /// For people: which of the user's lines do not hold as written, and why.
+    pub notes: Vec<String>,
+}
+
+/// Makes the effective configuration.
+#[must_use]
+pub fn effective(inputs: &Inputs<'_>) -> Effective {
+    let (mut config, mut notes) = modern(inputs.user);
+    for (key, why) in FOREIGN {
+        if config.remove(*key).is_some() {
+            notes.push(format!("`{key}` is dropped: {why}."));
+        }
+    }
+    if inputs.is_local {
+        drop_kubernetes_ha(&mut config, &mut notes);
+    }
+    let Inputs {
+        namespace,
+        job_id,
+        deployment_id,
+        storage,
+        ..
+    } = inputs;
+    let storage = storage.trim_end_matches('/');
+    let mut default = |key: &str, value: String| {
+        config.entry(key.to_owned()).or_insert(value);
+    };
+    for (key, value) in DEFAULTS {
+        default(key, (*value).to_owned());
+    }
+    let jobs = format!("{storage}/flink-jobs/namespaces/{namespace}/jobs");
+    default(CHECKPOINT_DIR, format!("{jobs}/{job_id}/checkpoints"));
+    let savepoints = format!("{storage}/flink-savepoints/namespaces/{namespace}/deployments");
+    default(SAVEPOINT_DIR, format!("{savepoints}/{deployment_id}"));
+    default(SLOTS, "1".to_owned());
+    let mut own = |key: &str, value: String| {
+        let old = config.insert(key.to_owned(), value.clone());
+        if old.as_ref().is_some_and(|old| *old != value) {
+            notes.push(format!("`{key}` is always `{value}`: Drey depends on it."));
+        }
+    };
+    for (key, value) in OWNED {
+        own(key, (*value).to_owned());
+    }
+    if let Some(parallelism) = inputs.parallelism {
+        own("parallelism.default", parallelism.to_string());
+    }
+    Effective { config, notes }
+}
+
+/// Renames old keys to their new names, so that each setting appears once.
+#[must_use]
+pub fn modern(user: &TextMap) -> (TextMap, Vec<String>) {
+    let mut config = TextMap::new();
+    let mut notes = Vec::new();
+    for (key, value) in user {
+        config.insert(key.trim().to_owned(), value.clone());
+    }
+    for (new, old) in ALIASES {
+        let Some(value) = config.remove(*old) else {
+            continue;
+        };
+        if config.contains_key(*new) {
+            notes.push(format!(
+                "`{old}` is dropped: `{new}` is set, and says the same thing."
+            ));
+        } else {
+            config.insert((*new).to_owned(), value);
+        }
+    }
+    (config, notes)
+}
+
+/// The directory that Flink creates `<job id>/chk-<n>` in.
+#[must_use]
+pub fn checkpoint_dir(config: &TextMap) -> Option<&str> {
+    first(config, CHECKPOINT_DIR)
+}
+
+/// The directory that the Deployment's savepoints go to, one directory per savepoint below it.
+#[must_use]
+pub fn savepoint_base(config: &TextMap) -> Option<&str> {
+    first(config, SAVEPOINT_DIR)
+}
+
+/// The directory of one savepoint.
+#[must_use]
+pub fn savepoint_dir(config: &TextMap, savepoint_id: Uuid) -> Option<String> {
+    let base = savepoint_base(config)?.trim_end_matches('/');
+    Some(format!("{base}/{savepoint_id}"))
+}
+
+/// Slots of one TaskManager; 1 when unset or not a number.
+#[must_use]
+pub fn slots(config: &TextMap) -> u32 {
+    let text = config.get(SLOTS).map(|t| t.trim());
+    text.and_then(|t| t.parse().ok())
+        .filter(|n| *n >= 1)
+        .unwrap_or(1)
+}
+
+/// Adds the old names that versions before 1.20 read.
+#[must_use]
+pub fn for_version(config: &TextMap, version: &Version) -> TextMap {
+    let mut all = config.clone();
+    if version.is_before(1, 20) {
+        for (new, old) in ALIASES {
+            if let Some(value) = config.get(*new) {
+                all.entry((*old).to_owned())
+                    .or_insert_with(|| value.clone());
+            }
+        }
+    }
+    all
+}
+
+/// The value under the new name, or under the best of its old ones.
+fn first<'a>(config: &'a TextMap, key: &str) -> Option<&'a str> {
+    let old = || {
+        ALIASES
+            .iter()
+            .filter(|(new, _)| *new == key)
+            .find_map(|(_, old)| config.get(*old))
+    };
+    config
+        .get(key)
+        .or_else(old)
+        .map(|value| value.trim())
+        .filter(|value| !value.is_empty())
+}
+
+fn drop_kubernetes_ha(config: &mut TextMap, notes: &mut Vec<String>) {
+    let Some(kind) = config.get(HA_TYPE) else {
+        return;
+    };
+    let lower = kind.trim().to_ascii_lowercase();
+    let is_kubernetes = lower == "kubernetes"
+        || lower == "vvp-kubernetes"
+        || lower.ends_with("kuberneteshaservicesfactory");
+    if is_kubernetes {
+        notes.push(format!(
+            "`{HA_TYPE}: {kind}` is dropped: local processes have no Kubernetes; Drey restarts the job from its \
+             newest snapshot instead."
+        ));
+        config.retain(|key, _| !key.starts_with("high-availability"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> TextMap {
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
+    }
+
+    fn of(user: &TextMap) -> Effective {
+        let inputs = Inputs {
+            user,
+            namespace: "default",
+            deployment_id: Uuid::from_u128(1),
+            job_id: Uuid::from_u128(2),
+            parallelism: Some(3),
+            storage: "file:///data/",
+            is_local: true,
+        };
+        effective(&inputs)
+    }
+
+    #[test]
+    fn an_empty_configuration_gets_everything_a_job_needs() {
+        let Effective { config, notes } = of(&map(&[]));
+        assert!(notes.is_empty(), "{notes:?}");
+        assert_eq!(
+            checkpoint_dir(&config),
+            Some(
+                "file:///data/flink-jobs/namespaces/default/jobs/00000000-0000-0000-0000-000000000002/checkpoints"
+            )
+        );
+        let savepoint = savepoint_dir(&config, Uuid::from_u128(9)).unwrap();
+        assert_eq!(
+            savepoint,
+            "file:///data/flink-savepoints/namespaces/default/deployments/00000000-0000-0000-0000-000000000001/\
+             00000000-0000-0000-0000-000000000009"
+        );
+        assert_eq!(config["execution.shutdown-on-application-finish"], "false");
+        assert_eq!(config["parallelism.default"], "3");
+        assert_eq!(slots(&config), 1);
+    }
+
+    #[test]
+    fn old_names_hold_and_appear_under_the_new_one() {
+        let Effective { config, notes } = of(&map(&[
+            ("state.checkpoints.dir", "s3://b/c"),
+            ("state.savepoints.dir", "s3://b/s"),
+            ("state.backend", "rocksdb"),
+            ("restart-strategy", "fixed-delay"),
+        ]));
+        assert_eq!(checkpoint_dir(&config), Some("s3://b/c"));
+        assert_eq!(savepoint_base(&config), Some("s3://b/s"));
+        assert_eq!(config["state.backend.type"], "rocksdb");
+        assert_eq!(config["restart-strategy.type"], "fixed-delay");
+        assert!(
+            !config.contains_key("state.checkpoints.dir") && !config.contains_key("state.backend")
+        );
+        assert!(notes.is_empty());
+    }
+
+    #[test]
+    fn the_new_name_wins_over_the_old_one_and_says_so() {
+        let user = map(&[
+            ("state.backend", "rocksdb"),
+            ("state.backend.type", "hashmap"),
+        ]);
+        let Effective { config, notes } = of(&user);
+        assert_eq!(config["state.backend.type"], "hashmap");
+        assert_eq!(notes.len(), 1);
+    }
+
+    #[test]
+    fn what_drey_depends_on_wins_and_what_is_taste_does_not() {
+        let Effective { config, notes } = of(&map(&[
+            ("execution.shutdown-on-application-finish", "true"),
+            ("parallelism.default", "7"),
+            ("heartbeat.timeout", "50 s"),
+            ("execution.savepoint.path", "file:///old"),
+        ]));
+        assert_eq!(config["execution.shutdown-on-application-finish"], "false");
+        assert_eq!(config["parallelism.default"], "3");
+        assert_eq!(config["heartbeat.timeout"], "50 s");
+        assert!(!config.contains_key("execution.state-recovery.path"));
+        assert_eq!(notes.len(), 3, "{notes:?}");
+    }
+
+    #[test]
+    fn kubernetes_ha_means_nothing_to_local_processes() {
+        for value in ["vvp-kubernetes", "kubernetes", "KUBERNETES"] {
+            let user = map(&[
+                ("high-availability", value),
+                ("high-availability.storageDir", "s3://x"),
+            ]);
+            let Effective { config, notes } = of(&user);
+            assert!(!config.keys().any(|k| k.starts_with("high-availability")));
+            assert_eq!(notes.len(), 1);
+        }
+        let zookeeper = of(&map(&[("high-availability", "zookeeper")]));
+        assert_eq!(zookeeper.config[HA_TYPE], "zookeeper");
+    }
+
+    #[test]
+    fn versions_before_1_20_get_the_old_names_beside_the_new_ones() {
+        let config = of(&map(&[])).config;
+        let old = for_version(&config, &"1.18.1".parse().unwrap());
+        assert_eq!(old["state.checkpoints.dir"], config[CHECKPOINT_DIR]);
+        assert_eq!(for_version(&config, &"1.20.5".parse().unwrap()), config);
+    }
+}

@@ -1,0 +1,448 @@
+//! Command lines of Flink's processes: one JobManager in application mode, and its TaskManagers, without Flink's scripts.
+//!
+//! ```text
+//! Job + Launch ──► files()         config.yaml, log4j.*   (write them into `conf` before the processes start)
+//!              ──► job_manager()   java … StandaloneApplicationClusterEntryPoint --configDir … --job-id … -- args
+//!              ──► task_manager()  java … TaskManagerRunner --configDir … -Dtaskmanager.…
+//! ```
+//!
+//! Owns arguments, environment and the settings of one cluster: addresses, ports, folders, memory. Pure: nothing is
+//! read, written or started here. Does not own processes (`drey-cluster`) or the user's settings ([`crate::config`]).
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use drey_model::deployment::ArtifactKind;
+use drey_model::job::Job;
+use drey_model::meta::TextMap;
+
+use crate::versions::Version;
+use crate::{config, logging, memory, words, yaml};
+
+/// Every process of a local cluster listens here, and nowhere else.
+const HOST: &str = "127.0.0.1";
+/// Up to this process size start-up time matters more than peak throughput: the simple collector and compiler save
+/// about a third of the CPU time until the job runs.
+const FAST_START_BYTES_MAX: u64 = 2_147_483_648;
+
+/// Module flags that Flink needs on Java 11 and newer, as in its stock `env.java.opts.all`.
+const EXPORTS: &[&str] = &[
+    "java.rmi/sun.rmi.registry",
+    "java.security.jgss/sun.security.krb5",
+    "jdk.compiler/com.sun.tools.javac.api",
+    "jdk.compiler/com.sun.tools.javac.file",
+    "jdk.compiler/com.sun.tools.javac.parser",
+    "jdk.compiler/com.sun.tools.javac.tree",
+    "jdk.compiler/com.sun.tools.javac.util",
+];
+const OPENS: &[&str] = &[
+    "java.base/java.lang",
+    "java.base/java.net",
+    "java.base/java.io",
+    "java.base/java.nio",
+    "java.base/sun.nio.ch",
+    "java.base/java.lang.reflect",
+    "java.base/java.text",
+    "java.base/java.time",
+    "java.base/java.util",
+    "java.base/java.util.concurrent",
+    "java.base/java.util.concurrent.atomic",
+    "java.base/java.util.concurrent.locks",
+];
+
+/// Ports of a JobManager; chosen once per cluster and kept, so that TaskManagers find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// REST API.
+    pub rest: u16,
+    /// Where TaskManagers register.
+    pub rpc: u16,
+    /// Where TaskManagers fetch jars.
+    pub blob: u16,
+}
+
+/// Folders of one cluster; all absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dirs {
+    /// Working directory of every process; must not contain a folder `usrlib`.
+    pub run: PathBuf,
+    /// Where [`files`] are written.
+    pub conf: PathBuf,
+    /// Log files.
+    pub logs: PathBuf,
+    /// Temporary files; may vanish with the cluster.
+    pub scratch: PathBuf,
+}
+
+/// An installed Flink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flink {
+    /// The folder with `lib/` and `plugins/`.
+    pub home: PathBuf,
+    /// Its version.
+    pub version: Version,
+    /// Jars of `lib/` in the order of [`class_path_order`].
+    pub class_path: Vec<PathBuf>,
+}
+
+/// The user's program, fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// The entry jar.
+    pub jar: PathBuf,
+    /// `additionalDependencies`, fetched.
+    pub dependencies: Vec<PathBuf>,
+    /// Main-Class of the jar's manifest; needed when the Deployment names no entry class.
+    pub manifest_class: Option<String>,
+}
+
+/// Everything that a cluster is started from.
+#[derive(Debug, Clone, Copy)]
+pub struct Launch<'a> {
+    /// The Job.
+    pub job: &'a Job,
+    /// The `java` program.
+    pub java: &'a Path,
+    /// The distribution.
+    pub flink: &'a Flink,
+    /// The program.
+    pub program: &'a Program,
+    /// Ports of the JobManager.
+    pub ports: Ports,
+    /// Folders.
+    pub dirs: &'a Dirs,
+}
+
+/// A process to start. Standard input is closed; standard output and error belong to the user's program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The executable.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Variables to set.
+    pub env: Vec<(&'static str, OsString)>,
+    /// Inherited variables to remove: they would change where Flink looks for things.
+    pub env_remove: &'static [&'static str],
+    /// Working directory.
+    pub dir: PathBuf,
+    /// The file that Flink's own log lines go to.
+    pub log_file: PathBuf,
+}
+
+/// A file to write before the processes start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Where.
+    pub path: PathBuf,
+    /// What.
+    pub text: String,
+}
+
+/// Why no command line can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// This kind of program cannot run here.
+    #[error("starting a {kind} artifact: local processes run only JAR artifacts")]
+    Kind {
+        /// The kind.
+        kind: ArtifactKind,
+    },
+    /// Nothing says which class to start.
+    #[error(
+        "finding the class to start: {} has no Main-Class in its manifest, and the Deployment sets no entryClass",
+        jar.display()
+    )]
+    NoEntryClass {
+        /// The jar.
+        jar: PathBuf,
+    },
+    /// A text of the user cannot be split into words.
+    #[error("splitting {what}")]
+    Words {
+        /// Which text.
+        what: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: words::Error,
+    },
+    /// A path cannot be written as a URI.
+    #[error("naming {} as a URI: the path is not absolute", path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The memory cannot be laid out.
+    #[error("computing the memory of a process")]
+    Memory(#[from] memory::Error),
+}
+
+/// The files that the processes of the cluster read.
+#[must_use]
+pub fn files(launch: &Launch<'_>) -> Vec<File> {
+    let version = &launch.flink.version;
+    let conf = &launch.dirs.conf;
+    let log = logging::render(launch.job.spec.logging.as_ref());
+    let text = yaml::render(&configuration(launch), version);
+    let config = File {
+        path: conf.join(yaml::file_name(version)),
+        text,
+    };
+    vec![
+        config,
+        File {
+            path: conf.join(log.name),
+            text: log.text,
+        },
+    ]
+}
+
+/// The Job's configuration with the settings of this one cluster.
+#[must_use]
+pub fn configuration(launch: &Launch<'_>) -> TextMap {
+    let mut all = config::for_version(&launch.job.spec.flink_configuration, &launch.flink.version);
+    let Ports { rest, rpc, blob } = launch.ports;
+    let scratch = launch.dirs.scratch.display().to_string();
+    all.entry("io.tmp.dirs".to_owned())
+        .or_insert_with(|| scratch.clone());
+    let settings = [
+        ("jobmanager.rpc.address", HOST.to_owned()),
+        ("jobmanager.rpc.port", rpc.to_string()),
+        ("jobmanager.bind-host", HOST.to_owned()),
+        ("rest.address", HOST.to_owned()),
+        ("rest.bind-address", HOST.to_owned()),
+        ("rest.port", rest.to_string()),
+        ("rest.bind-port", rest.to_string()),
+        ("blob.server.port", blob.to_string()),
+        ("taskmanager.host", HOST.to_owned()),
+        ("taskmanager.bind-host", HOST.to_owned()),
+        ("web.upload.dir", format!("{scratch}/upload")),
+        ("web.tmpdir", scratch),
+    ];
+    all.extend(settings.map(|(key, value)| (key.to_owned(), value)));
+    all
+}
+
+/// The JobManager, which runs the program's `main()`.
+///
+/// # Errors
+/// No entry class, arguments that cannot be split, memory that does not suffice.
+pub fn job_manager(launch: &Launch<'_>) -> Result<Command, Error> {
+    let job = &launch.job.spec;
+    if job.artifact.kind != ArtifactKind::Jar {
+        return Err(Error::Kind {
+            kind: job.artifact.kind,
+        });
+    }
+    let user = &job.flink_configuration;
+    let resources = job
+        .resources
+        .get("jobmanager")
+        .and_then(|r| r.memory.as_deref());
+    let process = memory::process_size("jobmanager", user, resources)?;
+    let flags = memory::JobManager::new(process, user)?.jvm_flags();
+    let mut command = java(launch, "jobmanager", flags, true)?;
+    let args = &mut command.args;
+    args.push(
+        "org.apache.flink.container.entrypoint.StandaloneApplicationClusterEntryPoint".into(),
+    );
+    args.extend([
+        "--configDir".into(),
+        launch.dirs.conf.clone().into_os_string(),
+    ]);
+    // `--jars` takes everything up to the next option that Flink knows: it must not stand last.
+    args.extend(["--jars".into(), jars(launch.program)?.into()]);
+    args.extend(["--job-classname".into(), entry_class(launch)?.into()]);
+    args.extend(["--job-id".into(), launch.job.flink_job_id().into()]);
+    if let Some(snapshot) = &job.savepoint_location {
+        args.extend(["--fromSavepoint".into(), snapshot.into()]);
+        if job.allow_non_restored_state {
+            args.push("--allowNonRestoredState".into());
+        }
+    }
+    let text = job.artifact.main_args.as_deref().unwrap_or_default();
+    let words = words::split(text).map_err(|source| Error::Words {
+        what: "mainArgs",
+        source,
+    })?;
+    if !words.is_empty() {
+        args.push("--".into());
+        args.extend(words.into_iter().map(OsString::from));
+    }
+    Ok(command)
+}
+
+/// A TaskManager. `resource_id` is its name in Flink's REST API and of its log: unique within the cluster.
+///
+/// # Errors
+/// Memory that does not suffice, JVM options that cannot be split.
+pub fn task_manager(launch: &Launch<'_>, resource_id: &str) -> Result<Command, Error> {
+    let job = &launch.job.spec;
+    let user = &job.flink_configuration;
+    let resources = job.resources.get("taskmanager");
+    let process = memory::process_size(
+        "taskmanager",
+        user,
+        resources.and_then(|r| r.memory.as_deref()),
+    )?;
+    let memory = memory::TaskManager::new(process, user)?;
+    let is_small = process <= FAST_START_BYTES_MAX;
+    let mut command = java(launch, resource_id, memory.jvm_flags(), is_small)?;
+    let args = &mut command.args;
+    args.push("org.apache.flink.runtime.taskexecutor.TaskManagerRunner".into());
+    args.extend([
+        "--configDir".into(),
+        launch.dirs.conf.clone().into_os_string(),
+    ]);
+    let cores = user
+        .get("taskmanager.cpu.cores")
+        .and_then(|text| text.trim().parse().ok());
+    let cores = cores.unwrap_or_else(|| f64::from(config::slots(user)));
+    for (key, value) in memory.settings(cores) {
+        args.push(format!("-D{key}={value}").into());
+    }
+    args.push(format!("-Dtaskmanager.resource-id={resource_id}").into());
+    Ok(command)
+}
+
+/// Sorts the jars of `lib/` as Flink's scripts would: by name, flink-dist last.
+pub fn class_path_order(jars: &mut [PathBuf]) {
+    let is_dist = |path: &Path| {
+        let name = path.file_name().and_then(|n| n.to_str());
+        name.is_some_and(|n| n.starts_with("flink-dist-"))
+    };
+    jars.sort_by(|a, b| (is_dist(a), a.as_path()).cmp(&(is_dist(b), b.as_path())));
+}
+
+/// `java` with everything that JobManager and TaskManager have in common, up to the main class.
+fn java(
+    launch: &Launch<'_>,
+    name: &str,
+    memory: Vec<String>,
+    is_fast_start: bool,
+) -> Result<Command, Error> {
+    let Launch { flink, dirs, .. } = launch;
+    let log_file = dirs.logs.join(format!("{name}.log"));
+    let log4j = dirs
+        .conf
+        .join(logging::render(launch.job.spec.logging.as_ref()).name);
+    let mut args: Vec<OsString> = memory.into_iter().map(OsString::from).collect();
+    if is_fast_start {
+        args.extend(["-XX:+UseSerialGC".into(), "-XX:TieredStopAtLevel=1".into()]);
+    }
+    let open = |flag: &str, packages: &[&str]| -> Vec<OsString> {
+        packages
+            .iter()
+            .map(|p| format!("{flag}={p}=ALL-UNNAMED").into())
+            .collect()
+    };
+    args.extend(open("--add-exports", EXPORTS));
+    args.extend(open("--add-opens", OPENS));
+    args.extend(user_jvm_options(
+        launch,
+        if name == "jobmanager" {
+            name
+        } else {
+            "taskmanager"
+        },
+    )?);
+    args.push(prefixed("-Dlog.file=", &log_file));
+    args.push(uri(&log4j).map(|uri| format!("-Dlog4j.configurationFile={uri}").into())?);
+    args.push(prefixed("-Djava.io.tmpdir=", &dirs.scratch));
+    args.push("-cp".into());
+    args.push(class_path(flink));
+    let command = Command {
+        program: launch.java.to_owned(),
+        args,
+        env: vec![
+            ("FLINK_CONF_DIR", dirs.conf.clone().into_os_string()),
+            (
+                "FLINK_PLUGINS_DIR",
+                flink.home.join("plugins").into_os_string(),
+            ),
+            ("FLINK_OPT_DIR", flink.home.join("opt").into_os_string()),
+        ],
+        env_remove: &[
+            "FLINK_LIB_DIR",
+            "FLINK_HOME",
+            "FLINK_PROPERTIES",
+            "CLASSPATH",
+        ],
+        dir: dirs.run.clone(),
+        log_file,
+    };
+    Ok(command)
+}
+
+/// `env.java.opts.*`, which Flink leaves to its scripts. They stand last, so they win.
+fn user_jvm_options(launch: &Launch<'_>, role: &str) -> Result<Vec<OsString>, Error> {
+    let mut all = Vec::new();
+    for key in [
+        "env.java.opts.all".to_owned(),
+        format!("env.java.opts.{role}"),
+    ] {
+        let text = launch
+            .job
+            .spec
+            .flink_configuration
+            .get(&key)
+            .map_or("", String::as_str);
+        let words = words::split(text).map_err(|source| Error::Words {
+            what: "env.java.opts",
+            source,
+        })?;
+        all.extend(words.into_iter().map(OsString::from));
+    }
+    Ok(all)
+}
+
+fn entry_class(launch: &Launch<'_>) -> Result<String, Error> {
+    let asked = launch
+        .job
+        .spec
+        .artifact
+        .entry_class
+        .as_deref()
+        .map(str::trim);
+    let named = asked.filter(|class| !class.is_empty()).map(str::to_owned);
+    let class = named.or_else(|| launch.program.manifest_class.clone());
+    class.ok_or_else(|| Error::NoEntryClass {
+        jar: launch.program.jar.clone(),
+    })
+}
+
+/// The entry jar first: Flink looks for the entry class in the order given.
+fn jars(program: &Program) -> Result<String, Error> {
+    let all = std::iter::once(&program.jar).chain(&program.dependencies);
+    let uris: Vec<String> = all.map(|path| uri(path)).collect::<Result<_, _>>()?;
+    Ok(uris.join(","))
+}
+
+fn uri(path: &Path) -> Result<String, Error> {
+    let uri = url::Url::from_file_path(path);
+    // A comma separates jars.
+    let uri = uri.map(|uri| uri.as_str().replace(',', "%2C"));
+    uri.map_err(|()| Error::Path {
+        path: path.to_owned(),
+    })
+}
+
+fn class_path(flink: &Flink) -> OsString {
+    let mut text = OsString::new();
+    for (n, jar) in flink.class_path.iter().enumerate() {
+        if n > 0 {
+            text.push(if cfg!(windows) { ";" } else { ":" });
+        }
+        text.push(jar);
+    }
+    text
+}
+
+fn prefixed(prefix: &str, path: &Path) -> OsString {
+    let mut text = OsString::from(prefix);
+    text.push(path);
+    text
+}
+
+#[cfg(test)]
+mod tests;

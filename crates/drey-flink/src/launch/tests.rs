@@ -1,0 +1,178 @@
+//! Command lines as text: what would be started for a Job.
+
+use std::path::PathBuf;
+
+use drey_model::deployment::ResourceSpec;
+use drey_model::job::{JobMetadata, JobSpec};
+use uuid::Uuid;
+
+use super::*;
+
+fn job(change: impl FnOnce(&mut JobSpec)) -> Job {
+    let metadata = JobMetadata {
+        id: Uuid::from_u128(0xabc),
+        ..JobMetadata::default()
+    };
+    let mut spec = JobSpec::default();
+    spec.artifact.entry_class = Some("a.Main".to_owned());
+    change(&mut spec);
+    Job::new(metadata, spec)
+}
+
+fn with<T>(job: &Job, check: impl FnOnce(&Launch<'_>) -> T) -> T {
+    let flink = Flink {
+        home: "/flink".into(),
+        version: "2.2.1".parse().unwrap(),
+        class_path: vec![
+            "/flink/lib/a.jar".into(),
+            "/flink/lib/flink-dist-2.2.1.jar".into(),
+        ],
+    };
+    let program = Program {
+        jar: "/jars/my job.jar".into(),
+        dependencies: vec!["/jars/b.jar".into()],
+        manifest_class: Some("from.Manifest".to_owned()),
+    };
+    let dirs = Dirs {
+        run: "/run".into(),
+        conf: "/run/conf".into(),
+        logs: "/run/log".into(),
+        scratch: "/run/tmp".into(),
+    };
+    let ports = Ports {
+        rest: 1,
+        rpc: 2,
+        blob: 3,
+    };
+    let java = PathBuf::from("/usr/bin/java");
+    let launch = Launch {
+        job,
+        java: &java,
+        flink: &flink,
+        program: &program,
+        ports,
+        dirs: &dirs,
+    };
+    check(&launch)
+}
+
+fn args(command: &Command) -> Vec<String> {
+    command
+        .args
+        .iter()
+        .map(|a| a.to_string_lossy().into_owned())
+        .collect()
+}
+
+#[test]
+fn the_job_manager_gets_its_options_in_an_order_that_flink_understands() {
+    let job = job(|spec| {
+        spec.artifact.main_args = Some("--rate 5 -Dx=y '--fromSavepoint'".to_owned());
+        spec.savepoint_location = Some("file:///sp/1".to_owned());
+        spec.allow_non_restored_state = true;
+    });
+    let command = with(&job, job_manager).unwrap();
+    let args = args(&command);
+    let main = args
+        .iter()
+        .position(|a| a.ends_with("StandaloneApplicationClusterEntryPoint"));
+    assert_eq!(
+        args[main.unwrap() + 1..].join(" "),
+        "--configDir /run/conf --jars file:///jars/my%20job.jar,file:///jars/b.jar --job-classname a.Main \
+         --job-id 00000000000000000000000000000abc --fromSavepoint file:///sp/1 --allowNonRestoredState \
+         -- --rate 5 -Dx=y --fromSavepoint"
+    );
+    assert!(args.contains(&"/flink/lib/a.jar:/flink/lib/flink-dist-2.2.1.jar".to_owned()));
+    assert!(args.contains(&"-Dlog.file=/run/log/jobmanager.log".to_owned()));
+    assert_eq!(args.iter().filter(|a| a.starts_with("--add-")).count(), 19);
+    assert!(args.contains(&"-Xmx396020224".to_owned()), "{args:?}");
+    assert!(command.env_remove.contains(&"FLINK_LIB_DIR"));
+}
+
+#[test]
+fn nothing_is_dropped_from_state_that_is_not_restored() {
+    let job = job(|spec| spec.allow_non_restored_state = true);
+    let args = args(&with(&job, job_manager).unwrap());
+    assert!(
+        !args
+            .iter()
+            .any(|a| a == "--allowNonRestoredState" || a == "--")
+    );
+}
+
+#[test]
+fn the_entry_class_comes_from_the_manifest_when_nobody_names_one() {
+    let manifest = job(|spec| spec.artifact.entry_class = None);
+    let args = args(&with(&manifest, job_manager).unwrap());
+    assert!(args.contains(&"from.Manifest".to_owned()));
+    let error = with(&manifest, |launch| {
+        let program = Program {
+            manifest_class: None,
+            ..launch.program.clone()
+        };
+        job_manager(&Launch {
+            program: &program,
+            ..*launch
+        })
+        .unwrap_err()
+        .to_string()
+    });
+    assert!(error.contains("entryClass"), "{error}");
+}
+
+#[test]
+fn a_task_manager_is_told_every_size() {
+    let job = job(|spec| {
+        let memory = Some("1g".to_owned());
+        spec.resources
+            .insert("taskmanager".to_owned(), ResourceSpec { cpu: 0.5, memory });
+        let options = "-Da=b -XX:+UseG1GC".to_owned();
+        spec.flink_configuration
+            .insert("env.java.opts.taskmanager".to_owned(), options);
+        spec.flink_configuration
+            .insert(config::SLOTS.to_owned(), "2".to_owned());
+    });
+    let args = args(&with(&job, |launch| task_manager(launch, "tm-1")).unwrap());
+    for expected in [
+        "-Dtaskmanager.cpu.cores=2.0",
+        "-Dtaskmanager.memory.task.heap.size=134217728b",
+        "-Dtaskmanager.resource-id=tm-1",
+        "-Dlog.file=/run/log/tm-1.log",
+        "-XX:MaxDirectMemorySize=201326592",
+        "-Da=b",
+    ] {
+        assert!(args.iter().any(|a| a == expected), "{expected} in {args:?}");
+    }
+}
+
+#[test]
+fn the_configuration_of_a_cluster_adds_its_addresses() {
+    let job = job(|spec| {
+        spec.flink_configuration
+            .insert("rest.port".to_owned(), "8081".to_owned());
+        spec.flink_configuration
+            .insert("io.tmp.dirs".to_owned(), "/big/disk".to_owned());
+    });
+    let files = with(&job, files);
+    assert_eq!(files[0].path, PathBuf::from("/run/conf/config.yaml"));
+    for line in [
+        "rest.port: \"1\"",
+        "jobmanager.rpc.port: \"2\"",
+        "io.tmp.dirs: \"/big/disk\"",
+    ] {
+        assert!(files[0].text.contains(line), "{line} in {}", files[0].text);
+    }
+    assert_eq!(files[1].path, PathBuf::from("/run/conf/log4j.properties"));
+}
+
+#[test]
+fn flink_dist_stands_last_on_the_class_path() {
+    let mut jars: Vec<PathBuf> = ["/l/log4j.jar", "/l/flink-dist-1.jar", "/l/flink-csv.jar"]
+        .map(PathBuf::from)
+        .into();
+    class_path_order(&mut jars);
+    assert_eq!(
+        jars,
+        ["/l/flink-csv.jar", "/l/log4j.jar", "/l/flink-dist-1.jar"].map(PathBuf::from)
+    );
+}

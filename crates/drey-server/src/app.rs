@@ -1,0 +1,141 @@
+//! What the server is given, and what all handlers share.
+
+use std::sync::{Arc, Mutex};
+
+use drey_controller::Handle;
+use drey_model::defaults::Layers;
+use drey_store::Store;
+use jiff::Timestamp;
+use prometheus_client::registry::Registry;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::flink_ui::Proxy;
+use crate::metrics::Metrics;
+
+/// The metrics of the whole process; each part registers its own.
+pub type SharedRegistry = Arc<Mutex<Registry>>;
+
+/// Everything that the server needs. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// Where objects are kept.
+    pub store: Store,
+    /// The door to the controller.
+    pub handle: Handle,
+    /// Time and ids.
+    pub world: World,
+    /// Defaults of Deployments.
+    pub layers: Layers,
+    /// Where metrics are registered and scraped from.
+    pub metrics: SharedRegistry,
+    /// What is running.
+    pub build: Build,
+    /// Ends streams when cancelled.
+    pub shutdown: CancellationToken,
+}
+
+/// The source of time and ids, so that tests can choose both.
+#[derive(Clone)]
+pub struct World {
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    id: Arc<dyn Fn() -> Uuid + Send + Sync>,
+}
+
+impl World {
+    /// The clock of the machine, and ids that sort by time.
+    #[must_use]
+    pub fn real() -> Self {
+        Self::of(Timestamp::now, Uuid::now_v7)
+    }
+
+    /// A chosen clock and a chosen source of ids.
+    pub fn of(
+        now: impl Fn() -> Timestamp + Send + Sync + 'static,
+        id: impl Fn() -> Uuid + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            now: Arc::new(now),
+            id: Arc::new(id),
+        }
+    }
+
+    /// The present instant.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.now)()
+    }
+
+    /// A new id.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        (self.id)()
+    }
+}
+
+/// Which build of Drey this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// The release.
+    pub version: String,
+    /// The commit it was made from, or `unknown`.
+    pub commit: String,
+    /// When it was made, or `unknown`.
+    pub time: String,
+}
+
+impl Build {
+    /// What the compiler was told: `DREY_COMMIT` and `DREY_BUILD_TIME` in its environment.
+    #[must_use]
+    pub fn current() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("DREY_COMMIT").unwrap_or("unknown").to_owned(),
+            time: option_env!("DREY_BUILD_TIME")
+                .unwrap_or("unknown")
+                .to_owned(),
+        }
+    }
+}
+
+/// What all handlers share.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) handle: Handle,
+    pub(crate) world: World,
+    pub(crate) layers: Layers,
+    pub(crate) registry: SharedRegistry,
+    pub(crate) metrics: Metrics,
+    pub(crate) build: Build,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) proxy: Proxy,
+}
+
+impl Shared {
+    pub(crate) fn new(app: App) -> Arc<Self> {
+        let metrics = {
+            // A poisoned registry still holds whole metrics: registering is all that happens under this lock.
+            let mut registry = app.metrics.lock().unwrap_or_else(|e| e.into_inner());
+            Metrics::register(&mut registry, &app.build, &app.store)
+        };
+        Arc::new(Self {
+            store: app.store,
+            handle: app.handle,
+            world: app.world,
+            layers: app.layers,
+            registry: app.metrics,
+            metrics,
+            build: app.build,
+            shutdown: app.shutdown,
+            proxy: Proxy::new(),
+        })
+    }
+
+    /// All metrics as text.
+    pub(crate) fn scrape(&self) -> Result<String, Error> {
+        let registry = self.registry.lock().unwrap_or_else(|e| e.into_inner());
+        crate::metrics::text(&registry)
+            .ok_or_else(|| Error::internal("The metrics cannot be written.", "OpenMetrics encoder"))
+    }
+}

@@ -1,0 +1,273 @@
+//! `/ext/v1/namespaces/{ns}/jobs/{id}/logs`: a Job's logs, in pieces or followed.
+//!
+//! | parameter | meaning |
+//! |---|---|
+//! | `offset` | first byte; without it the end of the file is read |
+//! | `limit` | bytes at most, 64 KiB unless given, 1 MiB at most |
+//! | `tail` | the last so many lines (of the last 1 MiB) |
+//! | `follow=true` | goes on as the file grows, until the Job has ended or the client leaves |
+//!
+//! The answer is text, with the position in `Drey-Log-*` headers; `Accept: application/json` gives the piece with its
+//! position as JSON, and `Accept: text/event-stream` with `follow` gives the same pieces as events whose id is the
+//! offset to go on from. A file name is only ever one of the listed names, so no path can be smuggled in.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::sse::{Event as Line, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use drey_controller::handle::logs::{Chunk, File, Query};
+use drey_model::{Job, Kind};
+use futures::{Stream, StreamExt};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::app::Shared;
+use crate::error::{Error, chain};
+use crate::wire::{Params, Reply, Wants, wants};
+
+/// Bytes of a piece unless the client says otherwise.
+const LIMIT_DEFAULT: u64 = 64 << 10;
+/// Bytes of a piece at most.
+const LIMIT_MAX: u64 = 1 << 20;
+/// Between two looks at a file that is followed.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
+/// Comments on a quiet event stream.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Serialize)]
+struct Files {
+    items: Vec<File>,
+}
+
+/// The names and sizes of a Job's logs.
+pub(crate) async fn list(
+    State(shared): State<Arc<Shared>>,
+    Path((ns, id)): Path<(String, String)>,
+) -> Result<Reply, Error> {
+    let job = shared.object_by_id(Kind::Job, &ns, &id).await?;
+    let items = files(&shared, job.id).await?;
+    Ok(Reply::ok(Files { items }))
+}
+
+/// A piece of one log, or the log as it grows.
+pub(crate) async fn read(
+    State(shared): State<Arc<Shared>>,
+    Path((ns, id, file)): Path<(String, String, String)>,
+    params: Params,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let job = shared.object_by_id(Kind::Job, &ns, &id).await?;
+    let wanted = Wanted::of(&params, &headers)?;
+    let known = files(&shared, job.id).await?;
+    if !known.iter().any(|f| f.name == file) {
+        return Err(no_such_file(job.id, &file, &known));
+    }
+    let first = wanted.first(&shared, job.id, file).await?;
+    match (params.flag("follow")?, wants(&headers)) {
+        (false, Wants::Json)
+            if headers.contains_key(header::ACCEPT) && !accepts_anything(&headers) =>
+        {
+            Ok(Reply::ok(first.chunk).into_response())
+        }
+        (false, Wants::Yaml) => Ok(Reply::ok(first.chunk).into_response()),
+        (false, _) => Ok(text(&first.chunk, Body::from(first.chunk.text.clone()))),
+        (true, Wants::EventStream) => Ok(events(follow(shared, job.id, first)).into_response()),
+        (true, _) => {
+            let position = Chunk {
+                text: String::new(),
+                ..first.chunk.clone()
+            };
+            let pieces = follow(shared, job.id, first).map(|c| Ok::<_, Infallible>(c.text));
+            Ok(text(&position, Body::from_stream(pieces)))
+        }
+    }
+}
+
+/// `*/*`, which command-line tools send unasked, means text here.
+fn accepts_anything(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT).is_some_and(|v| v == "*/*")
+}
+
+fn no_such_file(job_id: Uuid, file: &str, known: &[File]) -> Error {
+    let file: String = file.chars().take(100).collect();
+    let names: Vec<&str> = known.iter().map(|f| f.name.as_str()).take(20).collect();
+    let have = if names.is_empty() {
+        "none yet".to_owned()
+    } else {
+        names.join(", ")
+    };
+    Error::not_found(format!(
+        "Job {job_id} has no log {file:?}. Its logs: {have}."
+    ))
+}
+
+async fn files(shared: &Shared, job_id: Uuid) -> Result<Vec<File>, Error> {
+    shared
+        .handle
+        .log_files(job_id)
+        .await
+        .map_err(|e| unread(job_id, &e))
+}
+
+/// A failure with a cause may pass; one without is an answer: there is no such thing.
+fn unread(job_id: Uuid, error: &(impl std::error::Error + 'static)) -> Error {
+    let message = format!("The logs of Job {job_id} cannot be read: {error}.");
+    match error.source() {
+        Some(_) => Error::unavailable(message).because(error),
+        None => Error::not_found(message),
+    }
+}
+
+/// Where reading begins.
+struct Wanted {
+    offset: Option<u64>,
+    limit: u64,
+    tail: Option<usize>,
+}
+
+/// The first piece, and what it was asked with.
+struct First {
+    query: Query,
+    chunk: Chunk,
+}
+
+impl Wanted {
+    fn of(params: &Params, headers: &HeaderMap) -> Result<Self, Error> {
+        let tail = params
+            .number("tail")?
+            .map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        let default = if tail.is_some() {
+            LIMIT_MAX
+        } else {
+            LIMIT_DEFAULT
+        };
+        let limit = params
+            .number("limit")?
+            .unwrap_or(default)
+            .clamp(1, LIMIT_MAX);
+        let resumed = headers
+            .get("last-event-id")
+            .and_then(|v| v.to_str().ok()?.parse().ok());
+        let offset = resumed.or(params.number("offset")?);
+        let tail = if offset.is_some() { None } else { tail };
+        Ok(Self {
+            offset,
+            limit,
+            tail,
+        })
+    }
+
+    async fn first(&self, shared: &Shared, job_id: Uuid, file: String) -> Result<First, Error> {
+        let query = Query {
+            file,
+            offset: self.offset,
+            limit: self.limit,
+        };
+        let mut chunk = shared
+            .handle
+            .log(job_id, &query)
+            .await
+            .map_err(|e| unread(job_id, &e))?;
+        if let Some(lines) = self.tail {
+            let cut = last_lines(&chunk.text, lines);
+            chunk.offset += cut as u64;
+            chunk.text.drain(..cut);
+        }
+        Ok(First { query, chunk })
+    }
+}
+
+/// Where the last `lines` lines begin; a line break at the very end ends the last of them.
+fn last_lines(text: &str, lines: usize) -> usize {
+    let body = text.strip_suffix('\n').unwrap_or(text);
+    match lines {
+        0 => text.len(),
+        _ => body
+            .rmatch_indices('\n')
+            .nth(lines - 1)
+            .map_or(0, |(at, _)| at + 1),
+    }
+}
+
+fn text(position: &Chunk, body: Body) -> Response {
+    let headers = [
+        ("content-type", "text/plain; charset=utf-8".to_owned()),
+        ("x-content-type-options", "nosniff".to_owned()),
+        ("drey-log-offset", position.offset.to_string()),
+        ("drey-log-next-offset", position.next_offset.to_string()),
+        ("drey-log-size", position.size.to_string()),
+    ];
+    (StatusCode::OK, headers, body).into_response()
+}
+
+fn events(chunks: impl Stream<Item = Chunk> + Send + 'static) -> impl IntoResponse {
+    let lines = chunks.map(|chunk| {
+        let line = Line::default().id(chunk.next_offset.to_string());
+        Ok::<_, Infallible>(line.json_data(&chunk).unwrap_or_default())
+    });
+    Sse::new(lines).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+/// Piece after piece, each only when the client has taken the one before.
+fn follow(shared: Arc<Shared>, job_id: Uuid, first: First) -> impl Stream<Item = Chunk> + Send {
+    async_stream::stream! {
+        let First { mut query, chunk } = first;
+        let mut next = chunk.next_offset;
+        yield chunk;
+        loop {
+            // Asked before reading: what a Job wrote before it ended is still shown.
+            let has_ended = has_ended(&shared, job_id).await;
+            query.offset = Some(next);
+            let chunk = match shared.handle.log(job_id, &query).await {
+                Ok(chunk) => chunk,
+                Err(e) => {
+                    tracing::debug!(%job_id, error = chain(&e), "a followed log cannot be read any more");
+                    break;
+                }
+            };
+            let is_shorter = chunk.size < next;
+            let has_grown = chunk.next_offset > next && !chunk.text.is_empty();
+            next = if is_shorter { 0 } else { chunk.next_offset.max(next) };
+            if has_grown {
+                yield chunk;
+            } else if has_ended {
+                break;
+            } else {
+                tokio::select! {
+                    () = tokio::time::sleep(FOLLOW_INTERVAL) => {}
+                    () = shared.shutdown.cancelled() => break,
+                }
+            }
+        }
+    }
+}
+
+/// Whether nothing will be written any more. A store that cannot be read says nothing about the Job.
+async fn has_ended(shared: &Shared, job_id: Uuid) -> bool {
+    match shared.store.by_id(Kind::Job, job_id).await {
+        Ok(None) => true,
+        Ok(Some(object)) => object
+            .decode::<Job>()
+            .is_ok_and(|job| job.status.state.is_terminal()),
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_lines;
+
+    #[test]
+    fn the_last_lines_are_counted_with_and_without_a_final_break() {
+        assert_eq!(&"a\nb\nc\n"[last_lines("a\nb\nc\n", 2)..], "b\nc\n");
+        assert_eq!(&"a\nb\nc"[last_lines("a\nb\nc", 1)..], "c");
+        assert_eq!(&"a\nb"[last_lines("a\nb", 9)..], "a\nb");
+        assert_eq!(&"a\nb"[last_lines("a\nb", 0)..], "");
+        assert_eq!(last_lines("", 3), 0);
+    }
+}

@@ -1,0 +1,19 @@
+//! What happens around every request, outermost first.
+//!
+//! ```text
+//! observe   request id, span, access log, duration
+//!   render  the answer's value becomes JSON or YAML; foreign errors get our layout
+//!     panics  become a 500
+//!       deadline  30 s until the answer begins (not for streams once they began, not for the proxy)
+//!         namespace  404 for one that does not exist
+//! ```
+
+mod limits;
+mod namespace;
+mod observe;
+mod render;
+
+pub(crate) use limits::{deadline, panicked};
+pub(crate) use namespace::exists;
+pub(crate) use observe::observe;
+pub(crate) use render::{Untouched, render};

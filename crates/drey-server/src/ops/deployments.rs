@@ -1,0 +1,273 @@
+//! Writing Deployments.
+
+use drey_model::document::Document;
+use drey_model::write::{self, Accepted, WriteContext};
+use drey_model::{Deployment, DeploymentState, DeploymentTarget, Job, Kind, Problem};
+use drey_store::{Filter, Object, Write};
+use uuid::Uuid;
+
+use super::{Attempts, decode};
+use crate::app::Shared;
+use crate::error::Error;
+use crate::wire::IfMatch;
+
+type Outcome = Result<Accepted<Deployment>, Error>;
+
+impl Shared {
+    /// One Deployment, by id or name.
+    pub(crate) async fn deployment(&self, ns: &str, name_or_id: &str) -> Result<Deployment, Error> {
+        decode(
+            &self
+                .object_by_either(Kind::Deployment, ns, name_or_id)
+                .await?,
+        )
+    }
+
+    /// Stores a new Deployment.
+    pub(crate) async fn create_deployment(&self, ns: &str, document: &Document) -> Outcome {
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next("the Deployment's target").await?;
+            let targets = self.target_rows(ns).await?;
+            let accepted = write::create_deployment(document, &self.context(ns, &targets.decoded));
+            let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
+            if self.commit(&created(&accepted.object, &targets)?).await? {
+                self.handle.wake(accepted.object.metadata.id);
+                return Ok(accepted);
+            }
+        }
+    }
+
+    /// Changes what the document gives.
+    pub(crate) async fn patch_deployment(
+        &self,
+        ns: &str,
+        name_or_id: &str,
+        document: &Document,
+        if_match: &IfMatch,
+    ) -> Outcome {
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next(name_or_id).await?;
+            let object = self
+                .object_by_either(Kind::Deployment, ns, name_or_id)
+                .await?;
+            let current: Deployment = decode(&object)?;
+            if_match.check(
+                &current.metadata.name,
+                Some(current.metadata.resource_version),
+            )?;
+            let targets = self.target_rows(ns).await?;
+            let context = self.context(ns, &targets.decoded);
+            let accepted = write::patch_deployment(&current, document, &context);
+            if let Some(done) = self.update(object, &targets, accepted).await? {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// Replaces the whole, or creates it; says whether it is new.
+    pub(crate) async fn put_deployment(
+        &self,
+        ns: &str,
+        name_or_id: &str,
+        document: &Document,
+        if_match: &IfMatch,
+    ) -> Result<(bool, Accepted<Deployment>), Error> {
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next(name_or_id).await?;
+            let object = self.present(Kind::Deployment, ns, name_or_id).await?;
+            let current: Option<Deployment> = object.as_ref().map(decode).transpose()?;
+            let version = current.as_ref().map(|d| d.metadata.resource_version);
+            if_match.check(name_or_id, version)?;
+            let targets = self.target_rows(ns).await?;
+            let context = self.context(ns, &targets.decoded);
+            let name = current
+                .as_ref()
+                .map_or(name_or_id, |d| d.metadata.name.as_str());
+            let accepted = write::replace_deployment(current.as_ref(), name, document, &context);
+            let is_new = object.is_none();
+            let done = match object {
+                Some(object) => self.update(object, &targets, accepted).await?,
+                None => self.insert(&targets, accepted).await?,
+            };
+            if let Some(done) = done {
+                return Ok((is_new, done));
+            }
+        }
+    }
+
+    /// Deletes a Deployment that is at rest, and everything it owns.
+    pub(crate) async fn delete_deployment(
+        &self,
+        ns: &str,
+        name_or_id: &str,
+        if_match: &IfMatch,
+    ) -> Result<Deployment, Error> {
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next(name_or_id).await?;
+            let object = self
+                .object_by_either(Kind::Deployment, ns, name_or_id)
+                .await?;
+            let current: Deployment = decode(&object)?;
+            if_match.check(
+                &current.metadata.name,
+                Some(current.metadata.resource_version),
+            )?;
+            self.check_at_rest(&object, &current).await?;
+            let (kind, id) = (Kind::Deployment, object.id);
+            if self
+                .commit(&[Write::Delete {
+                    kind,
+                    id,
+                    revision: object.revision,
+                }])
+                .await?
+            {
+                self.handle.wake(id);
+                return Ok(current);
+            }
+        }
+    }
+
+    /// 409 while a Flink job may be alive.
+    async fn check_at_rest(&self, object: &Object, current: &Deployment) -> Result<(), Error> {
+        let name = &current.metadata.name;
+        match current.status.state {
+            DeploymentState::Cancelled
+            | DeploymentState::Suspended
+            | DeploymentState::Finished
+            | DeploymentState::Failed => {}
+            state @ (DeploymentState::Running | DeploymentState::Transitioning) => {
+                return Err(Error::conflict(format!(
+                    "{name} is {state}. Cancel it first: set spec.state to CANCELLED, wait until status.state is \
+                     CANCELLED, then delete it."
+                )));
+            }
+        }
+        let filter = Filter {
+            owner: Some(object.id),
+            ..Filter::default()
+        };
+        for row in self.store.list(Kind::Job, &filter).await? {
+            let job: Job = decode(&row)?;
+            if row.open || !job.status.state.is_terminal() {
+                return Err(Error::conflict(format!(
+                    "{name} is {}, but its Job {} is still {} and may hold resources. Set spec.state to CANCELLED and \
+                     wait until the Job has ended, then delete it.",
+                    current.status.state, job.metadata.id, job.status.state
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores the new document of `object`; `None` when somebody was faster.
+    async fn update(
+        &self,
+        object: Object,
+        targets: &TargetRows,
+        accepted: Result<Accepted<Deployment>, Vec<Problem>>,
+    ) -> Result<Option<Accepted<Deployment>>, Error> {
+        let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
+        let (id, revision) = (object.id, object.revision);
+        let before: Deployment = decode(&object)?;
+        let mut changed = object;
+        changed.encode(&accepted.object)?;
+        let mut writes = vec![Write::Update(changed, revision)];
+        writes.extend(targets.hold(Some(&before), &accepted.object));
+        let done = self.commit(&writes).await?;
+        if done {
+            self.handle.wake(id);
+        }
+        Ok(done.then_some(accepted))
+    }
+
+    /// Stores a Deployment that was not there; `None` when somebody was faster.
+    async fn insert(
+        &self,
+        targets: &TargetRows,
+        accepted: Result<Accepted<Deployment>, Vec<Problem>>,
+    ) -> Result<Option<Accepted<Deployment>>, Error> {
+        let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
+        match self
+            .store
+            .commit(&created(&accepted.object, targets)?)
+            .await
+        {
+            Ok(_) => {
+                self.handle.wake(accepted.object.metadata.id);
+                Ok(Some(accepted))
+            }
+            // Created by somebody else since we looked: then this PUT replaces that one.
+            Err(drey_store::Error::Conflict { .. } | drey_store::Error::Taken { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn context<'a>(
+        &'a self,
+        ns: &'a str,
+        targets: &'a [DeploymentTarget],
+    ) -> WriteContext<'a> {
+        WriteContext {
+            now: self.world.now(),
+            id: self.world.id(),
+            namespace: ns,
+            layers: &self.layers,
+            targets,
+        }
+    }
+
+    async fn target_rows(&self, ns: &str) -> Result<TargetRows, Error> {
+        let filter = Filter {
+            namespace: Some(ns.to_owned()),
+            ..Filter::default()
+        };
+        let rows = self.store.list(Kind::DeploymentTarget, &filter).await?;
+        let decoded = rows.iter().map(decode).collect::<Result<_, _>>()?;
+        Ok(TargetRows { rows, decoded })
+    }
+}
+
+/// The targets of a namespace, as rows and as what they say.
+struct TargetRows {
+    rows: Vec<Object>,
+    decoded: Vec<DeploymentTarget>,
+}
+
+impl TargetRows {
+    /// Moves the target's row to a new revision when a Deployment begins to refer to it, so that a deletion of the
+    /// target that did not see this reference fails. A guard would not do: it leaves the row as it is, and the deletion
+    /// would find what it had read.
+    fn hold(&self, before: Option<&Deployment>, after: &Deployment) -> Option<Write> {
+        let row = self
+            .rows
+            .iter()
+            .find(|row| refers(after, &row.name, row.id))?;
+        let is_new = !before.is_some_and(|before| refers(before, &row.name, row.id));
+        is_new.then(|| Write::Update(row.clone(), row.revision))
+    }
+}
+
+/// Whether a Deployment refers to this target.
+pub(super) fn refers(deployment: &Deployment, target_name: &str, target_id: Uuid) -> bool {
+    let spec = &deployment.spec;
+    spec.deployment_target_name.as_deref() == Some(target_name)
+        || spec.deployment_target_id == Some(target_id)
+}
+
+fn created(deployment: &Deployment, targets: &TargetRows) -> Result<Vec<Write>, Error> {
+    let mut object = super::objects::row(
+        Kind::Deployment,
+        &deployment.metadata.namespace,
+        &deployment.metadata.name,
+        deployment.metadata.id,
+    );
+    object.encode(deployment)?;
+    let mut writes = vec![Write::Create(object)];
+    writes.extend(targets.hold(None, deployment));
+    Ok(writes)
+}

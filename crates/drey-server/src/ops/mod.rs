@@ -1,0 +1,15 @@
+//! What the handlers call: one method per operation, each one transaction. The rules of the platform that need the
+//! store live here; the rules that need only the document live in `drey_model::write`.
+//!
+//! A write without `If-Match` reads, changes and writes under compare-and-set, and starts over when somebody else was
+//! faster, so no update is lost and the user's change lands on what is current. References between objects hold because
+//! the write that makes one also writes the row it refers to: a deletion that missed the reference then fails.
+
+mod deployments;
+mod objects;
+mod reads;
+mod savepoints;
+mod targets;
+
+pub(crate) use objects::{Attempts, decode, names};
+pub(crate) use targets::stored as stored_target;

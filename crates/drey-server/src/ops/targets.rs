@@ -1,0 +1,144 @@
+//! Writing DeploymentTargets.
+
+use drey_model::document::Document;
+use drey_model::write::{self, Accepted};
+use drey_model::{Deployment, DeploymentTarget, Kind};
+use drey_store::{Filter, Object, Write};
+
+use super::deployments::refers;
+use super::objects::row;
+use super::{Attempts, decode, names};
+use crate::app::Shared;
+use crate::error::Error;
+use crate::wire::IfMatch;
+
+type Outcome = Result<Accepted<DeploymentTarget>, Error>;
+
+impl Shared {
+    /// One target, by name.
+    pub(crate) async fn target(&self, ns: &str, name: &str) -> Result<DeploymentTarget, Error> {
+        decode(
+            &self
+                .object_by_name(Kind::DeploymentTarget, ns, name)
+                .await?,
+        )
+    }
+
+    /// Stores a new target.
+    pub(crate) async fn create_target(&self, ns: &str, document: &Document) -> Outcome {
+        let accepted = write::create_target(document, &self.context(ns, &[]));
+        let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
+        self.store
+            .commit(&[Write::Create(stored(&accepted.object)?)])
+            .await?;
+        Ok(accepted)
+    }
+
+    /// Replaces labels and annotations, or creates the target; says whether it is new.
+    pub(crate) async fn put_target(
+        &self,
+        ns: &str,
+        name: &str,
+        document: &Document,
+        if_match: &IfMatch,
+    ) -> Result<(bool, Accepted<DeploymentTarget>), Error> {
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next(name).await?;
+            let object = self.store.get(Kind::DeploymentTarget, ns, name).await?;
+            let current: Option<DeploymentTarget> = object.as_ref().map(decode).transpose()?;
+            let version = current.as_ref().map(|t| t.metadata.resource_version);
+            if_match.check(name, version)?;
+            let context = self.context(ns, &[]);
+            let accepted = write::replace_target(current.as_ref(), name, document, &context);
+            let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
+            let is_new = object.is_none();
+            let write = match object {
+                Some(row) => update(row, &accepted.object)?,
+                None => Write::Create(stored(&accepted.object)?),
+            };
+            match self.store.commit(&[write]).await {
+                Ok(_) => return Ok((is_new, accepted)),
+                Err(drey_store::Error::Conflict { .. } | drey_store::Error::Taken { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Deletes a target that no Deployment refers to.
+    ///
+    /// A Deployment that begins to refer to it between the check and the deletion moves this row to a new revision:
+    /// whichever of the two commits second finds the row changed (or gone), and looks again.
+    pub(crate) async fn delete_target(
+        &self,
+        ns: &str,
+        name: &str,
+        if_match: &IfMatch,
+    ) -> Result<DeploymentTarget, Error> {
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next(name).await?;
+            let object = self
+                .object_by_name(Kind::DeploymentTarget, ns, name)
+                .await?;
+            let current: DeploymentTarget = decode(&object)?;
+            if_match.check(name, Some(current.metadata.resource_version))?;
+            self.check_unused(&object).await?;
+            let (kind, id) = (object.kind, object.id);
+            if self
+                .commit(&[Write::Delete {
+                    kind,
+                    id,
+                    revision: object.revision,
+                }])
+                .await?
+            {
+                return Ok(current);
+            }
+        }
+    }
+
+    /// 409 while a Deployment refers to the target.
+    async fn check_unused(&self, target: &Object) -> Result<(), Error> {
+        let filter = Filter {
+            namespace: Some(target.namespace.clone()),
+            ..Filter::default()
+        };
+        let mut users = Vec::new();
+        for row in self.store.list(Kind::Deployment, &filter).await? {
+            let deployment: Deployment = decode(&row)?;
+            if refers(&deployment, &target.name, target.id) {
+                users.push(row.name);
+            }
+        }
+        if users.is_empty() {
+            return Ok(());
+        }
+        users.sort();
+        let noun = if users.len() == 1 {
+            "deployment"
+        } else {
+            "deployments"
+        };
+        Err(Error::conflict(format!(
+            "Target {} is used by {} {noun} ({}). Move or delete them first.",
+            target.name,
+            users.len(),
+            names(users.iter().map(String::as_str))
+        )))
+    }
+}
+
+/// The row of a new target.
+pub(crate) fn stored(target: &DeploymentTarget) -> Result<Object, drey_store::Error> {
+    let m = &target.metadata;
+    let mut object = row(Kind::DeploymentTarget, &m.namespace, &m.name, m.id);
+    object.encode(target)?;
+    Ok(object)
+}
+
+fn update(mut object: Object, target: &DeploymentTarget) -> Result<Write, Error> {
+    let revision = object.revision;
+    object.encode(target)?;
+    Ok(Write::Update(object, revision))
+}

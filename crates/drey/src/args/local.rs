@@ -1,0 +1,107 @@
+//! Verbs that work on this machine: the server, the demo, Flink distributions.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// `drey serve`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "\
+Each setting is taken from the first place that has it: flag, environment, --config FILE, default. A config file is
+YAML:
+  listen: 127.0.0.1:8080
+  dataDir: /var/lib/drey
+
+The server says `listening on http://ADDR:PORT` when it serves. Ctrl-C stops it; Flink jobs go on, and the next start
+with the same data folder finds them again.
+
+Examples:
+  drey serve
+  drey serve --listen 127.0.0.1:0 --data-dir /tmp/try
+  DREY_LISTEN=0.0.0.0:8080 drey serve --config /etc/drey.yaml")]
+pub(crate) struct Serve {
+    /// Address to listen on; port 0 picks a free one. Default: 127.0.0.1:8080
+    #[arg(long, env = "DREY_LISTEN", value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Folder for everything that must survive: database, snapshots, logs, Flink. Default: ~/.local/share/drey
+    #[arg(long, env = "DREY_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Settings file (YAML)
+    #[arg(long, env = "DREY_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// How to write the server's log to stderr. Default: text
+    #[arg(long, env = "DREY_LOG_FORMAT", value_enum, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+/// How the server writes its log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// `drey demo`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Installs Flink, compiles a small streaming job, starts a server, declares the job as a Deployment and waits until it
+runs. Ctrl-C suspends the job: its state is kept, and the next `drey demo` goes on from it.
+
+Examples:
+  drey demo
+  drey demo --flink-version 1.20.5
+  drey demo --data-dir /tmp/demo --port 9090")]
+pub(crate) struct Demo {
+    /// Version of Apache Flink to run
+    #[arg(long, default_value = "2.2.1", value_name = "V")]
+    pub(crate) flink_version: String,
+    /// Port of the server; when it is taken, the next free one
+    #[arg(long, default_value_t = 8080, value_name = "PORT")]
+    pub(crate) port: u16,
+    /// Folder of the demo. Default: ~/.local/share/drey/demo
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Suspend and stop as soon as the job runs
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+/// `drey flink`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  drey flink install 2.2.1
+  drey flink install 1.20.5 --from /mnt/mirror/flink-1.20.5-bin-scala_2.12.tgz
+  drey flink list
+  export FLINK_HOME=$(drey flink path 2.2.1)")]
+pub(crate) struct Flink {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) verb: FlinkVerb,
+}
+
+/// What to do with Flink distributions.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FlinkVerb {
+    /// Download a version, check it, and keep it
+    Install {
+        /// Version, for example 2.2.1 or 1.20
+        #[arg(default_value = "2.2.1")]
+        version: String,
+        /// Take it from here instead of the default sources
+        #[arg(long, value_name = "FILE|DIR|pypi|release")]
+        from: Option<String>,
+    },
+    /// List the installed versions
+    List,
+    /// Print the folder of a version: the one that holds lib/
+    Path {
+        /// Version
+        version: String,
+    },
+}

@@ -1,0 +1,122 @@
+//! `drey apply`: make the server hold what the documents say.
+//!
+//! Per document: read; create when it is missing (POST), else merge (PATCH). What the document leaves out stays as it
+//! is. The line at the end is honest: `unchanged` means that nothing a user wrote differs from before.
+
+use drey_model::Kind;
+use reqwest::Method;
+use serde_json::Value;
+
+use super::documents::{self, Declared, written};
+use super::goal::Goal;
+use super::wait::{self, Pin, Plan, Target};
+use super::{Shell, printer};
+use crate::args::{Apply, FailOn, WaitRules};
+use crate::failure::{Exit, Failure, Result};
+use crate::subject::{collection, singular};
+
+pub(super) async fn run(shell: &Shell, args: Apply) -> Result<()> {
+    let declared = documents::read(&shell.client, &args.files).await?;
+    if args.if_version.is_some() && declared.len() > 1 {
+        return Err(Failure::usage("--if-version is about one document").why(format!(
+            "the files hold {} documents",
+            declared.len()
+        )));
+    }
+    let mut targets: Vec<(String, Target)> = Vec::new();
+    for document in &declared {
+        let outcome = apply(shell, document, args.if_version).await?;
+        shell.report(document.kind, &outcome.object, outcome.did)?;
+        let name = printer::handle_of(document.kind, &outcome.object);
+        if document.kind == Kind::Deployment {
+            let ns = document.namespace.clone().unwrap_or_else(|| shell.ns.clone());
+            targets.push((ns, Target { name, pin: outcome.pin() }));
+        }
+    }
+    if !args.wait {
+        return Ok(());
+    }
+    let rules = WaitRules {
+        timeout: args.timeout,
+        fail_on: vec![FailOn::Failed],
+        stable: std::time::Duration::ZERO,
+        since_version: None,
+    };
+    let plan = Plan { goals: vec![Goal::AsDeclared], any: false, rules };
+    let mut namespaces: Vec<String> = targets.iter().map(|(ns, _)| ns.clone()).collect();
+    namespaces.dedup();
+    for ns in namespaces {
+        let here = targets.iter().filter(|(of, _)| *of == ns).map(|(_, target)| target.clone());
+        let shell = Shell { ns: ns.clone(), ..shell.clone() };
+        wait::until(&shell, here.collect(), &plan).await?;
+    }
+    Ok(())
+}
+
+/// What became of one document.
+struct Outcome {
+    object: Value,
+    did: &'static str,
+    changed: bool,
+}
+
+impl Outcome {
+    /// From which version on a wait counts; an unchanged object may be judged as it is.
+    fn pin(&self) -> Option<Pin> {
+        if self.changed { Pin::of(&self.object) } else { None }
+    }
+}
+
+async fn apply(shell: &Shell, document: &Declared, if_version: Option<i32>) -> Result<Outcome> {
+    let word = singular(document.kind);
+    let ns = document.namespace.as_deref().unwrap_or(&shell.ns);
+    let Some(name) = document.name.as_deref() else {
+        // The server derives a name from displayName, or says what is missing.
+        return create(shell, document, ns, word).await;
+    };
+    let before = match shell.client.object(ns, document.kind, name).await {
+        Ok(before) => before,
+        Err(failure) if failure.exit == Exit::NotFound && if_version.is_none() => {
+            match create(shell, document, ns, &format!("{word}/{name}")).await {
+                Err(failure) if failure.exit == Exit::Conflict => {
+                    shell.client.object(ns, document.kind, name).await?
+                }
+                created => return created,
+            }
+        }
+        Err(failure) if failure.exit == Exit::NotFound => {
+            return Err(Failure::new(Exit::Conflict, format!("applying {word}/{name} failed"))
+                .why("--if-version was given, and it does not exist (any more)"));
+        }
+        Err(failure) => return Err(failure),
+    };
+    let doing = format!("applying {word}/{name}");
+    let path = ["api", "v1", "namespaces", ns, collection(document.kind), name];
+    // Targets have no PATCH in the platform's API.
+    let method = match document.kind {
+        Kind::DeploymentTarget => Method::PUT,
+        Kind::Deployment | Kind::Job | Kind::Savepoint | Kind::Event => Method::PATCH,
+    };
+    let sent = shell.client.send(&doing, method, &path, Some(document.body.clone()), if_version);
+    let after = sent.await.map_err(|failure| located(failure, document, &before))?;
+    let changed = written(&before) != written(&after);
+    Ok(Outcome { object: after, did: if changed { "configured" } else { "unchanged" }, changed })
+}
+
+async fn create(shell: &Shell, document: &Declared, ns: &str, what: &str) -> Result<Outcome> {
+    let doing = format!("creating {what}");
+    let path = ["api", "v1", "namespaces", ns, collection(document.kind)];
+    let sent = shell.client.send(&doing, Method::POST, &path, Some(document.body.clone()), None);
+    let object = sent.await.map_err(|failure| located(failure, document, &Value::Null))?;
+    Ok(Outcome { object, did: "created", changed: true })
+}
+
+/// Says which document was refused, and that what runs is not touched by it.
+fn located(mut failure: Failure, document: &Declared, before: &Value) -> Failure {
+    failure.what = format!("{} ({})", failure.what, document.source);
+    let state = before.get("status").and_then(|status| status.get("state")).and_then(Value::as_str);
+    if let (Exit::Invalid | Exit::Conflict, Some(state)) = (failure.exit, state) {
+        failure.now = Some(format!("nothing was changed; it is still {state}"));
+    }
+    failure
+}

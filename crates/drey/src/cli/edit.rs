@@ -1,0 +1,174 @@
+//! `drey edit`: an object in the user's editor.
+//!
+//! What is sent is the difference between the text before and after (a merge patch), on the version that was read: so
+//! nobody else's change is overwritten, and a member that was deleted in the editor is removed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use drey_model::Kind;
+use drey_model::document;
+use reqwest::Method;
+use serde_json::{Map, Value};
+
+use super::documents::written;
+use super::{Shell, one};
+use crate::args::Edit;
+use crate::client::Body;
+use crate::failure::{Exit, Failure, Result};
+use crate::output::yaml;
+use crate::subject::{collection, singular};
+
+pub(super) async fn run(shell: &Shell, args: Edit) -> Result<()> {
+    let (kind, name) = one(args.one.subject, args.one.name)?;
+    let word = singular(kind);
+    if kind != Kind::Deployment {
+        return Err(Failure::usage(format!("a {word} cannot be edited")).why("only deployments can"));
+    }
+    let object = shell.client.object(&shell.ns, kind, &name).await?;
+    let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_i64);
+    let version = version.and_then(|version| i32::try_from(version).ok());
+    let before = written(&object);
+    let original = yaml(&before)?;
+    let file = std::env::temp_dir().join(format!("drey-{word}-{name}-{}.yaml", std::process::id()));
+    let mut text = original.clone();
+    let mut refused: Option<Failure> = None;
+    loop {
+        let shown = with_message(&text, refused.as_ref(), word, &name);
+        let edited = without_message(&open(&file, &shown)?);
+        if edited.trim().is_empty() || edited == text {
+            return give_up(&file, refused, edited != original && edited == text);
+        }
+        text = edited;
+        match send(shell, kind, &name, &before, &text, version).await {
+            Ok(after) => {
+                // The edit is on the server now; the file has done its work.
+                let _ = std::fs::remove_file(&file);
+                let did = if written(&after) == before { "unchanged" } else { "configured" };
+                return shell.report(kind, &after, did);
+            }
+            Err(failure) if matches!(failure.exit, Exit::Invalid | Exit::Conflict) => {
+                refused = Some(failure);
+            }
+            Err(failure) => return Err(failure.next(format!("your text is in {}", file.display()))),
+        }
+    }
+}
+
+/// The editor was closed without a change: nothing to do, or the last refusal stands.
+fn give_up(file: &Path, refused: Option<Failure>, keep: bool) -> Result<()> {
+    match refused {
+        Some(failure) if keep => Err(failure.next(format!("your text is in {}", file.display()))),
+        Some(failure) => Err(failure),
+        None => {
+            let _ = std::fs::remove_file(file);
+            Err(Failure::new(Exit::No, "nothing was changed"))
+        }
+    }
+}
+
+async fn send(
+    shell: &Shell,
+    kind: Kind,
+    name: &str,
+    before: &Value,
+    text: &str,
+    version: Option<i32>,
+) -> Result<Value> {
+    let doing = format!("editing {}/{name}", singular(kind));
+    let parsed = document::parse(text.as_bytes(), document::Format::Yaml).map_err(|problems| {
+        let mut failure = Failure::new(Exit::Invalid, format!("{doing} failed"));
+        failure.why.extend(problems.into_iter().map(|problem| problem.message));
+        failure
+    })?;
+    // The literal text of scalars decides what changed, so that `1.20` does not turn into 1.2 on the way.
+    let patch = difference(&literal(before), &parsed.to_value()).unwrap_or(Value::Object(Map::new()));
+    let path = ["api", "v1", "namespaces", &shell.ns, collection(kind), name];
+    shell.client.send(&doing, Method::PATCH, &path, Some(Body::Json(patch)), version).await
+}
+
+/// A value as its own YAML text would be read, so that both sides of the difference went the same way.
+fn literal(value: &Value) -> Value {
+    let text = yaml(value).unwrap_or_default();
+    let parsed = document::parse(text.as_bytes(), document::Format::Yaml);
+    parsed.map_or_else(|_| value.clone(), |parsed| parsed.to_value())
+}
+
+/// The merge patch (RFC 7386) that leads from one document to the other; `None` when they are equal.
+fn difference(from: &Value, to: &Value) -> Option<Value> {
+    let (Value::Object(old), Value::Object(new)) = (from, to) else {
+        return (from != to).then(|| to.clone());
+    };
+    let mut patch = Map::new();
+    for key in old.keys().filter(|key| !new.contains_key(*key)) {
+        patch.insert(key.clone(), Value::Null);
+    }
+    for (key, value) in new {
+        match old.get(key) {
+            Some(before) => patch.extend(difference(before, value).map(|d| (key.clone(), d))),
+            None => {
+                patch.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    (!patch.is_empty()).then_some(Value::Object(patch))
+}
+
+fn with_message(text: &str, refused: Option<&Failure>, word: &str, name: &str) -> String {
+    let head = match refused {
+        None => format!("{word}/{name}. Save and close to send it; leave it as it is to give up."),
+        Some(failure) => format!("Not saved: {failure}"),
+    };
+    let head: String = head.lines().map(|line| format!("#: {line}\n")).collect();
+    format!("{head}{text}")
+}
+
+fn without_message(text: &str) -> String {
+    text.split_inclusive('\n').filter(|line| !line.starts_with("#:")).collect()
+}
+
+/// Lets the user edit the text in a file.
+fn open(file: &PathBuf, text: &str) -> Result<String> {
+    let editor = ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok());
+    let editor = editor.filter(|editor| !editor.trim().is_empty()).unwrap_or_else(|| "vi".to_owned());
+    let unusable = |what: String, why: String| Failure::usage(what).why(why);
+    std::fs::write(file, text)
+        .map_err(|e| unusable(format!("writing {}", file.display()), e.to_string()))?;
+    // Through the shell, because EDITOR may hold arguments: EDITOR='code --wait'.
+    let status = Command::new("sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(file).status();
+    match status {
+        Ok(status) if status.success() => {}
+        Ok(status) => {
+            let what = format!("the editor \"{editor}\" ended with {status}");
+            return Err(unusable(what, "nothing was changed".to_owned())
+                .next(format!("your text is in {}", file.display())));
+        }
+        Err(e) => return Err(unusable(format!("starting the editor \"{editor}\""), e.to_string())),
+    }
+    std::fs::read_to_string(file)
+        .map_err(|e| unusable(format!("reading {}", file.display()), e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{difference, with_message, without_message};
+
+    #[test]
+    fn the_difference_removes_what_was_deleted_and_keeps_silent_about_the_rest() {
+        let from = json!({"spec": {"a": 1, "b": {"x": 1, "y": [1, 2]}, "c": "t"}});
+        let to = json!({"spec": {"a": 1, "b": {"y": [2]}, "c": "t", "d": true}});
+        let patch = difference(&from, &to);
+        assert_eq!(patch, Some(json!({"spec": {"b": {"x": null, "y": [2]}, "d": true}})));
+        assert_eq!(difference(&to, &to), None);
+    }
+
+    #[test]
+    fn the_message_on_top_never_becomes_part_of_the_document() {
+        let refused = crate::failure::Failure::usage("a").why("b\nc");
+        let shown = with_message("# mine\nx: 1\n", Some(&refused), "deployment", "x");
+        assert!(shown.starts_with("#: Not saved: a\n#:   why:  b\n"), "{shown}");
+        assert_eq!(without_message(&shown), "# mine\nx: 1\n");
+    }
+}

@@ -1,0 +1,197 @@
+//! Has it happened, can it still happen, or has it failed? The pure half of `drey wait`.
+//!
+//! A picture can be older than the request that the user just made: the server answers a write before the controller
+//! has looked at it. With `since`, the version of that write, a picture counts once the controller has written
+//! something after it, or has had [`GRACE`] to do so and saw no need. Without `since`, only a FAILED that was there
+//! from the beginning is given that time, so that `drey start x && drey wait x --for running` does not trip over the
+//! past.
+
+use std::time::Duration;
+
+use drey_model::DeploymentState;
+use drey_model::deployment::ConditionKind;
+
+use super::goal::Goal;
+use crate::args::{FailOn, WaitRules};
+use crate::client::View;
+use crate::output::health::condition;
+
+/// How long the controller may take to begin with a change.
+pub(crate) const GRACE: Duration = Duration::from_secs(3);
+
+/// What one look says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is so, and was for as long as was asked.
+    Done,
+    /// Not yet.
+    Pending,
+    /// It will not become so.
+    Failed,
+    /// The Deployment does not exist.
+    Gone,
+}
+
+/// What is waited for, for one Deployment.
+#[derive(Debug, Clone)]
+pub(crate) struct Judge {
+    goals: Vec<Goal>,
+    any: bool,
+    fail_on: Vec<FailOn>,
+    stable: Duration,
+    grace: Duration,
+    since: Option<i32>,
+    first: Option<(i32, Duration)>,
+    moved: bool,
+    held_since: Option<Duration>,
+}
+
+impl Judge {
+    /// A judge that has seen nothing yet.
+    pub(crate) fn new(goals: &[Goal], any: bool, rules: &WaitRules) -> Self {
+        Self {
+            goals: goals.to_vec(),
+            any,
+            fail_on: rules.fail_on.clone(),
+            stable: rules.stable,
+            grace: GRACE.min(rules.timeout),
+            since: rules.since_version,
+            first: None,
+            moved: false,
+            held_since: None,
+        }
+    }
+
+    /// Looks at a picture `at` this time after the wait began.
+    pub(crate) fn look(&mut self, view: Option<&View>, at: Duration) -> Verdict {
+        let Some(view) = view else {
+            let done = self.goals.contains(&Goal::Deleted);
+            return if done { Verdict::Done } else { Verdict::Gone };
+        };
+        let settled = self.settled(view, at);
+        let fresh = settled || self.since.is_none();
+        let holds = |goal: &Goal| goal.holds(Some(view));
+        let met = if self.any { self.goals.iter().any(holds) } else { self.goals.iter().all(holds) };
+        if fresh && met {
+            let since = *self.held_since.get_or_insert(at);
+            let held = at.saturating_sub(since) >= self.stable;
+            return if held { Verdict::Done } else { Verdict::Pending };
+        }
+        self.held_since = None;
+        if settled && self.hopeless(view) { Verdict::Failed } else { Verdict::Pending }
+    }
+
+    /// Whether the picture shows what the controller made of the newest request.
+    fn settled(&mut self, view: &View, at: Duration) -> bool {
+        let version = view.deployment.metadata.resource_version;
+        if self.since.is_some_and(|since| version < since) {
+            return false;
+        }
+        let (first, since) = *self.first.get_or_insert((version, at));
+        // A moving Deployment is the controller's answer, whatever the version was before.
+        self.moved |= version > self.since.unwrap_or(first)
+            || view.deployment.status.state == DeploymentState::Transitioning;
+        self.moved || at.saturating_sub(since) >= self.grace
+    }
+
+    fn hopeless(&self, view: &View) -> bool {
+        let on = |what| self.fail_on.contains(&what) && !self.fail_on.contains(&FailOn::None);
+        let state = view.deployment.status.state;
+        let failing = condition(&view.deployment, ConditionKind::JobFailing).is_some();
+        let over = state == DeploymentState::Finished && self.goals.iter().any(Goal::needs_a_job);
+        ((on(FailOn::Failed) || on(FailOn::Failing)) && (state == DeploymentState::Failed || over))
+            || (on(FailOn::Failing) && failing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use drey_model::{Deployment, DeploymentState, DesiredState};
+
+    use super::{Judge, Verdict};
+    use crate::args::{FailOn, WaitRules};
+    use crate::cli::goal::Goal;
+    use crate::client::View;
+
+    fn view(version: i32, state: DeploymentState) -> View {
+        let mut deployment = Deployment::new(Default::default(), Default::default());
+        deployment.metadata.resource_version = version;
+        deployment.spec.state = DesiredState::Running;
+        deployment.status.state = state;
+        View { deployment, explanation: None, jobs: Vec::new(), observed_at: None }
+    }
+
+    fn judge(change: impl FnOnce(&mut WaitRules)) -> Judge {
+        let mut rules = WaitRules {
+            timeout: Duration::from_secs(600),
+            fail_on: vec![FailOn::Failed],
+            stable: Duration::ZERO,
+            since_version: None,
+        };
+        change(&mut rules);
+        Judge::new(&[Goal::Running], false, &rules)
+    }
+
+    const S: fn(u64) -> Duration = Duration::from_secs;
+
+    #[test]
+    fn a_failure_from_before_the_request_does_not_count() {
+        let mut judge = judge(|rules| rules.since_version = Some(7));
+        assert_eq!(judge.look(Some(&view(6, DeploymentState::Failed)), S(0)), Verdict::Pending);
+        assert_eq!(judge.look(Some(&view(7, DeploymentState::Failed)), S(1)), Verdict::Pending);
+        assert_eq!(judge.look(Some(&view(8, DeploymentState::Transitioning)), S(2)), Verdict::Pending);
+        assert_eq!(judge.look(Some(&view(9, DeploymentState::Failed)), S(3)), Verdict::Failed);
+    }
+
+    #[test]
+    fn running_from_before_the_request_does_not_count_until_the_controller_looked() {
+        let mut judge = judge(|rules| rules.since_version = Some(7));
+        assert_eq!(judge.look(Some(&view(7, DeploymentState::Running)), S(0)), Verdict::Pending);
+        assert_eq!(judge.look(Some(&view(7, DeploymentState::Running)), S(4)), Verdict::Done);
+    }
+
+    #[test]
+    fn without_a_version_a_first_failure_is_given_a_moment() {
+        let mut judge = judge(|_| {});
+        assert_eq!(judge.look(Some(&view(1, DeploymentState::Failed)), S(0)), Verdict::Pending);
+        assert_eq!(judge.look(Some(&view(1, DeploymentState::Failed)), S(3)), Verdict::Failed);
+        let mut once = self::judge(|rules| rules.timeout = Duration::ZERO);
+        assert_eq!(once.look(Some(&view(1, DeploymentState::Failed)), S(0)), Verdict::Failed);
+    }
+
+    #[test]
+    fn stable_begins_anew_after_each_break() {
+        let mut judge = judge(|rules| rules.stable = Duration::from_secs(60));
+        assert_eq!(judge.look(Some(&view(1, DeploymentState::Running)), S(0)), Verdict::Pending);
+        assert_eq!(judge.look(Some(&view(2, DeploymentState::Transitioning)), S(50)), Verdict::Pending);
+        assert_eq!(judge.look(Some(&view(3, DeploymentState::Running)), S(55)), Verdict::Pending);
+        assert_eq!(judge.look(Some(&view(3, DeploymentState::Running)), S(115)), Verdict::Done);
+    }
+
+    #[test]
+    fn a_job_that_ended_by_itself_never_runs_and_none_rides_it_out() {
+        let mut judge = judge(|_| {});
+        let _ = judge.look(Some(&view(1, DeploymentState::Running)), S(0));
+        let mut strict = self::judge(|rules| rules.since_version = Some(0));
+        assert_eq!(strict.look(Some(&view(2, DeploymentState::Finished)), S(1)), Verdict::Failed);
+        let mut patient = self::judge(|rules| {
+            rules.since_version = Some(0);
+            rules.fail_on = vec![FailOn::None];
+        });
+        assert_eq!(patient.look(Some(&view(2, DeploymentState::Failed)), S(1)), Verdict::Pending);
+    }
+
+    #[test]
+    fn a_disappeared_object_is_gone_unless_that_is_the_goal() {
+        assert_eq!(judge(|_| {}).look(None, S(0)), Verdict::Gone);
+        let rules = WaitRules {
+            timeout: S(1),
+            fail_on: vec![],
+            stable: S(0),
+            since_version: None,
+        };
+        assert_eq!(Judge::new(&[Goal::Deleted], false, &rules).look(None, S(0)), Verdict::Done);
+    }
+}

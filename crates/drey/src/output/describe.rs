@@ -1,0 +1,187 @@
+//! One page about one Deployment: what it is, how it fares, why, and what to do next.
+//!
+//! Pure: what is shown depends on the page and on `now` alone.
+
+use std::fmt::Write;
+
+use drey_model::deployment::ConditionStatus;
+use drey_model::{Event, Explanation, Savepoint};
+use jiff::Timestamp;
+
+use crate::client::View;
+use crate::duration::{age, short};
+use crate::output::health::health;
+use crate::output::style::{Style, colour_of};
+use crate::output::table::newest;
+
+/// Events at the end of the page.
+const EVENTS_SHOWN: usize = 5;
+
+/// Everything that the page is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Page {
+    /// The Deployment and its explanation.
+    pub(crate) view: View,
+    /// Oldest first.
+    pub(crate) events: Vec<Event>,
+    /// In any order.
+    pub(crate) savepoints: Vec<Savepoint>,
+}
+
+/// The page as text.
+pub(crate) fn deployment(page: &Page, now: Timestamp, style: Style) -> String {
+    let deployment = &page.view.deployment;
+    let (metadata, spec) = (&deployment.metadata, &deployment.spec);
+    let explained = page.view.explanation.clone().unwrap_or_default();
+    let how = health(deployment);
+    let mut lines = vec![
+        format!(
+            "Name: {}   Namespace: {}   ID: {}   Revision: {}   Age: {}",
+            metadata.name,
+            metadata.namespace,
+            metadata.id,
+            deployment.spec_version(),
+            age(metadata.created_at, now)
+        ),
+        labelled(
+            "Health:",
+            &format!(
+                "{}    Desired {}, actual {}. {}",
+                style.paint(colour_of(how), &how.to_string()),
+                spec.state,
+                deployment.status.state,
+                explained.summary
+            ),
+        ),
+    ];
+    lines.extend(reasons(&explained, now));
+    lines.extend(conditions(page, now));
+    lines.extend(job(page, now));
+    lines.push(labelled("Restore:", &restore(page, &explained, now)));
+    lines.push(labelled("Program:", &program(page)));
+    for (at, next) in explained.next.iter().enumerate() {
+        lines.push(labelled(if at == 0 { "Next:" } else { "" }, next));
+    }
+    let mut text = lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n");
+    events(&mut text, &page.events, now);
+    text
+}
+
+fn labelled(label: &str, text: &str) -> String {
+    format!("{label:<10} {text}")
+}
+
+/// What is being waited for, what failed, what was tried.
+fn reasons(explained: &Explanation, now: Timestamp) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(wait) = &explained.wait {
+        let left = wait.until.as_second().saturating_sub(now.as_second()).max(0).unsigned_abs();
+        let since = age(wait.since, now);
+        lines.push(labelled(
+            "Waiting:",
+            &format!("for {} since {since}, at most {} more", wait.what, short(left)),
+        ));
+    }
+    if let Some(at) = explained.next_attempt_at {
+        let left = at.as_second().saturating_sub(now.as_second()).max(0).unsigned_abs();
+        lines.push(labelled("Retry:", &format!("in {}", short(left))));
+    }
+    let tries = [
+        ("job starts", explained.failed_job_attempts, explained.max_job_attempts),
+        ("savepoints", explained.failed_savepoint_attempts, explained.max_savepoint_attempts),
+    ];
+    let failed = tries.iter().filter(|(_, failed, _)| *failed > 0);
+    let failed: Vec<String> =
+        failed.map(|(what, failed, max)| format!("{failed} of {max} {what} failed")).collect();
+    if !failed.is_empty() {
+        lines.push(labelled("Attempts:", &failed.join(", ")));
+    }
+    if let Some(failure) = &explained.failure {
+        let text = failure.message.trim_end().replace('\n', &format!("\n{:<11}", ""));
+        let ago = age(failure.failed_at, now);
+        lines.push(labelled("Failure:", &format!("{text} ({}, {ago} ago)", failure.reason)));
+    }
+    lines
+}
+
+fn conditions(page: &Page, now: Timestamp) -> Vec<String> {
+    let running = page.view.deployment.status.running.iter();
+    let odd = running.flat_map(|r| &r.conditions).filter(|c| c.status != ConditionStatus::False);
+    odd.map(|c| {
+        let since = age(c.last_transition_time, now);
+        labelled("Condition:", &format!("{} is {} since {since}: {}", c.kind, c.status, c.message))
+    })
+    .collect()
+}
+
+fn job(page: &Page, now: Timestamp) -> Option<String> {
+    let job = page.view.job()?;
+    let mut text = format!(
+        "{} {} since {}",
+        job.metadata.id,
+        job.status.state,
+        age(job.metadata.created_at, now)
+    );
+    if let Some(started) = &job.status.started {
+        let seen = page.view.observed_at.unwrap_or(started.last_update_time);
+        let _ = write!(
+            text,
+            "; Flink says {}, {} restarts (seen {} ago)",
+            started.observed_flink_job_status,
+            started.observed_flink_job_restarts,
+            age(seen, now)
+        );
+    }
+    Some(labelled("Job:", &text))
+}
+
+fn restore(page: &Page, explained: &Explanation, now: Timestamp) -> String {
+    let deployment = &page.view.deployment;
+    let strategy = deployment.spec.restore_strategy.kind;
+    let newest = newest(deployment, &page.savepoints);
+    let by_location = |from: &String| {
+        page.savepoints.iter().find(|s| s.spec.savepoint_location.as_ref() == Some(from))
+    };
+    let (location, source) = match &explained.restores_from {
+        Some(from) => (Some(from.clone()), by_location(from)),
+        None => (newest.and_then(|s| s.spec.savepoint_location.clone()), newest),
+    };
+    match (location, source) {
+        (None, _) => format!("{strategy}; there is no snapshot yet"),
+        (Some(location), None) => format!("{strategy} -> {location}"),
+        (Some(location), Some(from)) => {
+            let old = age(from.metadata.modified_at, now);
+            format!("{strategy} -> {location} ({old} old, {})", from.metadata.origin)
+        }
+    }
+}
+
+fn program(page: &Page) -> String {
+    let spec = &page.view.deployment.spec;
+    let template = &spec.template.spec;
+    let artifact = &template.artifact;
+    let what = artifact.jar_uri.as_deref().or(artifact.python_artifact_uri.as_deref());
+    let place = spec.session_cluster_name.as_deref().or(spec.deployment_target_name.as_deref());
+    format!(
+        "{} {}; Flink {}, parallelism {}, in {}; upgrades {}",
+        artifact.kind,
+        what.unwrap_or("-"),
+        artifact.flink_version.as_deref().unwrap_or("-"),
+        template.effective_parallelism(),
+        place.unwrap_or("-"),
+        spec.upgrade_strategy.kind
+    )
+}
+
+fn events(text: &mut String, events: &[Event], now: Timestamp) {
+    let shown = &events[events.len().saturating_sub(EVENTS_SHOWN)..];
+    if shown.is_empty() {
+        text.push_str("Events:    none yet\n");
+        return;
+    }
+    let _ = writeln!(text, "Events (last {} of {}):", shown.len(), events.len());
+    for event in shown {
+        let message = event.spec.message.replace('\n', " ");
+        let _ = writeln!(text, "  {:>5}  {message}", age(event.metadata.created_at, now));
+    }
+}

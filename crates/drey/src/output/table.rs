@@ -1,0 +1,283 @@
+//! Columns for people. Each kind has its rows; the layout is one function.
+//!
+//! Pure: what is shown depends on the objects and on `now` alone.
+
+use std::collections::HashMap;
+
+use drey_model::deployment::ConditionKind;
+use drey_model::{
+    Deployment, DeploymentState, DeploymentTarget, Event, Job, Savepoint, SavepointState,
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::duration::age;
+use crate::output::health::{Health, condition, health};
+use crate::output::style::{Colour, Style, colour_of};
+
+/// One cell: text and, perhaps, a colour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cell(String, Option<Colour>);
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self(text.into(), None)
+    }
+}
+
+/// Titles and rows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Table {
+    titles: Vec<&'static str>,
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    /// The table as text: columns two spaces apart, no space at the end of a line.
+    pub(crate) fn render(&self, headers: bool, style: Style) -> String {
+        let titles = self.titles.iter().map(|title| Cell::from(*title)).collect();
+        let titles: Option<Vec<Cell>> = headers.then_some(titles);
+        let lines: Vec<&Vec<Cell>> = titles.iter().chain(&self.rows).collect();
+        let widths: Vec<usize> = (0..self.titles.len())
+            .map(|at| lines.iter().filter_map(|line| line.get(at)).map(width).max().unwrap_or(0))
+            .collect();
+        let mut text = String::new();
+        for line in lines {
+            let last = line.len().saturating_sub(1);
+            for (at, (cell, wide)) in line.iter().zip(&widths).enumerate() {
+                let painted = cell.1.map(|colour| style.paint(colour, &cell.0));
+                text.push_str(painted.as_deref().unwrap_or(&cell.0));
+                if at < last {
+                    text.push_str(&" ".repeat(wide - width(cell) + 2));
+                }
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn width(cell: &Cell) -> usize {
+    cell.0.chars().count()
+}
+
+/// What the columns of a Deployment need beside the Deployment, by its id.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    /// All Jobs of the Deployments.
+    pub(crate) jobs: Vec<Job>,
+    /// All Savepoints of the Deployments.
+    pub(crate) savepoints: Vec<Savepoint>,
+}
+
+/// Deployments.
+pub(crate) fn deployments(
+    shown: &[Deployment],
+    beside: &Beside,
+    wide: bool,
+    now: Timestamp,
+) -> Table {
+    let mut titles =
+        vec!["NAME", "HEALTH", "DESIRED", "ACTUAL", "FLINK", "PAR", "RESTARTS", "SNAPSHOT", "AGE"];
+    if wide {
+        titles.extend(["TARGET", "MODE", "REV", "JOB", "CPU"]);
+    }
+    let jobs: HashMap<Uuid, &Job> = beside.jobs.iter().map(|job| (job.metadata.id, job)).collect();
+    let rows = shown.iter().map(|deployment| {
+        let mut row = deployment_row(deployment, &jobs, beside, now);
+        if wide {
+            row.extend(wide_cells(deployment));
+        }
+        row
+    });
+    Table { rows: rows.collect(), titles }
+}
+
+fn deployment_row(
+    deployment: &Deployment,
+    jobs: &HashMap<Uuid, &Job>,
+    beside: &Beside,
+    now: Timestamp,
+) -> Vec<Cell> {
+    let how = health(deployment);
+    let template = &deployment.spec.template.spec;
+    let version = template.artifact.flink_version.clone();
+    vec![
+        deployment.metadata.name.clone().into(),
+        Cell(how.to_string(), Some(colour_of(how))),
+        deployment.spec.state.to_string().into(),
+        actual(deployment, now).into(),
+        version.unwrap_or_else(|| "-".to_owned()).into(),
+        template.effective_parallelism().to_string().into(),
+        restarts(deployment, how, jobs).into(),
+        snapshot(deployment, &beside.savepoints, now).into(),
+        age(deployment.metadata.created_at, now).into(),
+    ]
+}
+
+/// The state and, when it is only remembered, since when.
+fn actual(deployment: &Deployment, now: Timestamp) -> String {
+    let state = deployment.status.state;
+    match condition(deployment, ConditionKind::ClusterUnreachable) {
+        Some(lost) => format!("{state} ({})", age(lost.last_transition_time, now)),
+        None => state.to_string(),
+    }
+}
+
+/// Restarts of the running job; `?` when nobody can know, `-` without a job.
+fn restarts(deployment: &Deployment, how: Health, jobs: &HashMap<Uuid, &Job>) -> String {
+    if how == Health::Unreachable {
+        return "?".to_owned();
+    }
+    let job = deployment.status.running.as_ref().and_then(|running| jobs.get(&running.job_id));
+    let started = job.and_then(|job| job.status.started.as_ref());
+    started.map_or("-".to_owned(), |started| started.observed_flink_job_restarts.to_string())
+}
+
+/// Age of the newest snapshot that can be restored.
+fn snapshot(deployment: &Deployment, savepoints: &[Savepoint], now: Timestamp) -> String {
+    newest(deployment, savepoints)
+        .map_or("-".to_owned(), |savepoint| age(savepoint.metadata.modified_at, now))
+}
+
+/// The newest complete snapshot of a Deployment.
+pub(crate) fn newest<'a>(
+    deployment: &Deployment,
+    savepoints: &'a [Savepoint],
+) -> Option<&'a Savepoint> {
+    savepoints
+        .iter()
+        .filter(|s| s.metadata.deployment_id == deployment.metadata.id)
+        .filter(|s| s.status.state == SavepointState::Completed)
+        .max_by_key(|s| s.metadata.modified_at)
+}
+
+fn wide_cells(deployment: &Deployment) -> Vec<Cell> {
+    let spec = &deployment.spec;
+    let template = &spec.template.spec;
+    let cpu = |key: &str| template.resources.get(key).map_or(1.0, |resource| resource.cpu);
+    let all = cpu("jobmanager") + cpu("taskmanager") * f64::from(template.effective_task_managers());
+    let (place, mode) = match (&spec.session_cluster_name, &spec.deployment_target_name) {
+        (Some(session), _) => (session.clone(), "session"),
+        (None, Some(target)) => (target.clone(), "application"),
+        (None, None) => ("-".to_owned(), "application"),
+    };
+    let job = deployment.status.running.as_ref().map(|running| short_id(running.job_id));
+    vec![
+        place.into(),
+        mode.into(),
+        deployment.spec_version().to_string().into(),
+        job.unwrap_or_else(|| "-".to_owned()).into(),
+        format!("{all:.1}").into(),
+    ]
+}
+
+/// The end of an id: its beginning is the time, and the same for neighbours.
+fn short_id(id: Uuid) -> String {
+    let text = id.to_string();
+    text.rsplit('-').next().unwrap_or_default().to_owned()
+}
+
+/// Targets.
+pub(crate) fn targets(shown: &[DeploymentTarget], now: Timestamp) -> Table {
+    let rows = shown.iter().map(|target| {
+        let (kind, place) = match (&target.spec.kubernetes, &target.spec.local) {
+            (Some(kubernetes), _) => ("kubernetes", kubernetes.namespace.as_deref().unwrap_or("-")),
+            (None, Some(_)) => ("local", "-"),
+            (None, None) => ("-", "-"),
+        };
+        let patches = target.spec.deployment_patch_set.as_ref().map_or(0, Vec::len);
+        vec![
+            target.metadata.name.clone().into(),
+            kind.into(),
+            place.into(),
+            patches.to_string().into(),
+            age(target.metadata.created_at, now).into(),
+        ]
+    });
+    Table { titles: vec!["NAME", "KIND", "NAMESPACE", "PATCHES", "AGE"], rows: rows.collect() }
+}
+
+/// Jobs.
+pub(crate) fn jobs(shown: &[Job], wide: bool, now: Timestamp) -> Table {
+    let mut titles = vec!["ID", "DEPLOYMENT", "STATE", "FLINK", "PAR", "RESTARTS", "AGE"];
+    if wide {
+        titles.extend(["VERSION", "RESTORED FROM", "FAILURE"]);
+    }
+    let row = |job: &Job| {
+        let started = job.status.started.as_ref();
+        let mut row: Vec<Cell> = vec![
+            job.metadata.id.to_string().into(),
+            job.metadata.deployment_name.clone().into(),
+            job.status.state.to_string().into(),
+            started.map_or("-", |s| s.observed_flink_job_status.as_str()).into(),
+            job.spec.parallelism.to_string().into(),
+            started.map_or("-".to_owned(), |s| s.observed_flink_job_restarts.to_string()).into(),
+            age(job.metadata.created_at, now).into(),
+        ];
+        if wide {
+            let failure = job.status.failure.as_ref();
+            let first = failure.and_then(|f| f.message.lines().next()).unwrap_or("-");
+            row.push(job.spec.artifact.flink_version.as_deref().unwrap_or("-").into());
+            row.push(job.spec.savepoint_location.as_deref().unwrap_or("-").into());
+            row.push(first.into());
+        }
+        row
+    };
+    Table { titles, rows: shown.iter().map(row).collect() }
+}
+
+/// Savepoints.
+pub(crate) fn savepoints(
+    shown: &[Savepoint],
+    names: &HashMap<Uuid, String>,
+    wide: bool,
+    now: Timestamp,
+) -> Table {
+    let mut titles = vec!["ID", "DEPLOYMENT", "STATE", "ORIGIN", "AGE", "LOCATION"];
+    if wide {
+        titles.extend(["JOB", "FAILURE"]);
+    }
+    let row = |savepoint: &Savepoint| {
+        let owner = savepoint.metadata.deployment_id;
+        let name = names.get(&owner).cloned().unwrap_or_else(|| owner.to_string());
+        let mut row: Vec<Cell> = vec![
+            savepoint.metadata.id.to_string().into(),
+            name.into(),
+            savepoint.status.state.to_string().into(),
+            savepoint.metadata.origin.to_string().into(),
+            age(savepoint.metadata.created_at, now).into(),
+            savepoint.spec.savepoint_location.as_deref().unwrap_or("-").into(),
+        ];
+        if wide {
+            let failure = savepoint.status.failure.as_ref();
+            let job = savepoint.metadata.job_id.map(|id| id.to_string());
+            row.push(job.unwrap_or_else(|| "-".to_owned()).into());
+            row.push(failure.and_then(|f| f.message.lines().next()).unwrap_or("-").into());
+        }
+        row
+    };
+    Table { titles, rows: shown.iter().map(row).collect() }
+}
+
+/// Events, in the order given.
+pub(crate) fn events(shown: &[Event], now: Timestamp) -> Table {
+    let rows = shown.iter().map(|event| {
+        let about = event.metadata.resource_name.as_deref().unwrap_or("-");
+        vec![
+            age(event.metadata.created_at, now).into(),
+            about.into(),
+            event.metadata.name.to_string().into(),
+            event.spec.message.replace('\n', " ").into(),
+        ]
+    });
+    Table { titles: vec!["AGE", "DEPLOYMENT", "EVENT", "MESSAGE"], rows: rows.collect() }
+}
+
+/// Whether a Deployment has come to rest.
+pub(crate) fn at_rest(state: DeploymentState) -> bool {
+    matches!(
+        state,
+        DeploymentState::Cancelled | DeploymentState::Suspended | DeploymentState::Finished
+    )
+}

@@ -1,0 +1,92 @@
+//! Settings of the server: flag, environment, config file, default; the first that is there wins.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::args::{LogFormat, Serve};
+use crate::failure::{Failure, Result};
+
+/// Where the server listens unless it is told otherwise.
+const LISTEN_DEFAULT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// Everything that the server needs to know before it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServeOptions {
+    /// Address to listen on; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Folder for everything that must survive.
+    pub data_dir: PathBuf,
+    /// How to write the log.
+    pub(crate) log_format: LogFormat,
+}
+
+/// A config file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct File {
+    listen: Option<SocketAddr>,
+    data_dir: Option<PathBuf>,
+    log_format: Option<LogFormat>,
+}
+
+impl ServeOptions {
+    /// The settings behind a command line (clap has looked into the environment already).
+    pub(crate) fn of(args: &Serve) -> Result<Self> {
+        let file = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
+        let data_dir = args.data_dir.clone().or(file.data_dir);
+        Ok(Self {
+            listen: args.listen.or(file.listen).unwrap_or(LISTEN_DEFAULT),
+            data_dir: data_dir.map_or_else(default_data_dir, Ok)?,
+            log_format: args.log_format.or(file.log_format).unwrap_or_default(),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<File> {
+    let refused = |why: String| {
+        Failure::usage(format!("reading the config file {}", path.display()))
+            .why(why)
+            .next("drey serve --help        lists the settings")
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| refused(e.to_string()))?;
+    if text.trim().is_empty() {
+        return Ok(File::default());
+    }
+    serde_saphyr::from_str(&text).map_err(|e| refused(e.to_string()))
+}
+
+/// `$XDG_DATA_HOME/drey`, else `~/.local/share/drey`.
+pub(crate) fn default_data_dir() -> Result<PathBuf> {
+    let var = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let xdg = var("XDG_DATA_HOME").filter(|path| path.is_absolute());
+    let home = var("HOME").filter(|path| !path.as_os_str().is_empty());
+    let base = xdg.or_else(|| home.map(|home| home.join(".local").join("share")));
+    base.map(|base| base.join("drey")).ok_or_else(|| {
+        Failure::usage("there is no place for data").why("HOME is not set").next("add --data-dir DIR")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LogFormat, ServeOptions};
+    use crate::args::Serve;
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_the_default() {
+        let path = std::env::temp_dir().join(format!("drey-options-{}.yaml", std::process::id()));
+        std::fs::write(&path, "listen: 127.0.0.1:1234\ndataDir: /from/file\nlogFormat: json\n").unwrap();
+        let mut args = Serve { config: Some(path.clone()), ..Serve::default() };
+        args.data_dir = Some("/from/flag".into());
+        let options = ServeOptions::of(&args).unwrap();
+        assert_eq!(options.listen.to_string(), "127.0.0.1:1234");
+        assert_eq!(options.data_dir.to_string_lossy(), "/from/flag");
+        assert_eq!(options.log_format, LogFormat::Json);
+        std::fs::write(&path, "listn: 127.0.0.1:1234\n").unwrap();
+        let wrong = ServeOptions::of(&args).unwrap_err();
+        assert!(wrong.to_string().contains("listn"), "{wrong}");
+        std::fs::remove_file(&path).unwrap();
+    }
+}
