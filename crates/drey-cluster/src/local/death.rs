@@ -74,7 +74,7 @@ fn cause(output: &str, log: &str) -> Option<String> {
     let thrown = |line: &str| line.starts_with("Exception in thread");
     let jvm = |line: &str| line.starts_with("Error: ") || line.starts_with("Error occurred during");
     // The JVM's own complaints come before any log exists; uncaught exceptions end the process and name the reason.
-    let found = last(output, &jvm)
+    let found = last(output, &jvm).map(|line| joined(output, line))
         .or_else(|| last(log, &caused_by))
         .or_else(|| last(output, &caused_by))
         .or_else(|| last(output, &thrown))
@@ -82,6 +82,15 @@ fn cause(output: &str, log: &str) -> Option<String> {
         .or_else(|| last(output, &|line| !line.is_empty()))?;
     let found = found.strip_prefix("Caused by: ").unwrap_or(&found);
     Some(found.chars().take(LINE_CHARS_MAX).collect())
+}
+
+/// `Error occurred during initialization of VM` is a title; the line below it is the news.
+fn joined(output: &str, title: String) -> String {
+    let mut lines = output.lines().map(str::trim).skip_while(|line| *line != title).skip(1);
+    match lines.next().filter(|_| title.starts_with("Error occurred")) {
+        Some(news) => format!("{title}: {news}"),
+        None => title,
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +119,7 @@ mod tests {
     #[test]
     fn the_words_of_the_virtual_machine_come_first() {
         let output = "Error occurred during initialization of VM\nToo small heap\n";
-        assert_eq!(cause(output, "").unwrap(), "Error occurred during initialization of VM");
+        assert_eq!(cause(output, "").unwrap(), "Error occurred during initialization of VM: Too small heap");
         let output = "Exception in thread \"main\" java.lang.IllegalStateException: no\n\tat x\n";
         assert!(cause(output, "").unwrap().ends_with("IllegalStateException: no"));
         assert_eq!(cause("", ""), None);

@@ -17,7 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::{Folder, Mark};
 use super::ports::Ports;
-use super::process::Program;
+use super::process::{Program, absent_is_fine};
+
+/// Where Flink keeps temporary files.
+const TEMPORARY_DIRS: &str = "io.tmp.dirs";
 
 /// What had to be found or fetched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +74,7 @@ pub(super) fn lay_out(
     folder: &Folder,
     logs: &Path,
 ) -> Result<Program, String> {
-    with_launch(plan, job, folder, logs, |launch| {
+    with_launch(plan, job, folder, logs, "jobmanager", |launch| {
         let said = |e: io::Error| format!("cannot write the cluster's files: {e}");
         let dirs = launch.dirs;
         for directory in [&dirs.run, &dirs.conf, &dirs.scratch, &dirs.logs] {
@@ -87,7 +90,8 @@ pub(super) fn lay_out(
     })
 }
 
-/// How to start the TaskManager with this number.
+/// How to start the TaskManager with this number. Empties its scratch folder: its predecessor may have left gigabytes
+/// of state there, and nobody else cleans up after a kill.
 pub(super) fn task_manager(
     plan: &Plan,
     job: &Job,
@@ -96,9 +100,18 @@ pub(super) fn task_manager(
     number: u32,
     resource_id: &str,
 ) -> Result<Program, String> {
-    with_launch(plan, job, folder, logs, |launch| {
-        let command = launch::task_manager(launch, resource_id).map_err(|e| chain(&e))?;
-        Ok(program(command, logs, &format!("taskmanager-{number}")))
+    let slot = format!("taskmanager-{number}");
+    with_launch(plan, job, folder, logs, &slot, |launch| {
+        let scratch = &launch.dirs.scratch;
+        renew(scratch).map_err(|e| format!("cannot make {}: {e}", scratch.display()))?;
+        let mut command = launch::task_manager(launch, resource_id).map_err(|e| chain(&e))?;
+        // The cluster's configuration names the JobManager's scratch folder.
+        if !job.spec.flink_configuration.contains_key(TEMPORARY_DIRS) {
+            let mut own = OsString::from(format!("-D{TEMPORARY_DIRS}="));
+            own.push(scratch);
+            command.args.push(own);
+        }
+        Ok(program(command, logs, &slot))
     })
 }
 
@@ -107,6 +120,7 @@ fn with_launch<T>(
     job: &Job,
     folder: &Folder,
     logs: &Path,
+    slot: &str,
     then: impl FnOnce(&Launch<'_>) -> Result<T, String>,
 ) -> Result<T, String> {
     let parts = plan.parts.clone();
@@ -121,12 +135,17 @@ fn with_launch<T>(
         run: folder.root.join("run"),
         conf: folder.root.join("conf"),
         logs: logs.to_owned(),
-        scratch: folder.root.join("scratch"),
+        scratch: folder.root.join("scratch").join(slot),
     };
     let Ports { rest, rpc, blob } = plan.ports;
     let ports = launch::Ports { rest, rpc, blob };
     let java = &parts.java;
     then(&Launch { job, java, flink: &flink, program: &program, ports, dirs: &dirs })
+}
+
+fn renew(folder: &Path) -> io::Result<()> {
+    absent_is_fine(fs::remove_dir_all(folder))?;
+    fs::create_dir_all(folder)
 }
 
 /// The command of drey-flink as a program of ours, with its log under the name of its slot: a replaced TaskManager

@@ -1,0 +1,18 @@
+//! The HTTP surface as a client sees it: the router on an in-memory store, with a fake backend behind the handle.
+
+mod world;
+
+mod deletes;
+mod deployments;
+mod errors;
+mod flink_ui;
+mod formats;
+mod hostile;
+mod lists;
+mod logs;
+mod races;
+mod savepoints;
+mod serving;
+mod status;
+mod targets;
+mod watch;
