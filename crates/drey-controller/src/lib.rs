@@ -19,5 +19,5 @@ pub use handle::{Board, Handle};
 pub use metrics::Metrics;
 pub use reconcile::{Memory, Next, Reconciler};
 pub use record::{Configure, Leadership};
-pub use run::run;
+pub use run::{Parts, run, start};
 pub use world::{FaultPoint, RealWorld, World};

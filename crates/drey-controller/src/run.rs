@@ -4,7 +4,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use drey_cluster::ClusterBackend;
 use drey_flink::FlinkApi;
@@ -13,14 +13,18 @@ use drey_store::Store;
 use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::handle::Handle;
+use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::reconcile::{Memory, Next, Reconciler};
-use crate::world::World;
+use crate::record::Configure;
+use crate::world::{RealWorld, World};
 
 /// Looks that may be under way at once. One look needs a few kilobytes and mostly waits.
 const LOOKS_MAX: usize = 1024;
@@ -35,6 +39,39 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 const PANIC_RETRY: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
 
 type Done = (Uuid, Memory, Next);
+
+/// What a controller works with.
+pub struct Parts<B, F> {
+    /// Where records are.
+    pub store: Store,
+    /// Where clusters run.
+    pub backend: Arc<B>,
+    /// How Flink is asked.
+    pub flink: Arc<F>,
+    /// Renders the configuration of new Jobs.
+    pub configure: Arc<Configure>,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+/// Starts the loop on the machine's clock. It runs until `cancel`; then the task ends within seconds.
+pub fn start<B: ClusterBackend, F: FlinkApi>(
+    parts: Parts<B, F>,
+    cancel: CancellationToken,
+) -> (Handle, JoinHandle<()>) {
+    let (handle, woken) = Handle::new(Arc::clone(&parts.backend));
+    let reconciler = Arc::new(Reconciler {
+        world: Arc::new(RealWorld::default()),
+        store: parts.store,
+        backend: parts.backend,
+        flink: parts.flink,
+        configure: parts.configure,
+        board: handle.board(),
+        leadership: None,
+        metrics: parts.metrics,
+    });
+    (handle, tokio::spawn(run(reconciler, woken, cancel)))
+}
 
 /// Runs the loop until `cancel`; then waits for the looks under way.
 pub async fn run<W: World, B: ClusterBackend, F: FlinkApi>(
@@ -93,9 +130,10 @@ async fn look<W: World, B: ClusterBackend, F: FlinkApi>(
 ) {
     let metrics = reconciler.metrics.clone();
     metrics.look_began();
-    let began = Instant::now();
+    let began = reconciler.world.now();
     let look = AssertUnwindSafe(reconciler.reconcile(id, &mut memory)).catch_unwind().await;
-    metrics.look_ended(began.elapsed().as_secs_f64());
+    let took = reconciler.world.now().duration_since(began);
+    metrics.look_ended(took.as_secs_f64().max(0.0));
     let next = look.unwrap_or_else(|_| {
         metrics.panicked();
         tracing::error!("a look ended in a bug; this Deployment is looked at again later");

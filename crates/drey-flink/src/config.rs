@@ -32,10 +32,7 @@ const OWNED: &[(&str, &str)] = &[
 /// Settings that make a local cluster quick; the user's win over them.
 const DEFAULTS: &[(&str, &str)] = &[
     ("cluster.registration.error-delay", "200 ms"),
-    (
-        "execution.checkpointing.externalized-checkpoint-retention",
-        "RETAIN_ON_CANCELLATION",
-    ),
+    ("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION"),
     ("heartbeat.interval", "1 s"),
     ("heartbeat.timeout", "5 s"),
     ("metrics.fetcher.update-interval", "1000"),
@@ -52,10 +49,7 @@ const FOREIGN: &[(&str, &str)] = &[
         "execution.state-recovery.ignore-unclaimed-state",
         "`restoreStrategy.allowNonRestoredState` decides it",
     ),
-    (
-        "security.ssl.rest.enabled",
-        "Drey speaks plain HTTP to a JobManager on its own machine",
-    ),
+    ("security.ssl.rest.enabled", "Drey speaks plain HTTP to a JobManager on its own machine"),
     ("rest.url-prefix", "Drey expects the REST API at the root"),
 ];
 
@@ -65,88 +59,37 @@ const ALIASES: &[(&str, &str)] = &[
     (CHECKPOINT_DIR, "state.backend.fs.checkpointdir"),
     (SAVEPOINT_DIR, "state.savepoints.dir"),
     (SAVEPOINT_DIR, "savepoints.state.backend.fs.dir"),
-    (
-        "execution.checkpointing.storage",
-        "state.checkpoint-storage",
-    ),
-    (
-        "execution.checkpointing.num-retained",
-        "state.checkpoints.num-retained",
-    ),
-    (
-        "execution.checkpointing.incremental",
-        "state.backend.incremental",
-    ),
-    (
-        "execution.checkpointing.create-subdir",
-        "state.checkpoints.create-subdir",
-    ),
-    (
-        "execution.checkpointing.data-inline-threshold",
-        "state.storage.fs.memory-threshold",
-    ),
-    (
-        "execution.checkpointing.data-inline-threshold",
-        "state.backend.fs.memory-threshold",
-    ),
-    (
-        "execution.checkpointing.write-buffer-size",
-        "state.storage.fs.write-buffer-size",
-    ),
-    (
-        "execution.checkpointing.write-buffer-size",
-        "state.backend.fs.write-buffer-size",
-    ),
-    (
-        "execution.checkpointing.local-backup.dirs",
-        "taskmanager.state.local.root-dirs",
-    ),
+    ("execution.checkpointing.storage", "state.checkpoint-storage"),
+    ("execution.checkpointing.num-retained", "state.checkpoints.num-retained"),
+    ("execution.checkpointing.incremental", "state.backend.incremental"),
+    ("execution.checkpointing.create-subdir", "state.checkpoints.create-subdir"),
+    ("execution.checkpointing.data-inline-threshold", "state.storage.fs.memory-threshold"),
+    ("execution.checkpointing.data-inline-threshold", "state.backend.fs.memory-threshold"),
+    ("execution.checkpointing.write-buffer-size", "state.storage.fs.write-buffer-size"),
+    ("execution.checkpointing.write-buffer-size", "state.backend.fs.write-buffer-size"),
+    ("execution.checkpointing.local-backup.dirs", "taskmanager.state.local.root-dirs"),
     (
         "execution.checkpointing.aligned-checkpoint-timeout",
         "execution.checkpointing.alignment-timeout",
     ),
-    (
-        "execution.checkpointing.unaligned.enabled",
-        "execution.checkpointing.unaligned",
-    ),
+    ("execution.checkpointing.unaligned.enabled", "execution.checkpointing.unaligned"),
     ("execution.state-recovery.path", "execution.savepoint.path"),
     (
         "execution.state-recovery.ignore-unclaimed-state",
         "execution.savepoint.ignore-unclaimed-state",
     ),
-    (
-        "execution.state-recovery.claim-mode",
-        "execution.savepoint-restore-mode",
-    ),
-    (
-        "execution.state-recovery.from-local",
-        "state.backend.local-recovery",
-    ),
+    ("execution.state-recovery.claim-mode", "execution.savepoint-restore-mode"),
+    ("execution.state-recovery.from-local", "state.backend.local-recovery"),
     ("state.backend.type", "state.backend"),
     ("restart-strategy.type", "restart-strategy"),
     (HA_TYPE, "high-availability"),
     (HA_TYPE, "recovery.mode"),
-    (
-        "high-availability.storageDir",
-        "high-availability.zookeeper.storageDir",
-    ),
-    (
-        "pipeline.operator-chaining.enabled",
-        "pipeline.operator-chaining",
-    ),
+    ("high-availability.storageDir", "high-availability.zookeeper.storageDir"),
+    ("pipeline.operator-chaining.enabled", "pipeline.operator-chaining"),
     ("taskmanager.memory.managed.size", "taskmanager.memory.size"),
-    (
-        "taskmanager.memory.network.fraction",
-        "taskmanager.network.memory.fraction",
-    ),
-    (
-        "taskmanager.memory.network.min",
-        "taskmanager.network.memory.min",
-    ),
-    (
-        "taskmanager.memory.network.max",
-        "taskmanager.network.memory.max",
-    ),
+    ("taskmanager.memory.network.fraction", "taskmanager.network.memory.fraction"),
+    ("taskmanager.memory.network.min", "taskmanager.network.memory.min"),
+    ("taskmanager.memory.network.max", "taskmanager.network.memory.max"),
     ("env.java.opts.all", "env.java.opts"),
     ("web.refresh-interval", "jobmanager.web.refresh-interval"),
 ];
@@ -191,13 +134,7 @@ pub fn effective(inputs: &Inputs<'_>) -> Effective {
     if inputs.is_local {
         drop_kubernetes_ha(&mut config, &mut notes);
     }
-    let Inputs {
-        namespace,
-        job_id,
-        deployment_id,
-        storage,
-        ..
-    } = inputs;
+    let Inputs { namespace, job_id, deployment_id, storage, .. } = inputs;
     let storage = storage.trim_end_matches('/');
     let mut default = |key: &str, value: String| {
         config.entry(key.to_owned()).or_insert(value);
@@ -238,9 +175,7 @@ pub fn modern(user: &TextMap) -> (TextMap, Vec<String>) {
             continue;
         };
         if config.contains_key(*new) {
-            notes.push(format!(
-                "`{old}` is dropped: `{new}` is set, and says the same thing."
-            ));
+            notes.push(format!("`{old}` is dropped: `{new}` is set, and says the same thing."));
         } else {
             config.insert((*new).to_owned(), value);
         }
@@ -271,9 +206,7 @@ pub fn savepoint_dir(config: &TextMap, savepoint_id: Uuid) -> Option<String> {
 #[must_use]
 pub fn slots(config: &TextMap) -> u32 {
     let text = config.get(SLOTS).map(|t| t.trim());
-    text.and_then(|t| t.parse().ok())
-        .filter(|n| *n >= 1)
-        .unwrap_or(1)
+    text.and_then(|t| t.parse().ok()).filter(|n| *n >= 1).unwrap_or(1)
 }
 
 /// Adds the old names that versions before 1.20 read.
@@ -283,8 +216,7 @@ pub fn for_version(config: &TextMap, version: &Version) -> TextMap {
     if version.is_before(1, 20) {
         for (new, old) in ALIASES {
             if let Some(value) = config.get(*new) {
-                all.entry((*old).to_owned())
-                    .or_insert_with(|| value.clone());
+                all.entry((*old).to_owned()).or_insert_with(|| value.clone());
             }
         }
     }
@@ -293,17 +225,9 @@ pub fn for_version(config: &TextMap, version: &Version) -> TextMap {
 
 /// The value under the new name, or under the best of its old ones.
 fn first<'a>(config: &'a TextMap, key: &str) -> Option<&'a str> {
-    let old = || {
-        ALIASES
-            .iter()
-            .filter(|(new, _)| *new == key)
-            .find_map(|(_, old)| config.get(*old))
-    };
-    config
-        .get(key)
-        .or_else(old)
-        .map(|value| value.trim())
-        .filter(|value| !value.is_empty())
+    let old =
+        || ALIASES.iter().filter(|(new, _)| *new == key).find_map(|(_, old)| config.get(*old));
+    config.get(key).or_else(old).map(|value| value.trim()).filter(|value| !value.is_empty())
 }
 
 fn drop_kubernetes_ha(config: &mut TextMap, notes: &mut Vec<String>) {
@@ -328,10 +252,7 @@ mod tests {
     use super::*;
 
     fn map(pairs: &[(&str, &str)]) -> TextMap {
-        pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect()
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
     fn of(user: &TextMap) -> Effective {
@@ -388,10 +309,7 @@ mod tests {
 
     #[test]
     fn the_new_name_wins_over_the_old_one_and_says_so() {
-        let user = map(&[
-            ("state.backend", "rocksdb"),
-            ("state.backend.type", "hashmap"),
-        ]);
+        let user = map(&[("state.backend", "rocksdb"), ("state.backend.type", "hashmap")]);
         let Effective { config, notes } = of(&user);
         assert_eq!(config["state.backend.type"], "hashmap");
         assert_eq!(notes.len(), 1);
@@ -415,10 +333,8 @@ mod tests {
     #[test]
     fn kubernetes_ha_means_nothing_to_local_processes() {
         for value in ["vvp-kubernetes", "kubernetes", "KUBERNETES"] {
-            let user = map(&[
-                ("high-availability", value),
-                ("high-availability.storageDir", "s3://x"),
-            ]);
+            let user =
+                map(&[("high-availability", value), ("high-availability.storageDir", "s3://x")]);
             let Effective { config, notes } = of(&user);
             assert!(!config.keys().any(|k| k.starts_with("high-availability")));
             assert_eq!(notes.len(), 1);

@@ -144,11 +144,7 @@ impl Error {
 
 fn space(error: &std::io::Error) -> &'static str {
     let is_full = error.kind() == std::io::ErrorKind::StorageFull;
-    if is_full {
-        " (an installation needs about 700 MB of free space)"
-    } else {
-        ""
-    }
+    if is_full { " (an installation needs about 700 MB of free space)" } else { "" }
 }
 
 /// The per-user cache.
@@ -163,21 +159,10 @@ impl Cache {
     /// # Errors
     /// Neither is set.
     pub fn open() -> Result<Self, Error> {
-        let var = |name: &str| {
-            std::env::var_os(name)
-                .filter(|v| !v.is_empty())
-                .map(PathBuf::from)
-        };
-        let xdg = || {
-            var("XDG_CACHE_HOME")
-                .filter(|p| p.is_absolute())
-                .map(|p| p.join("drey"))
-        };
+        let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let xdg = || var("XDG_CACHE_HOME").filter(|p| p.is_absolute()).map(|p| p.join("drey"));
         let home = || var("HOME").map(|p| p.join(".cache").join("drey"));
-        let root = var("DREY_CACHE")
-            .or_else(xdg)
-            .or_else(home)
-            .ok_or(Error::NoCache)?;
+        let root = var("DREY_CACHE").or_else(xdg).or_else(home).ok_or(Error::NoCache)?;
         Ok(Self::at(std::path::absolute(&root).unwrap_or(root)))
     }
 
@@ -199,9 +184,7 @@ impl Cache {
         let Ok(entries) = fs::read_dir(self.root.join("flink")) else {
             return Vec::new();
         };
-        let names = entries
-            .flatten()
-            .filter_map(|e| e.file_name().into_string().ok());
+        let names = entries.flatten().filter_map(|e| e.file_name().into_string().ok());
         let versions = names.filter_map(|name| name.parse::<Version>().ok());
         let mut all: Vec<Installed> = versions.filter_map(|v| self.exactly(v)).collect();
         all.sort_by_key(|i| std::cmp::Reverse(i.flink.version));
@@ -214,9 +197,7 @@ impl Cache {
         if version.patch.is_some() {
             return self.exactly(*version);
         }
-        self.installed()
-            .into_iter()
-            .find(|i| version.covers(&i.flink.version))
+        self.installed().into_iter().find(|i| version.covers(&i.flink.version))
     }
 
     /// Where a version is, or would be.
@@ -246,11 +227,7 @@ impl Cache {
             return Ok(installed);
         }
         let temp = Temp::fresh(self.root.join("flink").join(format!(".tmp-{version}")))?;
-        let work = Work {
-            version,
-            temp: temp.0.clone(),
-            progress,
-        };
+        let work = Work { version, temp: temp.0.clone(), progress };
         let (folder, origin) = work.make(source).await?;
         let target = self.path(&version);
         let done = blocking(move || finish(&folder, &target, &origin)).await;
@@ -263,9 +240,7 @@ impl Cache {
         let home = self.path(&version);
         let flink = open(&home).filter(|flink| flink.version == version)?;
         let origin = fs::read(home.join("origin.json")).ok();
-        let origin = origin
-            .and_then(|text| serde_json::from_slice(&text).ok())
-            .unwrap_or_default();
+        let origin = origin.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         Some(Installed { flink, origin })
     }
 
@@ -278,12 +253,7 @@ impl Cache {
             return Ok(file);
         }
         progress.step("waiting for another installation of the same version");
-        blocking(move || {
-            file.lock()
-                .map(|()| file)
-                .map_err(Error::io("locking", &path))
-        })
-        .await
+        blocking(move || file.lock().map(|()| file).map_err(Error::io("locking", &path))).await
     }
 }
 
@@ -298,11 +268,7 @@ pub fn open(home: &Path) -> Option<Flink> {
     let version = dist.strip_prefix("flink-dist-")?;
     // Before 1.15 the name ended in the Scala version.
     let version = version.split('_').next_back()?.parse().ok()?;
-    Some(Flink {
-        home: home.to_owned(),
-        version,
-        class_path,
-    })
+    Some(Flink { home: home.to_owned(), version, class_path })
 }
 
 /// A temporary folder that vanishes when dropped, and whose remains the next one removes.
@@ -340,56 +306,46 @@ impl Work<'_> {
     async fn make(&self, source: &Source) -> Result<(PathBuf, Origin), Error> {
         match source {
             Source::Path(path) => {
-                self.from_path(path.clone(), path.display().to_string(), false)
-                    .await
+                self.take_path(path.clone(), path.display().to_string(), false).await
             }
-            Source::PyPi => self.from_pypi().await,
-            Source::Release => self.from_release().await,
-            Source::Auto => self.from_anywhere().await,
+            Source::PyPi => self.take_pypi().await,
+            Source::Release => self.take_release().await,
+            Source::Auto => self.take_any().await,
         }
     }
 
-    async fn from_anywhere(&self) -> Result<(PathBuf, Origin), Error> {
-        let home = std::env::var_os("FLINK_HOME")
-            .filter(|h| !h.is_empty())
-            .map(PathBuf::from);
+    async fn take_any(&self) -> Result<(PathBuf, Origin), Error> {
+        let home = std::env::var_os("FLINK_HOME").filter(|h| !h.is_empty()).map(PathBuf::from);
         let home = home.filter(|h| open(h).is_some_and(|flink| flink.version == self.version));
         if let Some(home) = home {
-            return self.from_path(home, "FLINK_HOME".to_owned(), false).await;
+            return self.take_path(home, "FLINK_HOME".to_owned(), false).await;
         }
-        let first = match self.from_pypi().await {
+        let first = match self.take_pypi().await {
             Ok(done) => return Ok(done),
             Err(error @ Error::Fetch { .. }) => error,
             // A damaged package or a full disk will not get better elsewhere.
             Err(error) => return Err(error),
         };
-        self.progress
-            .step(&format!("{first}; trying the release archive"));
-        self.from_release().await.map_err(|second| Error::NoSource {
+        self.progress.step(&format!("{first}; trying the release archive"));
+        self.take_release().await.map_err(|second| Error::NoSource {
             version: self.version,
             tried: vec![first.to_string(), second.to_string()],
         })
     }
 
-    async fn from_pypi(&self) -> Result<(PathBuf, Origin), Error> {
+    async fn take_pypi(&self) -> Result<(PathBuf, Origin), Error> {
         let package = fetch::pypi(self.version, &self.temp, self.progress).await?;
         let from = format!("PyPI: apache-flink-libraries {}", self.version);
-        self.from_path(package.path, from, package.is_verified)
-            .await
+        self.take_path(package.path, from, package.is_verified).await
     }
 
-    async fn from_release(&self) -> Result<(PathBuf, Origin), Error> {
+    async fn take_release(&self) -> Result<(PathBuf, Origin), Error> {
         let package = fetch::release(self.version, &self.temp, self.progress).await?;
-        self.from_path(
-            package.path,
-            fetch::release_url(self.version),
-            package.is_verified,
-        )
-        .await
+        self.take_path(package.path, fetch::release_url(self.version), package.is_verified).await
     }
 
     /// From a folder or an archive that is on this machine.
-    async fn from_path(
+    async fn take_path(
         &self,
         path: PathBuf,
         source: String,
@@ -405,16 +361,9 @@ impl Work<'_> {
         })
         .await?;
         if !is_verified {
-            self.progress
-                .step("the package could not be verified: its hash is not known to Drey");
+            self.progress.step("the package could not be verified: its hash is not known to Drey");
         }
-        Ok((
-            self.temp.join("flink"),
-            Origin {
-                source,
-                is_verified,
-            },
-        ))
+        Ok((self.temp.join("flink"), Origin { source, is_verified }))
     }
 }
 
@@ -425,19 +374,12 @@ fn has_known_hash(path: &Path, version: Version) -> Result<bool, Error> {
         return Ok(false);
     };
     let actual = unpack::sha256(path)?;
-    let name = path
-        .file_name()
-        .and_then(|n| n.to_str())
-        .unwrap_or_default();
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     if actual == expected {
         return Ok(true);
     }
     if name.starts_with("apache_flink_libraries-") {
-        return Err(Error::Hash {
-            path: path.to_owned(),
-            expected: expected.to_owned(),
-            actual,
-        });
+        return Err(Error::Hash { path: path.to_owned(), expected: expected.to_owned(), actual });
     }
     Ok(false)
 }
@@ -448,10 +390,7 @@ fn check(from: &Path, home: &Path, version: Version) -> Result<(), Error> {
         Some(flink) => format!("it holds Flink {}, not {version}", flink.version),
         None => "it holds no lib/flink-dist-*.jar, so it is not a Flink distribution".to_owned(),
     };
-    Err(Error::Unpack {
-        path: from.to_owned(),
-        why,
-    })
+    Err(Error::Unpack { path: from.to_owned(), why })
 }
 
 /// Puts a finished distribution in its place.
@@ -469,9 +408,7 @@ fn finish(folder: &Path, target: &Path, origin: &Origin) -> Result<(), Error> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or(Err(Error::Interrupted))
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Interrupted))
 }
 
 #[cfg(test)]

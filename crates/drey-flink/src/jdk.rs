@@ -61,25 +61,15 @@ pub enum Error {
 /// # Errors
 /// None, a broken one, or one that is too old.
 pub async fn find(min: u32) -> Result<Jdk, Error> {
-    let java = candidates("java")
-        .into_iter()
-        .next()
-        .ok_or(Error::None { min })?;
+    let java = candidates("java").into_iter().next().ok_or(Error::None { min })?;
     let version = version_of(&java).await?;
     if version < min {
         return Err(Error::TooOld { java, version, min });
     }
-    let sibling = java
-        .canonicalize()
-        .ok()
-        .and_then(|java| Some(java.parent()?.join("javac")));
+    let sibling = java.canonicalize().ok().and_then(|java| Some(java.parent()?.join("javac")));
     let sibling = sibling.filter(|path| path.is_file());
     let javac = sibling.or_else(|| candidates("javac").into_iter().next());
-    Ok(Jdk {
-        java,
-        javac,
-        version,
-    })
+    Ok(Jdk { java, javac, version })
 }
 
 fn candidates(program: &str) -> Vec<PathBuf> {
@@ -87,31 +77,19 @@ fn candidates(program: &str) -> Vec<PathBuf> {
     let home = home.map(|home| PathBuf::from(home).join("bin"));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = home.into_iter().chain(std::env::split_paths(&path));
-    dirs.map(|dir| dir.join(program))
-        .filter(|file| file.is_file())
-        .collect()
+    dirs.map(|dir| dir.join(program)).filter(|file| file.is_file()).collect()
 }
 
 async fn version_of(java: &Path) -> Result<u32, Error> {
-    let broken = |why: String| Error::Broken {
-        java: java.to_owned(),
-        why,
-    };
+    let broken = |why: String| Error::Broken { java: java.to_owned(), why };
     let mut command = Command::new(java);
-    command
-        .arg("-version")
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
+    command.arg("-version").stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(VERSION_TIMEOUT, command.output()).await;
     let output = output.map_err(|_| broken("it does not answer".to_owned()))?;
     let output = output.map_err(|error| broken(error.to_string()))?;
     let text = String::from_utf8_lossy(&output.stderr);
-    parse(&text).ok_or_else(|| {
-        broken(format!(
-            "it said: {}",
-            text.lines().next().unwrap_or("nothing")
-        ))
-    })
+    parse(&text)
+        .ok_or_else(|| broken(format!("it said: {}", text.lines().next().unwrap_or("nothing"))))
 }
 
 /// `openjdk version "17.0.15" …`, `java version "1.8.0_392"`, `openjdk version "21" …`.
@@ -119,11 +97,7 @@ fn parse(text: &str) -> Option<u32> {
     let quoted = text.split('"').nth(1)?;
     let mut numbers = quoted.split(|c: char| !c.is_ascii_digit()).map(str::parse);
     let first = numbers.next()?.ok()?;
-    if first == 1 {
-        numbers.next()?.ok()
-    } else {
-        Some(first)
-    }
+    if first == 1 { numbers.next()?.ok() } else { Some(first) }
 }
 
 #[cfg(test)]

@@ -184,17 +184,8 @@ pub fn files(launch: &Launch<'_>) -> Vec<File> {
     let conf = &launch.dirs.conf;
     let log = logging::render(launch.job.spec.logging.as_ref());
     let text = yaml::render(&configuration(launch), version);
-    let config = File {
-        path: conf.join(yaml::file_name(version)),
-        text,
-    };
-    vec![
-        config,
-        File {
-            path: conf.join(log.name),
-            text: log.text,
-        },
-    ]
+    let config = File { path: conf.join(yaml::file_name(version)), text };
+    vec![config, File { path: conf.join(log.name), text: log.text }]
 }
 
 /// The Job's configuration with the settings of this one cluster.
@@ -203,8 +194,7 @@ pub fn configuration(launch: &Launch<'_>) -> TextMap {
     let mut all = config::for_version(&launch.job.spec.flink_configuration, &launch.flink.version);
     let Ports { rest, rpc, blob } = launch.ports;
     let scratch = launch.dirs.scratch.display().to_string();
-    all.entry("io.tmp.dirs".to_owned())
-        .or_insert_with(|| scratch.clone());
+    all.entry("io.tmp.dirs".to_owned()).or_insert_with(|| scratch.clone());
     let settings = [
         ("jobmanager.rpc.address", HOST.to_owned()),
         ("jobmanager.rpc.port", rpc.to_string()),
@@ -230,15 +220,10 @@ pub fn configuration(launch: &Launch<'_>) -> TextMap {
 pub fn job_manager(launch: &Launch<'_>) -> Result<Command, Error> {
     let job = &launch.job.spec;
     if job.artifact.kind != ArtifactKind::Jar {
-        return Err(Error::Kind {
-            kind: job.artifact.kind,
-        });
+        return Err(Error::Kind { kind: job.artifact.kind });
     }
     let user = &job.flink_configuration;
-    let resources = job
-        .resources
-        .get("jobmanager")
-        .and_then(|r| r.memory.as_deref());
+    let resources = job.resources.get("jobmanager").and_then(|r| r.memory.as_deref());
     let process = memory::process_size("jobmanager", user, resources)?;
     let flags = memory::JobManager::new(process, user)?.jvm_flags();
     let mut command = java(launch, "jobmanager", flags, true)?;
@@ -246,10 +231,7 @@ pub fn job_manager(launch: &Launch<'_>) -> Result<Command, Error> {
     args.push(
         "org.apache.flink.container.entrypoint.StandaloneApplicationClusterEntryPoint".into(),
     );
-    args.extend([
-        "--configDir".into(),
-        launch.dirs.conf.clone().into_os_string(),
-    ]);
+    args.extend(["--configDir".into(), launch.dirs.conf.clone().into_os_string()]);
     // `--jars` takes everything up to the next option that Flink knows: it must not stand last.
     args.extend(["--jars".into(), jars(launch.program)?.into()]);
     args.extend(["--job-classname".into(), entry_class(launch)?.into()]);
@@ -261,10 +243,7 @@ pub fn job_manager(launch: &Launch<'_>) -> Result<Command, Error> {
         }
     }
     let text = job.artifact.main_args.as_deref().unwrap_or_default();
-    let words = words::split(text).map_err(|source| Error::Words {
-        what: "mainArgs",
-        source,
-    })?;
+    let words = words::split(text).map_err(|source| Error::Words { what: "mainArgs", source })?;
     if !words.is_empty() {
         args.push("--".into());
         args.extend(words.into_iter().map(OsString::from));
@@ -280,23 +259,15 @@ pub fn task_manager(launch: &Launch<'_>, resource_id: &str) -> Result<Command, E
     let job = &launch.job.spec;
     let user = &job.flink_configuration;
     let resources = job.resources.get("taskmanager");
-    let process = memory::process_size(
-        "taskmanager",
-        user,
-        resources.and_then(|r| r.memory.as_deref()),
-    )?;
+    let process =
+        memory::process_size("taskmanager", user, resources.and_then(|r| r.memory.as_deref()))?;
     let memory = memory::TaskManager::new(process, user)?;
     let is_small = process <= FAST_START_BYTES_MAX;
     let mut command = java(launch, resource_id, memory.jvm_flags(), is_small)?;
     let args = &mut command.args;
     args.push("org.apache.flink.runtime.taskexecutor.TaskManagerRunner".into());
-    args.extend([
-        "--configDir".into(),
-        launch.dirs.conf.clone().into_os_string(),
-    ]);
-    let cores = user
-        .get("taskmanager.cpu.cores")
-        .and_then(|text| text.trim().parse().ok());
+    args.extend(["--configDir".into(), launch.dirs.conf.clone().into_os_string()]);
+    let cores = user.get("taskmanager.cpu.cores").and_then(|text| text.trim().parse().ok());
     let cores = cores.unwrap_or_else(|| f64::from(config::slots(user)));
     for (key, value) in memory.settings(cores) {
         args.push(format!("-D{key}={value}").into());
@@ -323,29 +294,17 @@ fn java(
 ) -> Result<Command, Error> {
     let Launch { flink, dirs, .. } = launch;
     let log_file = dirs.logs.join(format!("{name}.log"));
-    let log4j = dirs
-        .conf
-        .join(logging::render(launch.job.spec.logging.as_ref()).name);
+    let log4j = dirs.conf.join(logging::render(launch.job.spec.logging.as_ref()).name);
     let mut args: Vec<OsString> = memory.into_iter().map(OsString::from).collect();
     if is_fast_start {
         args.extend(["-XX:+UseSerialGC".into(), "-XX:TieredStopAtLevel=1".into()]);
     }
     let open = |flag: &str, packages: &[&str]| -> Vec<OsString> {
-        packages
-            .iter()
-            .map(|p| format!("{flag}={p}=ALL-UNNAMED").into())
-            .collect()
+        packages.iter().map(|p| format!("{flag}={p}=ALL-UNNAMED").into()).collect()
     };
     args.extend(open("--add-exports", EXPORTS));
     args.extend(open("--add-opens", OPENS));
-    args.extend(user_jvm_options(
-        launch,
-        if name == "jobmanager" {
-            name
-        } else {
-            "taskmanager"
-        },
-    )?);
+    args.extend(user_jvm_options(launch, if name == "jobmanager" { name } else { "taskmanager" })?);
     args.push(prefixed("-Dlog.file=", &log_file));
     args.push(uri(&log4j).map(|uri| format!("-Dlog4j.configurationFile={uri}").into())?);
     args.push(prefixed("-Djava.io.tmpdir=", &dirs.scratch));
@@ -356,18 +315,10 @@ fn java(
         args,
         env: vec![
             ("FLINK_CONF_DIR", dirs.conf.clone().into_os_string()),
-            (
-                "FLINK_PLUGINS_DIR",
-                flink.home.join("plugins").into_os_string(),
-            ),
+            ("FLINK_PLUGINS_DIR", flink.home.join("plugins").into_os_string()),
             ("FLINK_OPT_DIR", flink.home.join("opt").into_os_string()),
         ],
-        env_remove: &[
-            "FLINK_LIB_DIR",
-            "FLINK_HOME",
-            "FLINK_PROPERTIES",
-            "CLASSPATH",
-        ],
+        env_remove: &["FLINK_LIB_DIR", "FLINK_HOME", "FLINK_PROPERTIES", "CLASSPATH"],
         dir: dirs.run.clone(),
         log_file,
     };
@@ -377,38 +328,20 @@ fn java(
 /// `env.java.opts.*`, which Flink leaves to its scripts. They stand last, so they win.
 fn user_jvm_options(launch: &Launch<'_>, role: &str) -> Result<Vec<OsString>, Error> {
     let mut all = Vec::new();
-    for key in [
-        "env.java.opts.all".to_owned(),
-        format!("env.java.opts.{role}"),
-    ] {
-        let text = launch
-            .job
-            .spec
-            .flink_configuration
-            .get(&key)
-            .map_or("", String::as_str);
-        let words = words::split(text).map_err(|source| Error::Words {
-            what: "env.java.opts",
-            source,
-        })?;
+    for key in ["env.java.opts.all".to_owned(), format!("env.java.opts.{role}")] {
+        let text = launch.job.spec.flink_configuration.get(&key).map_or("", String::as_str);
+        let words =
+            words::split(text).map_err(|source| Error::Words { what: "env.java.opts", source })?;
         all.extend(words.into_iter().map(OsString::from));
     }
     Ok(all)
 }
 
 fn entry_class(launch: &Launch<'_>) -> Result<String, Error> {
-    let asked = launch
-        .job
-        .spec
-        .artifact
-        .entry_class
-        .as_deref()
-        .map(str::trim);
+    let asked = launch.job.spec.artifact.entry_class.as_deref().map(str::trim);
     let named = asked.filter(|class| !class.is_empty()).map(str::to_owned);
     let class = named.or_else(|| launch.program.manifest_class.clone());
-    class.ok_or_else(|| Error::NoEntryClass {
-        jar: launch.program.jar.clone(),
-    })
+    class.ok_or_else(|| Error::NoEntryClass { jar: launch.program.jar.clone() })
 }
 
 /// The entry jar first: Flink looks for the entry class in the order given.
@@ -422,9 +355,7 @@ fn uri(path: &Path) -> Result<String, Error> {
     let uri = url::Url::from_file_path(path);
     // A comma separates jars.
     let uri = uri.map(|uri| uri.as_str().replace(',', "%2C"));
-    uri.map_err(|()| Error::Path {
-        path: path.to_owned(),
-    })
+    uri.map_err(|()| Error::Path { path: path.to_owned() })
 }
 
 fn class_path(flink: &Flink) -> OsString {

@@ -1,15 +1,29 @@
 //! Everything Drey knows about Flink: its REST API, its configuration, its versions, and where to get it.
+//!
+//! ```text
+//! before a start   versions ── dist ── jdk ── artifact ── jar        what is needed, fetched
+//! at the start     config ── memory ── logging ── yaml ── launch     command lines and files (pure)
+//! while it runs    client ── wire                                    the JobManager's REST API, behind `FlinkApi`
+//! ```
+//!
+//! Does not own processes or pods (`drey-cluster`, `drey-kubernetes`), nor any decision (`drey-engine`).
 
 pub mod api;
+pub mod artifact;
+mod causes;
+pub mod client;
 pub mod config;
 pub mod dist;
 mod hash;
+pub mod jar;
 pub mod jdk;
 pub mod launch;
 pub mod logging;
 pub mod memory;
 pub mod versions;
+pub mod wire;
 pub mod words;
 pub mod yaml;
 
 pub use api::{FlinkApi, Trigger};
+pub use client::Client;

@@ -25,19 +25,11 @@ pub struct File {
 #[must_use]
 pub fn render(logging: Option<&Logging>) -> File {
     let none = TextMap::new();
-    let loggers = logging
-        .and_then(|l| l.log4j_loggers.as_ref())
-        .unwrap_or(&none);
+    let loggers = logging.and_then(|l| l.log4j_loggers.as_ref()).unwrap_or(&none);
     let template = logging.and_then(|l| l.log4j2_configuration_template.as_deref());
     match template.filter(|t| !t.trim().is_empty()) {
-        Some(template) => File {
-            name: "log4j.xml",
-            text: expand(template, loggers),
-        },
-        None => File {
-            name: "log4j.properties",
-            text: properties(loggers),
-        },
+        Some(template) => File { name: "log4j.xml", text: expand(template, loggers) },
+        None => File { name: "log4j.properties", text: properties(loggers) },
     }
 }
 
@@ -55,10 +47,7 @@ fn level(text: &str) -> String {
 fn named(loggers: &TextMap) -> impl Iterator<Item = (&String, String)> {
     let is_name =
         |name: &str| !name.is_empty() && !name.contains(['\n', '\r', '"', '<', '&', '\\']);
-    loggers
-        .iter()
-        .filter(move |(name, _)| is_name(name))
-        .map(|(name, text)| (name, level(text)))
+    loggers.iter().filter(move |(name, _)| is_name(name)).map(|(name, text)| (name, level(text)))
 }
 
 fn properties(loggers: &TextMap) -> String {
@@ -136,10 +125,7 @@ mod tests {
     use super::*;
 
     fn logging(loggers: &[(&str, &str)], template: Option<&str>) -> Logging {
-        let loggers = loggers
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
+        let loggers = loggers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         Logging {
             logging_profile: None,
             log4j_loggers: Some(loggers),
@@ -149,10 +135,7 @@ mod tests {
 
     #[test]
     fn levels_reach_the_root_and_named_loggers() {
-        let file = render(Some(&logging(
-            &[("", "warn"), ("org.apache.flink", "DEBUG")],
-            None,
-        )));
+        let file = render(Some(&logging(&[("", "warn"), ("org.apache.flink", "DEBUG")], None)));
         assert_eq!(file.name, "log4j.properties");
         assert!(file.text.contains("rootLogger.level = WARN\n"));
         assert!(
@@ -165,10 +148,7 @@ mod tests {
     #[test]
     fn a_logger_cannot_smuggle_in_other_settings() {
         let file = render(Some(&logging(
-            &[
-                ("a\nappender.file.fileName = /etc/x", "INFO"),
-                ("b", "INFO\nx = y"),
-            ],
+            &[("a\nappender.file.fileName = /etc/x", "INFO"), ("b", "INFO\nx = y")],
             None,
         )));
         assert!(!file.text.contains("/etc/x") && !file.text.contains("x = y"));
@@ -178,10 +158,7 @@ mod tests {
     fn platform_templates_are_filled_in() {
         let template = "<Loggers>{%- for name, level in userConfiguredLoggers -%}<Logger name=\"{{ name }}\" \
                         level=\"{{level}}\"/>{%- endfor -%}<Root level=\"{{ rootLoggerLogLevel }}\"/></Loggers>";
-        let file = render(Some(&logging(
-            &[("", "ERROR"), ("a.b", "debug")],
-            Some(template),
-        )));
+        let file = render(Some(&logging(&[("", "ERROR"), ("a.b", "debug")], Some(template))));
         assert_eq!(file.name, "log4j.xml");
         assert_eq!(
             file.text,

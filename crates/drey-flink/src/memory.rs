@@ -96,12 +96,7 @@ impl TaskManager {
         let fit = |process| parts.fit(process).map(|tm| parts.give_way(tm));
         fit(process).map_err(|why| {
             let advice = advice(|bytes| fit(bytes).is_ok());
-            Error::TooSmall {
-                role: "TaskManager",
-                process,
-                why,
-                advice,
-            }
+            Error::TooSmall { role: "TaskManager", process, why, advice }
         })
     }
 
@@ -124,34 +119,16 @@ impl TaskManager {
         let bytes = |n: u64| format!("{n}b");
         vec![
             ("taskmanager.cpu.cores", format!("{cpu:?}")),
-            (
-                "taskmanager.memory.framework.heap.size",
-                bytes(self.framework_heap),
-            ),
-            (
-                "taskmanager.memory.framework.off-heap.size",
-                bytes(self.framework_off_heap),
-            ),
-            (
-                "taskmanager.memory.jvm-metaspace.size",
-                bytes(self.jvm_metaspace),
-            ),
-            (
-                "taskmanager.memory.jvm-overhead.max",
-                bytes(self.jvm_overhead),
-            ),
-            (
-                "taskmanager.memory.jvm-overhead.min",
-                bytes(self.jvm_overhead),
-            ),
+            ("taskmanager.memory.framework.heap.size", bytes(self.framework_heap)),
+            ("taskmanager.memory.framework.off-heap.size", bytes(self.framework_off_heap)),
+            ("taskmanager.memory.jvm-metaspace.size", bytes(self.jvm_metaspace)),
+            ("taskmanager.memory.jvm-overhead.max", bytes(self.jvm_overhead)),
+            ("taskmanager.memory.jvm-overhead.min", bytes(self.jvm_overhead)),
             ("taskmanager.memory.managed.size", bytes(self.managed)),
             ("taskmanager.memory.network.max", bytes(self.network)),
             ("taskmanager.memory.network.min", bytes(self.network)),
             ("taskmanager.memory.task.heap.size", bytes(self.task_heap)),
-            (
-                "taskmanager.memory.task.off-heap.size",
-                bytes(self.task_off_heap),
-            ),
+            ("taskmanager.memory.task.off-heap.size", bytes(self.task_off_heap)),
         ]
     }
 
@@ -218,11 +195,7 @@ pub fn process_size(role: &str, config: &TextMap, resources: Option<&str>) -> Re
 }
 
 /// `floor(x * r)`; Flink's fractions are 32-bit floats.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss
-)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 fn share(fraction: f32, of: u64) -> u64 {
     (of as f64 * f64::from(fraction)).floor() as u64
 }
@@ -245,15 +218,8 @@ impl Range {
         };
         if range.min > range.max {
             let key = part("min");
-            let text = config
-                .get(&key)
-                .cloned()
-                .unwrap_or_else(|| range.min.to_string());
-            return Err(Error::Option {
-                key,
-                text,
-                expected: "at most the maximum",
-            });
+            let text = config.get(&key).cloned().unwrap_or_else(|| range.min.to_string());
+            return Err(Error::Option { key, text, expected: "at most the maximum" });
         }
         Ok(range)
     }
@@ -263,16 +229,8 @@ impl Range {
     }
 }
 
-const OVERHEAD: Range = Range {
-    fraction: 0.1,
-    min: 192 * MIB,
-    max: GIB,
-};
-const NETWORK: Range = Range {
-    fraction: 0.1,
-    min: 64 * MIB,
-    max: i64::MAX as u64,
-};
+const OVERHEAD: Range = Range { fraction: 0.1, min: 192 * MIB, max: GIB };
+const NETWORK: Range = Range { fraction: 0.1, min: 64 * MIB, max: i64::MAX as u64 };
 
 /// The settings of a TaskManager's memory.
 struct TmParts {
@@ -313,15 +271,10 @@ impl TmParts {
         let jvm_overhead = self.overhead.of(process);
         let outside = jvm_overhead + self.metaspace;
         let flink = process.checked_sub(outside).ok_or_else(|| {
-            format!(
-                "JVM overhead and metaspace alone take {} MiB",
-                outside.div_ceil(MIB)
-            )
+            format!("JVM overhead and metaspace alone take {} MiB", outside.div_ceil(MIB))
         })?;
         let fixed = self.framework_heap + self.framework_off_heap + self.task_off_heap;
-        let mut managed = self
-            .managed
-            .unwrap_or_else(|| share(self.managed_fraction, flink));
+        let mut managed = self.managed.unwrap_or_else(|| share(self.managed_fraction, flink));
         let (task_heap, network) = if let Some(task_heap) = self.task_heap {
             // Flink gives network what is left, and insists on its limits.
             let network = flink.checked_sub(fixed + managed + task_heap);
@@ -390,9 +343,7 @@ impl JmParts {
             metaspace: get("jvm-metaspace.size")?.unwrap_or(256 * MIB),
             off_heap: get("off-heap.size")?.unwrap_or(128 * MIB),
             heap: get("heap.size")?,
-            is_free: !config
-                .keys()
-                .any(|k| prefixes.iter().any(|p| k.starts_with(p.as_str()))),
+            is_free: !config.keys().any(|k| prefixes.iter().any(|p| k.starts_with(p.as_str()))),
         })
     }
 
@@ -401,13 +352,7 @@ impl JmParts {
             let rest = process.checked_sub(jvm_overhead + jvm_metaspace + off_heap)?;
             let heap = self.heap.unwrap_or(rest);
             let fits = heap <= rest && heap >= 64 * MIB;
-            fits.then_some(JobManager {
-                process,
-                jvm_overhead,
-                jvm_metaspace,
-                off_heap,
-                heap,
-            })
+            fits.then_some(JobManager { process, jvm_overhead, jvm_metaspace, off_heap, heap })
         };
         let stock = layout(self.overhead.of(process), self.metaspace, self.off_heap);
         if self.is_free && stock.is_none_or(|jm| jm.heap < JM_HEAP_COMFORT) {
@@ -425,11 +370,7 @@ fn advice(works: impl Fn(u64) -> bool) -> String {
     }
     while high - low > 1 {
         let middle = u64::midpoint(low, high);
-        if works(middle * MIB) {
-            high = middle
-        } else {
-            low = middle
-        }
+        if works(middle * MIB) { high = middle } else { low = middle }
     }
     let millions = (high * MIB).div_ceil(1_000_000);
     format!("the smallest size that works is {high} MiB (`memory: {millions}m` in resources)")
@@ -439,11 +380,8 @@ fn bytes(config: &TextMap, key: &str) -> Result<Option<u64>, Error> {
     let Some(text) = config.get(key) else {
         return Ok(None);
     };
-    let bad = || Error::Option {
-        key: key.to_owned(),
-        text: text.clone(),
-        expected: "a memory size",
-    };
+    let bad =
+        || Error::Option { key: key.to_owned(), text: text.clone(), expected: "a memory size" };
     // A petabyte keeps every sum below far from the end of u64.
     size(text).map(|n| Some(n.min(1 << 50))).map_err(|_| bad())
 }
@@ -452,17 +390,9 @@ fn fraction(config: &TextMap, key: &str) -> Result<Option<f32>, Error> {
     let Some(text) = config.get(key) else {
         return Ok(None);
     };
-    let value = text
-        .trim()
-        .parse()
-        .ok()
-        .filter(|f: &f32| (0.0..1.0).contains(f));
+    let value = text.trim().parse().ok().filter(|f: &f32| (0.0..1.0).contains(f));
     let expected = "a fraction between 0 and 1";
-    let bad = || Error::Option {
-        key: key.to_owned(),
-        text: text.clone(),
-        expected,
-    };
+    let bad = || Error::Option { key: key.to_owned(), text: text.clone(), expected };
     value.map(Some).ok_or_else(bad)
 }
 

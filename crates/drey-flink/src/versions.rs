@@ -53,23 +53,15 @@ impl FromStr for Version {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let error = || Error::Unreadable {
-            text: text.to_owned(),
-        };
+        let error = || Error::Unreadable { text: text.to_owned() };
         // Image tags such as `1.20.1-scala_2.12-java17` name a version, too.
         let number = text.trim().split('-').next().unwrap_or_default();
         let parts: Vec<Option<u32>> = number.split('.').map(|p| p.parse().ok()).collect();
         match parts.as_slice() {
-            [Some(major), Some(minor)] => Ok(Self {
-                major: *major,
-                minor: *minor,
-                patch: None,
-            }),
-            [Some(major), Some(minor), Some(patch)] => Ok(Self {
-                major: *major,
-                minor: *minor,
-                patch: Some(*patch),
-            }),
+            [Some(major), Some(minor)] => Ok(Self { major: *major, minor: *minor, patch: None }),
+            [Some(major), Some(minor), Some(patch)] => {
+                Ok(Self { major: *major, minor: *minor, patch: Some(*patch) })
+            }
             _ => Err(error()),
         }
     }
@@ -127,11 +119,7 @@ const fn release(
     sha256: Option<&'static str>,
 ) -> Release {
     Release {
-        version: Version {
-            major,
-            minor,
-            patch: Some(patch),
-        },
+        version: Version { major, minor, patch: Some(patch) },
         support,
         package_bytes,
         sha256,
@@ -165,11 +153,7 @@ pub const RELEASES: &[Release] = &[
 ];
 
 /// The version of a Deployment that names none.
-pub const DEFAULT: Version = Version {
-    major: 2,
-    minor: 2,
-    patch: Some(1),
-};
+pub const DEFAULT: Version = Version { major: 2, minor: 2, patch: Some(1) };
 
 /// The known release with exactly these numbers.
 #[must_use]
@@ -191,21 +175,11 @@ pub fn known_list() -> String {
 pub fn resolve(version: &Version) -> Result<Version, Error> {
     let fail = |why| {
         let distance = |r: &&Release| {
-            (
-                r.version.major.abs_diff(version.major),
-                r.version.minor.abs_diff(version.minor),
-            )
+            (r.version.major.abs_diff(version.major), r.version.minor.abs_diff(version.minor))
         };
         let nearest = RELEASES.iter().min_by_key(distance);
-        let nearest = nearest
-            .map(|r| format!(", nearest is {}", r.version))
-            .unwrap_or_default();
-        Error::Unknown {
-            version: *version,
-            why,
-            known: known_list(),
-            nearest,
-        }
+        let nearest = nearest.map(|r| format!(", nearest is {}", r.version)).unwrap_or_default();
+        Error::Unknown { version: *version, why, known: known_list(), nearest }
     };
     if version.is_before(1, 18) {
         return Err(fail("it is older than 1.18, the oldest that Drey runs"));
@@ -213,11 +187,7 @@ pub fn resolve(version: &Version) -> Result<Version, Error> {
     if version.patch.is_some() {
         return Ok(*version);
     }
-    let newest = RELEASES
-        .iter()
-        .map(|r| r.version)
-        .filter(|v| version.covers(v))
-        .max();
+    let newest = RELEASES.iter().map(|r| r.version).filter(|v| version.covers(v)).max();
     newest.ok_or_else(|| fail("no release of it is known"))
 }
 

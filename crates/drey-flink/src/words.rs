@@ -70,10 +70,7 @@ mod tests {
         let cases: [(&str, &[&str]); 7] = [
             ("", &[]),
             ("  --rate 5\t-n ", &["--rate", "5", "-n"]),
-            (
-                r#"--sql 'select "a" from b' x"#,
-                &["--sql", r#"select "a" from b"#, "x"],
-            ),
+            (r#"--sql 'select "a" from b' x"#, &["--sql", r#"select "a" from b"#, "x"]),
             (r#""a \"b\" \n $c" ''"#, &[r#"a "b" \n $c"#, ""]),
             (r"a\ b c\\d", &["a b", r"c\d"]),
             ("pre'fix ed'\"x y\"", &["prefix edx y"]),

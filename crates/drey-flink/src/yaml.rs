@@ -13,11 +13,7 @@ use crate::versions::Version;
 /// The name of the configuration file.
 #[must_use]
 pub fn file_name(version: &Version) -> &'static str {
-    if version.is_before(1, 19) {
-        "flink-conf.yaml"
-    } else {
-        "config.yaml"
-    }
+    if version.is_before(1, 19) { "flink-conf.yaml" } else { "config.yaml" }
 }
 
 /// The text of the configuration file.
@@ -40,11 +36,7 @@ pub fn render(config: &TextMap, version: &Version) -> String {
 fn key_text(key: &str) -> String {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let is_word = key.starts_with(|c: char| c.is_ascii_alphabetic()) && key.chars().all(is_safe);
-    if is_word && key.contains('.') {
-        key.to_owned()
-    } else {
-        quoted(key)
-    }
+    if is_word && key.contains('.') { key.to_owned() } else { quoted(key) }
 }
 
 fn quoted(value: &str) -> String {
@@ -84,11 +76,8 @@ mod tests {
             "ü\u{1}\u{2028}",
             "&x *y !z",
         ];
-        let map: TextMap = nasty
-            .iter()
-            .enumerate()
-            .map(|(i, v)| (format!("k.{i}"), (*v).to_owned()))
-            .collect();
+        let map: TextMap =
+            nasty.iter().enumerate().map(|(i, v)| (format!("k.{i}"), (*v).to_owned())).collect();
         let text = render(&map, &"2.2.1".parse().unwrap());
         let mut lines = text.lines().skip(1);
         for value in nasty {
@@ -100,15 +89,9 @@ mod tests {
 
     #[test]
     fn keys_are_quoted_only_when_they_must_be() {
-        let map = TextMap::from([
-            ("$internal.x".into(), "1".into()),
-            ("a.b-c".into(), "2".into()),
-        ]);
+        let map = TextMap::from([("$internal.x".into(), "1".into()), ("a.b-c".into(), "2".into())]);
         let text = render(&map, &"2.2.1".parse().unwrap());
-        assert!(
-            text.ends_with("\"$internal.x\": \"1\"\na.b-c: \"2\"\n"),
-            "{text}"
-        );
+        assert!(text.ends_with("\"$internal.x\": \"1\"\na.b-c: \"2\"\n"), "{text}");
     }
 
     #[test]

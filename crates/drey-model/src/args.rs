@@ -35,7 +35,8 @@ fn single_quoted(rest: &mut std::str::Chars<'_>, into: &mut String) -> Result<()
         }
         into.push(c);
     }
-    Err("has a single quote without its partner. Close it, or write \\' for the character.".to_owned())
+    Err("has a single quote without its partner. Close it, or write \\' for the character."
+        .to_owned())
 }
 
 fn double_quoted(rest: &mut std::str::Chars<'_>, into: &mut String) -> Result<(), String> {
@@ -51,7 +52,8 @@ fn double_quoted(rest: &mut std::str::Chars<'_>, into: &mut String) -> Result<()
             c => into.push(c),
         }
     }
-    Err("has a double quote without its partner. Close it, or write \\\" for the character.".to_owned())
+    Err("has a double quote without its partner. Close it, or write \\\" for the character."
+        .to_owned())
 }
 
 #[cfg(test)]

@@ -109,7 +109,8 @@ enum Place {
     Session,
 }
 
-const PLACE_MEMBERS: [&str; 3] = ["deploymentTargetName", "deploymentTargetId", "sessionClusterName"];
+const PLACE_MEMBERS: [&str; 3] =
+    ["deploymentTargetName", "deploymentTargetId", "sessionClusterName"];
 /// Members that session mode takes from the cluster.
 const CLUSTER_MEMBERS: [&str; 4] = ["numberOfTaskManagers", "resources", "logging", "kubernetes"];
 
@@ -120,7 +121,8 @@ fn chosen_place(layers: &[&Value]) -> Option<(usize, Place)> {
         if is_set("sessionClusterName") {
             return Some((at, Place::Session));
         }
-        (is_set("deploymentTargetName") || is_set("deploymentTargetId")).then_some((at, Place::Target))
+        (is_set("deploymentTargetName") || is_set("deploymentTargetId"))
+            .then_some((at, Place::Target))
     })
 }
 
@@ -179,7 +181,7 @@ fn fill(value: &mut Value, base: &Value, shape: &Shape) {
 }
 
 /// The last touches: members of the artifact's kind only, no nulls, and parents for a patch set's operations.
-fn settle(mut value: Value) -> Value {
+pub(crate) fn settle(mut value: Value) -> Value {
     drop_nulls(&mut value, &DEPLOYMENT_DEFAULTS);
     if let Some(Value::Object(artifact)) = value.pointer_mut("/spec/template/spec/artifact") {
         bind_artifact(artifact);

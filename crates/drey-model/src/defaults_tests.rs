@@ -45,8 +45,13 @@ fn higher_layers_win_and_null_says_nothing() {
 
 #[test]
 fn removed_free_keys_stay_removed_after_a_change_but_members_come_back() {
-    let defaults = namespace(json!({"parallelism": 3, "flinkConfiguration": {"a": "1"}, "resources": {"jobmanager": {"cpu": 2.0}}}));
-    let spec = filled(defaults.clone(), template(json!({"flinkConfiguration": {}, "resources": {"jobmanager": {"memory": "3G"}}})));
+    let defaults = namespace(
+        json!({"parallelism": 3, "flinkConfiguration": {"a": "1"}, "resources": {"jobmanager": {"cpu": 2.0}}}),
+    );
+    let spec = filled(
+        defaults.clone(),
+        template(json!({"flinkConfiguration": {}, "resources": {"jobmanager": {"memory": "3G"}}})),
+    );
     assert_eq!(spec["template"]["spec"]["flinkConfiguration"], json!({}));
     assert_eq!(spec["template"]["spec"]["parallelism"], json!(3));
     let expected = json!({"jobmanager": {"cpu": 2.0, "memory": "3G"}, "taskmanager": {"cpu": 1.0, "memory": "2G"}});
@@ -65,35 +70,54 @@ fn a_session_cluster_rules_out_a_target_and_what_the_cluster_brings() {
         filled(defaults.clone(), json!({"sessionClusterName": "s"})),
     ] {
         assert_eq!(spec.get("deploymentTargetName"), None);
-        let members: Vec<_> = spec["template"]["spec"].as_object().unwrap().keys().cloned().collect();
+        let members: Vec<_> =
+            spec["template"]["spec"].as_object().unwrap().keys().cloned().collect();
         assert_eq!(members, ["artifact", "flinkConfiguration", "parallelism"]);
-        assert_eq!(spec["template"]["spec"]["artifact"], json!({"kind": "JAR", "flinkVersion": "1.20"}));
+        assert_eq!(
+            spec["template"]["spec"]["artifact"],
+            json!({"kind": "JAR", "flinkVersion": "1.20"})
+        );
     }
-    let spec = created(json!({"spec": {"sessionClusterName": "s"}}), json!({"deploymentTargetName": "t"}));
-    assert_eq!((spec.get("sessionClusterName"), &spec["deploymentTargetName"]), (None, &json!("t")));
+    let spec =
+        created(json!({"spec": {"sessionClusterName": "s"}}), json!({"deploymentTargetName": "t"}));
+    assert_eq!(
+        (spec.get("sessionClusterName"), &spec["deploymentTargetName"]),
+        (None, &json!("t"))
+    );
     assert!(spec["template"]["spec"].get("resources").is_some());
     let spec = created(defaults, json!({"sessionClusterName": null}));
     assert_eq!(spec["deploymentTargetName"], json!("t"));
     let both = created(json!({}), json!({"deploymentTargetName": "t", "sessionClusterName": "s"}));
-    assert_eq!((&both["deploymentTargetName"], &both["sessionClusterName"]), (&json!("t"), &json!("s")));
+    assert_eq!(
+        (&both["deploymentTargetName"], &both["sessionClusterName"]),
+        (&json!("t"), &json!("s"))
+    );
 }
 
 #[test]
 fn what_a_session_deployment_says_itself_is_kept() {
-    let spec = created(json!({}), json!({"sessionClusterName": "s", "template": {"spec": {"numberOfTaskManagers": 7}}}));
+    let spec = created(
+        json!({}),
+        json!({"sessionClusterName": "s", "template": {"spec": {"numberOfTaskManagers": 7}}}),
+    );
     assert_eq!(spec["template"]["spec"]["numberOfTaskManagers"], json!(7));
 }
 
 #[test]
 fn members_of_another_kind_of_artifact_are_not_filled() {
-    let defaults = namespace(json!({"artifact": {"kind": "JAR", "jarUri": "file:///a", "flinkVersion": "1.19"}}));
+    let defaults = namespace(
+        json!({"artifact": {"kind": "JAR", "jarUri": "file:///a", "flinkVersion": "1.19"}}),
+    );
     let submitted = template(json!({"artifact": {"kind": "SQLSCRIPT", "sqlScript": "x"}}));
-    for spec in [created(defaults.clone(), submitted.clone()), filled(defaults.clone(), submitted.clone())] {
+    for spec in
+        [created(defaults.clone(), submitted.clone()), filled(defaults.clone(), submitted.clone())]
+    {
         let expected = json!({"kind": "SQLSCRIPT", "sqlScript": "x", "flinkVersion": "1.19"});
         assert_eq!(spec["template"]["spec"]["artifact"], expected);
     }
     let spec = created(defaults, template(json!({"artifact": {"mainArgs": "x"}})));
-    let expected = json!({"kind": "JAR", "jarUri": "file:///a", "mainArgs": "x", "flinkVersion": "1.19"});
+    let expected =
+        json!({"kind": "JAR", "jarUri": "file:///a", "mainArgs": "x", "flinkVersion": "1.19"});
     assert_eq!(spec["template"]["spec"]["artifact"], expected);
 }
 
@@ -101,7 +125,9 @@ fn members_of_another_kind_of_artifact_are_not_filled() {
 fn pods_and_pod_templates_rule_each_other_out() {
     let defaults = namespace(json!({"kubernetes": {"pods": {"labels": {}}, "labels": {"a": "b"}}}));
     let submitted = template(json!({"kubernetes": {"jobManagerPodTemplate": {}}}));
-    for spec in [created(defaults.clone(), submitted.clone()), filled(defaults.clone(), submitted.clone())] {
+    for spec in
+        [created(defaults.clone(), submitted.clone()), filled(defaults.clone(), submitted.clone())]
+    {
         let expected = json!({"jobManagerPodTemplate": {}, "labels": {"a": "b"}});
         assert_eq!(spec["template"]["spec"]["kubernetes"], expected);
     }

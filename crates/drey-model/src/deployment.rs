@@ -216,7 +216,7 @@ impl TemplateSpec {
     /// TaskManagers to start: as given, else `ceil(parallelism / slots)`.
     #[must_use]
     pub fn effective_task_managers(&self) -> i32 {
-        let needed = (self.effective_parallelism() + self.slots() - 1) / self.slots();
+        let needed = self.effective_parallelism().saturating_add(self.slots() - 1) / self.slots();
         self.number_of_task_managers.unwrap_or(needed.max(1))
     }
 }
@@ -347,8 +347,19 @@ pub struct DeploymentStatus {
 
 /// The observed state of a Deployment.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-    JsonSchema, strum::Display,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
 )]
 #[serde(rename_all = "UPPERCASE")]
 #[strum(serialize_all = "UPPERCASE")]
@@ -402,7 +413,15 @@ pub struct DeploymentCondition {
 
 /// The conditions that exist.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::Display,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
     strum::VariantArray,
 )]
 pub enum ConditionKind {
@@ -415,9 +434,7 @@ pub enum ConditionKind {
 }
 
 /// Whether a condition holds.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::Display,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::Display)]
 pub enum ConditionStatus {
     /// It holds.
     True,

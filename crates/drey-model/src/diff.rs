@@ -159,12 +159,7 @@ fn members(old: &DeploymentSpec, new: &DeploymentSpec) -> Vec<Member> {
             deployment_target_name,
         ),
         // The name beside it decides where the job runs.
-        member(
-            "deploymentTargetId",
-            Impact::None,
-            &old.deployment_target_id,
-            deployment_target_id,
-        ),
+        member("deploymentTargetId", Impact::None, &old.deployment_target_id, deployment_target_id),
         member(
             "sessionClusterName",
             Impact::Restart,

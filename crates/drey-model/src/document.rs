@@ -20,6 +20,7 @@ mod node;
 mod output;
 mod yaml;
 
+pub(crate) use node::quoted;
 pub use node::{Content, Node, Place, Scalar};
 pub use output::{to_json_pretty, to_yaml};
 
@@ -191,6 +192,9 @@ impl Budget {
         Ok(())
     }
 }
+
+#[cfg(test)]
+pub(crate) use output::tests::any_value;
 
 #[cfg(test)]
 #[path = "document/tests.rs"]

@@ -29,6 +29,8 @@ pub mod seen;
 pub mod selector;
 pub mod shape;
 pub mod target;
+pub mod validate;
+pub mod write;
 
 pub use deployment::{Deployment, DeploymentSpec, DeploymentState, DesiredState};
 pub use diff::Launched;

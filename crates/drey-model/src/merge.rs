@@ -32,7 +32,12 @@ pub enum How {
 ///
 /// # Errors
 /// A `$patch` directive other than `merge`, or one whose `mergeKey` is not a text.
-pub fn apply_patch(target: &Value, patch: &Value, shape: &Shape, how: How) -> Result<Value, Vec<Problem>> {
+pub fn apply_patch(
+    target: &Value,
+    patch: &Value,
+    shape: &Shape,
+    how: How,
+) -> Result<Value, Vec<Problem>> {
     let mut merger = Merger { how, problems: Vec::new() };
     let merged = merger.merge(Some(target), patch, shape, "");
     if merger.problems.is_empty() { Ok(merged) } else { Err(merger.problems) }
@@ -46,7 +51,8 @@ pub fn is_directive(value: &Value) -> bool {
 
 /// Drops the members that an artifact of its kind does not have (Q35). Returns their names.
 pub fn bind_artifact(artifact: &mut Map<String, Value>) -> Vec<&'static str> {
-    let kind = artifact.get("kind").and_then(|k| serde_json::from_value::<ArtifactKind>(k.clone()).ok());
+    let kind =
+        artifact.get("kind").and_then(|k| serde_json::from_value::<ArtifactKind>(k.clone()).ok());
     let foreign = foreign_members(kind.unwrap_or_default()).iter();
     foreign.copied().filter(|name| artifact.remove(*name).is_some_and(|v| !v.is_null())).collect()
 }
@@ -81,12 +87,20 @@ impl Merger {
                 let target = target.and_then(Value::as_object).unwrap_or(&empty);
                 Value::Object(self.objects(target, patch, shape, path))
             }
-            (Value::Array(patch), target) => self.arrays(target.and_then(Value::as_array), patch, path),
+            (Value::Array(patch), target) => {
+                self.arrays(target.and_then(Value::as_array), patch, path)
+            }
             (scalar, _) => scalar.clone(),
         }
     }
 
-    fn objects(&mut self, target: &Map<String, Value>, patch: &Map<String, Value>, shape: &Shape, path: &str) -> Map<String, Value> {
+    fn objects(
+        &mut self,
+        target: &Map<String, Value>,
+        patch: &Map<String, Value>,
+        shape: &Shape,
+        path: &str,
+    ) -> Map<String, Value> {
         let mut merged = target.clone();
         let is_schema = matches!(shape, Shape::Object(_) | Shape::Keys(..));
         for (key, value) in patch {
@@ -118,7 +132,10 @@ impl Merger {
         };
         for (at, item) in items {
             let path = index_path(path, at);
-            let wanted = merge_key.as_ref().and_then(Option::as_deref).and_then(|key| item.get(key).map(|v| (key, v)));
+            let wanted = merge_key
+                .as_ref()
+                .and_then(Option::as_deref)
+                .and_then(|key| item.get(key).map(|v| (key, v)));
             let same = wanted.and_then(|(key, value)| {
                 merged.iter().position(|other| other.get(key) == Some(value))
             });
@@ -151,7 +168,8 @@ impl Merger {
     }
 
     fn check_others(&mut self, patch: &[Value], first: Option<usize>, path: &str) {
-        let others = patch.iter().enumerate().filter(|(at, item)| is_directive(item) && Some(*at) != first);
+        let others =
+            patch.iter().enumerate().filter(|(at, item)| is_directive(item) && Some(*at) != first);
         for (at, _) in others {
             let message = "This list has more than one $patch directive. Keep one.";
             self.problems.push(Problem::new(index_path(path, at), message));
@@ -162,7 +180,8 @@ impl Merger {
     fn strip(&mut self, value: &Value, path: &str) -> Value {
         match value {
             Value::Object(object) => {
-                let inner = object.iter().map(|(k, v)| (k.clone(), self.strip(v, &join_path(path, k))));
+                let inner =
+                    object.iter().map(|(k, v)| (k.clone(), self.strip(v, &join_path(path, k))));
                 Value::Object(inner.collect())
             }
             Value::Array(items) => self.arrays(None, items, path),

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::document::{Document, Format, parse};
+use crate::document::{Format, parse};
 use crate::shape::normalise;
 use crate::shape::tables::DEPLOYMENT;
 
@@ -18,7 +18,8 @@ fn template(spec: Value) -> Value {
 }
 
 fn check_volumes(target: Value, patch: Value, expected: Value) {
-    let pods = |volumes: Value| template(json!({ "kubernetes": { "pods": { "volumes": volumes } } }));
+    let pods =
+        |volumes: Value| template(json!({ "kubernetes": { "pods": { "volumes": volumes } } }));
     for how in [How::Layer, How::Patch] {
         check(how, pods(target.clone()), pods(patch.clone()), pods(expected.clone()));
     }
@@ -46,10 +47,17 @@ fn null_in_a_patch_removes() {
     check(
         How::Patch,
         template(json!({"parallelism": 2, "flinkConfiguration": {"foo": "1", "a.b": "2"}})),
-        template(json!({"parallelism": null, "flinkConfiguration": {"foo": null, "bar": "baz", "none": null}})),
+        template(
+            json!({"parallelism": null, "flinkConfiguration": {"foo": null, "bar": "baz", "none": null}}),
+        ),
         template(json!({"flinkConfiguration": {"a.b": "2", "bar": "baz"}})),
     );
-    check(How::Patch, json!({}), json!({"spec": {"template": {"metadata": null}}}), json!({"spec": {"template": {}}}));
+    check(
+        How::Patch,
+        json!({}),
+        json!({"spec": {"template": {"metadata": null}}}),
+        json!({"spec": {"template": {}}}),
+    );
 }
 
 #[test]
@@ -57,7 +65,9 @@ fn null_in_a_layer_says_nothing_of_members_and_removes_free_keys() {
     check(
         How::Layer,
         template(json!({"parallelism": 2, "flinkConfiguration": {"foo": "1"}})),
-        template(json!({"parallelism": null, "numberOfTaskManagers": null, "flinkConfiguration": {"foo": null}})),
+        template(
+            json!({"parallelism": null, "numberOfTaskManagers": null, "flinkConfiguration": {"foo": null}}),
+        ),
         template(json!({"parallelism": 2, "numberOfTaskManagers": null, "flinkConfiguration": {}})),
     );
 }
@@ -72,7 +82,11 @@ fn arrays_replace_unless_they_carry_a_directive() {
         json!([{"name": "a", "x": 1}, {"odd": 1}, {"name": "b", "y": 2}, {"name": "c"}, {"also": "odd"}]),
     );
     check_volumes(json!([1]), json!([2, {"$patch": "merge"}]), json!([1, 2]));
-    check_volumes(json!(null), json!([{"name": "a", "deep": [directive()]}, directive()]), json!([{"name": "a", "deep": []}]));
+    check_volumes(
+        json!(null),
+        json!([{"name": "a", "deep": [directive()]}, directive()]),
+        json!([{"name": "a", "deep": []}]),
+    );
     check_volumes(
         json!([{"name": "a", "p": [1], "q": [{"name": "z", "v": 1}]}]),
         json!([{"name": "a", "p": [2], "q": [{"name": "z", "v": 2}, {"name": "y"}, directive()]}, directive()]),
@@ -94,9 +108,16 @@ fn directives_that_cannot_be_followed_are_problems() {
     let problems = apply_patch(&json!({}), &patch, &DEPLOYMENT, How::Patch).unwrap_err();
     let found: Vec<_> = problems.iter().map(|p| p.path.as_str()).collect();
     let pods = "spec.template.spec.kubernetes.pods";
-    let expected = [format!("{pods}.a[0].$patch"), format!("{pods}.b[2]"), format!("{pods}.b[0].x[0].mergeKey")];
+    let expected = [
+        format!("{pods}.a[0].$patch"),
+        format!("{pods}.b[2]"),
+        format!("{pods}.b[0].x[0].mergeKey"),
+    ];
     assert_eq!(found, expected);
-    assert_eq!(problems[0].message, "Expected \"merge\", the only $patch method, found \"replace\".");
+    assert_eq!(
+        problems[0].message,
+        "Expected \"merge\", the only $patch method, found \"replace\"."
+    );
 }
 
 #[test]
@@ -123,8 +144,8 @@ proptest! {
     fn no_directive_survives(value in crate::document::any_value(), key in "[a-c]") {
         let directive = json!({"$patch": "merge", "mergeKey": key});
         let patch = template(json!({"kubernetes": {"pods": {"a": [value, directive, [directive]]}}}));
-        let merged = apply_patch(&patch, &patch, &DEPLOYMENT, How::Patch).unwrap();
+        let once = apply_patch(&json!({}), &patch, &DEPLOYMENT, How::Patch).unwrap();
+        let merged = apply_patch(&once, &patch, &DEPLOYMENT, How::Patch).unwrap();
         prop_assert!(!merged.to_string().contains("$patch"));
-        let _ = Document::from_value(&merged);
     }
 }

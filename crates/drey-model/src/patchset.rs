@@ -40,9 +40,8 @@ pub fn apply(target: &DeploymentTarget, document: &Value) -> Result<Value, Probl
     for (at, operation) in operations.iter().enumerate() {
         let outcome = read(operation).and_then(|read| {
             let described = describe(&read);
-            let failed = |e: json_patch::PatchError| {
-                format!("({described}) {}", why(&read, &patched, &e))
-            };
+            let failed =
+                |e: json_patch::PatchError| format!("({described}) {}", why(&read, &patched, &e));
             let mut next = patched.clone();
             json_patch::patch(&mut next, std::slice::from_ref(&read)).map_err(|e| failed(e))?;
             Ok(next)
@@ -72,13 +71,16 @@ fn read(operation: &Value) -> Result<PatchOperation, String> {
         let pointer = object.get(name).and_then(Value::as_str);
         if is_needed && pointer.is_none_or(|p| Pointer::parse(p).is_err()) {
             let found = object.get(name).map_or("nothing".to_owned(), Value::to_string);
-            return Err(format!("Expected {name} of {op} to be a JSON pointer such as /spec/state, found {found}."));
+            return Err(format!(
+                "Expected {name} of {op} to be a JSON pointer such as /spec/state, found {found}."
+            ));
         }
     }
     if matches!(op, "add" | "replace" | "test") && !object.contains_key("value") {
         return Err(format!("Expected a value for {op}, found nothing."));
     }
-    serde_json::from_value(operation.clone()).map_err(|e| format!("Cannot read this operation: {e}."))
+    serde_json::from_value(operation.clone())
+        .map_err(|e| format!("Cannot read this operation: {e}."))
 }
 
 /// The operation in a few words: `test /spec/state = "RUNNING"`.
@@ -146,7 +148,10 @@ mod tests {
     fn target(operations: Value) -> DeploymentTarget {
         let metadata = Metadata { name: "prod-eu".to_owned(), ..Metadata::default() };
         let set = operations.as_array().cloned();
-        DeploymentTarget::new(metadata, DeploymentTargetSpec { deployment_patch_set: set, ..Default::default() })
+        DeploymentTarget::new(
+            metadata,
+            DeploymentTargetSpec { deployment_patch_set: set, ..Default::default() },
+        )
     }
 
     fn check_refused(operation: Value, expected: &str) {
@@ -154,7 +159,10 @@ mod tests {
         let operations = json!([{"op": "add", "path": "/spec/a", "value": 1}, operation]);
         let problem = apply(&target(operations), &document).unwrap_err();
         assert_eq!(problem.path, "spec.deploymentTargetName");
-        assert_eq!(problem.message, format!("Target prod-eu refused the change: patch 2 {expected}"));
+        assert_eq!(
+            problem.message,
+            format!("Target prod-eu refused the change: patch 2 {expected}")
+        );
     }
 
     #[test]
@@ -166,7 +174,10 @@ mod tests {
             {"op": "remove", "path": "/spec/old"},
         ]);
         let patched = apply(&target(operations), &json!({"spec": {"c": {}, "old": 1}})).unwrap();
-        assert_eq!(patched, json!({"spec": {"c": {"state.savepoints.dir": "s3://b", "a/b": "s3://b"}}}));
+        assert_eq!(
+            patched,
+            json!({"spec": {"c": {"state.savepoints.dir": "s3://b", "a/b": "s3://b"}}})
+        );
     }
 
     #[test]
@@ -200,11 +211,21 @@ mod tests {
             7,
         ]);
         let problems = check(operations.as_array().unwrap());
-        let found: Vec<_> = problems.iter().map(|p| (p.path.as_str(), p.message.as_str())).collect();
+        let found: Vec<_> =
+            problems.iter().map(|p| (p.path.as_str(), p.message.as_str())).collect();
         let expected = [
-            ("spec.deploymentPatchSet[1]", "Expected op to be one of add, remove, replace, move, copy, test, found \"merge\"."),
-            ("spec.deploymentPatchSet[2]", "Expected path of add to be a JSON pointer such as /spec/state, found \"a\"."),
-            ("spec.deploymentPatchSet[3]", "Expected from of move to be a JSON pointer such as /spec/state, found nothing."),
+            (
+                "spec.deploymentPatchSet[1]",
+                "Expected op to be one of add, remove, replace, move, copy, test, found \"merge\".",
+            ),
+            (
+                "spec.deploymentPatchSet[2]",
+                "Expected path of add to be a JSON pointer such as /spec/state, found \"a\".",
+            ),
+            (
+                "spec.deploymentPatchSet[3]",
+                "Expected from of move to be a JSON pointer such as /spec/state, found nothing.",
+            ),
             ("spec.deploymentPatchSet[4]", "Expected a value for add, found nothing."),
             ("spec.deploymentPatchSet[5]", "Expected an object with op and path, found 7."),
         ];

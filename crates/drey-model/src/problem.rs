@@ -80,8 +80,16 @@ impl ErrorBody {
             1 => "1 problem".to_owned(),
             n => format!("{n} problems"),
         };
-        let listed: Vec<String> =
-            problems.iter().map(|p| if p.path.is_empty() { p.message.clone() } else { format!("{}: {}", p.path, p.message) }).collect();
+        let listed: Vec<String> = problems
+            .iter()
+            .map(|p| {
+                if p.path.is_empty() {
+                    p.message.clone()
+                } else {
+                    format!("{}: {}", p.path, p.message)
+                }
+            })
+            .collect();
         let mut body = Self::new(400, "BadRequest", format!("{count}: {}", listed.join("; ")));
         body.context = json!({ "problems": problems });
         body

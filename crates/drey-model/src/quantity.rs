@@ -27,7 +27,8 @@ pub fn memory(text: &str) -> Result<u64, String> {
         (Some(c), None) => UNITS.iter().find(|(unit, _)| *unit == c).map(|(_, bytes)| *bytes),
         (Some(_), Some(_)) => None,
     };
-    let unit = unit.ok_or("has an unknown unit. Use k, m or g (powers of ten), for example 1.5g.")?;
+    let unit =
+        unit.ok_or("has an unknown unit. Use k, m or g (powers of ten), for example 1.5g.")?;
     let (whole, fraction) = amount.split_once('.').unwrap_or((amount, "0"));
     let are_digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
     if !are_digits(whole) || !are_digits(fraction) {
@@ -82,7 +83,9 @@ mod tests {
 
     #[test]
     fn the_rest_is_refused() {
-        for text in ["", "g", "1Gi", "1gb", "-1g", "1.g", ".5g", "1.2.3g", "1e3", "99999999999g", "1é"] {
+        for text in
+            ["", "g", "1Gi", "1gb", "-1g", "1.g", ".5g", "1.2.3g", "1e3", "99999999999g", "1é"]
+        {
             assert!(memory(text).is_err(), "{text}");
         }
         for text in ["", "one", "inf", "NaN", "-1"] {

@@ -81,7 +81,9 @@ fn parts(text: &str) -> Result<Vec<&str>, String> {
 
 fn requirement(part: &str) -> Result<Requirement, String> {
     let odd = || {
-        format!("Cannot read {part:?} in the label selector. Use k=v, k!=v, k in (a,b), k notin (a,b), k or !k.")
+        format!(
+            "Cannot read {part:?} in the label selector. Use k=v, k!=v, k in (a,b), k notin (a,b), k or !k."
+        )
     };
     let one = |value: &str| vec![value.trim().to_owned()];
     let (key, rule) = if let Some(list) = part.strip_suffix(')') {
@@ -122,8 +124,9 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: bool) {
-        let labels: TextMap =
-            [("env", "prod"), ("app.io/tier", "1"), ("empty", "")].map(|(k, v)| (k.into(), v.into())).into();
+        let labels: TextMap = [("env", "prod"), ("app.io/tier", "1"), ("empty", "")]
+            .map(|(k, v)| (k.into(), v.into()))
+            .into();
         assert_eq!(Selector::parse(text).unwrap().matches(&labels), expected, "{text}");
     }
 
@@ -145,7 +148,18 @@ mod tests {
 
     #[test]
     fn the_rest_is_refused() {
-        for text in [",", "=x", "env in dev", "env on (a)", "env in (a", "a)b", "a b", "!", "a=b=c", "in (a)"] {
+        for text in [
+            ",",
+            "=x",
+            "env in dev",
+            "env on (a)",
+            "env in (a",
+            "a)b",
+            "a b",
+            "!",
+            "a=b=c",
+            "in (a)",
+        ] {
             assert!(Selector::parse(text).is_err(), "{text}");
         }
     }

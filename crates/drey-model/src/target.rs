@@ -28,12 +28,7 @@ impl DeploymentTarget {
     /// A target.
     #[must_use]
     pub fn new(metadata: Metadata, spec: DeploymentTargetSpec) -> Self {
-        Self {
-            kind: Kind::DeploymentTarget,
-            api_version: API_VERSION.to_owned(),
-            metadata,
-            spec,
-        }
+        Self { kind: Kind::DeploymentTarget, api_version: API_VERSION.to_owned(), metadata, spec }
     }
 }
 

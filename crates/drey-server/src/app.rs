@@ -1,6 +1,6 @@
 //! What the server is given, and what all handlers share.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use drey_controller::Handle;
 use drey_model::defaults::Layers;
@@ -55,10 +55,7 @@ impl World {
         now: impl Fn() -> Timestamp + Send + Sync + 'static,
         id: impl Fn() -> Uuid + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            now: Arc::new(now),
-            id: Arc::new(id),
-        }
+        Self { now: Arc::new(now), id: Arc::new(id) }
     }
 
     /// The present instant.
@@ -92,9 +89,7 @@ impl Build {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             commit: option_env!("DREY_COMMIT").unwrap_or("unknown").to_owned(),
-            time: option_env!("DREY_BUILD_TIME")
-                .unwrap_or("unknown")
-                .to_owned(),
+            time: option_env!("DREY_BUILD_TIME").unwrap_or("unknown").to_owned(),
         }
     }
 }
@@ -116,7 +111,7 @@ impl Shared {
     pub(crate) fn new(app: App) -> Arc<Self> {
         let metrics = {
             // A poisoned registry still holds whole metrics: registering is all that happens under this lock.
-            let mut registry = app.metrics.lock().unwrap_or_else(|e| e.into_inner());
+            let mut registry = app.metrics.lock().unwrap_or_else(PoisonError::into_inner);
             Metrics::register(&mut registry, &app.build, &app.store)
         };
         Arc::new(Self {
@@ -134,7 +129,7 @@ impl Shared {
 
     /// All metrics as text.
     pub(crate) fn scrape(&self) -> Result<String, Error> {
-        let registry = self.registry.lock().unwrap_or_else(|e| e.into_inner());
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         crate::metrics::text(&registry)
             .ok_or_else(|| Error::internal("The metrics cannot be written.", "OpenMetrics encoder"))
     }

@@ -1,7 +1,9 @@
 //! The first start: the target that runs local processes.
 
+use drey_model::defaults::Layers;
 use drey_model::meta::DEFAULT_NAMESPACE;
 use drey_model::target::LOCAL_TARGET;
+use drey_model::write::WriteContext;
 use drey_model::{Kind, write};
 use drey_store::{Store, Write};
 use jiff::Timestamp;
@@ -16,18 +18,14 @@ pub use drey_store::Error;
 /// # Errors
 /// When the store cannot be read or written.
 pub async fn bootstrap(store: &Store, now: Timestamp, id: Uuid) -> Result<(), Error> {
-    if store
-        .get(Kind::DeploymentTarget, DEFAULT_NAMESPACE, LOCAL_TARGET)
-        .await?
-        .is_some()
-    {
+    if store.get(Kind::DeploymentTarget, DEFAULT_NAMESPACE, LOCAL_TARGET).await?.is_some() {
         return Ok(());
     }
-    let target = write::local_target(now, id, DEFAULT_NAMESPACE);
-    match store
-        .commit(&[Write::Create(ops::stored_target(&target)?)])
-        .await
-    {
+    let layers = Layers { layers: Vec::new() };
+    let context =
+        WriteContext { now, id, namespace: DEFAULT_NAMESPACE, layers: &layers, targets: &[] };
+    let target = write::local_target(&context);
+    match store.commit(&[Write::Create(ops::stored_target(&target)?)]).await {
         // Another process was faster.
         Err(Error::Taken { .. }) | Ok(_) => Ok(()),
         Err(error) => Err(error),

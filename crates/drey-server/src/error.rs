@@ -15,7 +15,8 @@ const RETRY_AFTER_S: u16 = 2;
 /// A request that was not carried out.
 #[derive(Debug)]
 pub(crate) struct Error {
-    body: ErrorBody,
+    /// Boxed to keep every `Result` of this crate small.
+    body: Box<ErrorBody>,
     retry_after_s: Option<u16>,
     cause: Option<String>,
 }
@@ -28,21 +29,13 @@ impl Error {
     /// An error with the status' own reason word.
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         let body = ErrorBody::new(status.as_u16(), reason(status), message);
-        Self {
-            body,
-            retry_after_s: None,
-            cause: None,
-        }
+        Self { body: Box::new(body), retry_after_s: None, cause: None }
     }
 
     /// 400 with every problem listed.
     #[must_use]
     pub(crate) fn invalid(problems: &[Problem]) -> Self {
-        Self {
-            body: ErrorBody::invalid(problems),
-            retry_after_s: None,
-            cause: None,
-        }
+        Self { body: Box::new(ErrorBody::invalid(problems)), retry_after_s: None, cause: None }
     }
 
     /// 400 for one thing that is wrong.
@@ -95,11 +88,9 @@ impl Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let mut response = Reply::new(self.status(), self.body).into_response();
+        let mut response = Reply::new(self.status(), *self.body).into_response();
         if let Some(seconds) = self.retry_after_s {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(cause) = self.cause {
             response.extensions_mut().insert(Cause(cause));

@@ -50,9 +50,7 @@ pub(crate) struct Proxy(Option<Client>);
 impl Proxy {
     /// A client that follows no redirects and heeds no proxy of the environment.
     pub(crate) fn new() -> Self {
-        let builder = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .no_proxy();
+        let builder = Client::builder().connect_timeout(CONNECT_TIMEOUT).no_proxy();
         let client = builder.redirect(redirect::Policy::none()).build();
         if let Err(e) = &client {
             tracing::error!(error = chain(e), "no client for the Flink UI proxy");
@@ -66,11 +64,7 @@ pub(crate) async fn root(request: Request) -> Response {
     let uri = request.uri();
     let query = uri.query().map(|q| format!("?{q}")).unwrap_or_default();
     let location = format!("{}/{query}", uri.path());
-    (
-        StatusCode::TEMPORARY_REDIRECT,
-        [(header::LOCATION, location)],
-    )
-        .into_response()
+    (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, location)]).into_response()
 }
 
 /// Passes a request on to the Job's JobManager.
@@ -79,20 +73,9 @@ pub(crate) async fn pass(
     Path(params): Path<Vec<(String, String)>>,
     request: Request,
 ) -> Result<Response, Error> {
-    let param = |name: &str| {
-        params
-            .iter()
-            .find(|(n, _)| n == name)
-            .map_or("", |(_, v)| v.as_str())
-    };
-    let job = shared
-        .object_by_id(Kind::Job, param("ns"), param("jobId"))
-        .await?;
-    let base = shared
-        .handle
-        .flink_rest(job.id)
-        .await
-        .ok_or_else(|| not_up(job.id))?;
+    let param = |name: &str| params.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str());
+    let job = shared.object_by_id(Kind::Job, param("ns"), param("jobId")).await?;
+    let base = shared.handle.flink_rest(job.id).await.ok_or_else(|| not_up(job.id))?;
     let outgoing = outgoing(&base, request)?;
     let prefix = outgoing.prefix.clone();
     let answer = shared.proxy.send(outgoing, job.id).await?;
@@ -116,28 +99,15 @@ struct Outgoing {
 /// The same path and query below `base`, whose host cannot be changed by either.
 fn outgoing(base: &str, request: Request) -> Result<Outgoing, Error> {
     let path = request.uri().path().to_owned();
-    let mut cut = path
-        .match_indices('/')
-        .map(|(at, _)| at)
-        .skip(PREFIX_SEGMENTS - 1);
-    let (prefix, rest) = cut
-        .next()
-        .map_or((path.as_str(), ""), |at| path.split_at(at));
-    let query = request
-        .uri()
-        .query()
-        .map(|q| format!("?{q}"))
-        .unwrap_or_default();
+    let mut cut = path.match_indices('/').map(|(at, _)| at).skip(PREFIX_SEGMENTS - 1);
+    let (prefix, rest) = cut.next().map_or((path.as_str(), ""), |at| path.split_at(at));
+    let query = request.uri().query().map(|q| format!("?{q}")).unwrap_or_default();
     let url = Url::parse(&format!("{}{rest}{query}", base.trim_end_matches('/'))).ok();
     let expected = Url::parse(base).ok();
     let same_host = url.as_ref().map(Url::origin) == expected.as_ref().map(Url::origin);
     let url = url.filter(|_| same_host);
     let url = url.ok_or_else(|| Error::bad_request("Flink's dashboard has no such path."))?;
-    Ok(Outgoing {
-        url,
-        prefix: prefix.to_owned(),
-        request,
-    })
+    Ok(Outgoing { url, prefix: prefix.to_owned(), request })
 }
 
 impl Proxy {
@@ -172,21 +142,14 @@ fn no_answer(job_id: Uuid) -> Error {
 
 /// Headers that may cross, in either direction.
 fn forwarded(headers: &HeaderMap) -> HeaderMap {
-    let named = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|v| v.to_str().ok());
-    let named: Vec<String> = named
-        .flat_map(|v| v.split(','))
-        .map(|n| n.trim().to_ascii_lowercase())
-        .collect();
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|v| v.to_str().ok());
+    let named: Vec<String> =
+        named.flat_map(|v| v.split(',')).map(|n| n.trim().to_ascii_lowercase()).collect();
     let may_cross = |name: &HeaderName| {
         !NOT_FORWARDED.contains(name) && !named.iter().any(|n| n == name.as_str())
     };
     let crossing = headers.iter().filter(|(name, _)| may_cross(name));
-    crossing
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
+    crossing.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Flink's answer as the client should see it.
@@ -243,15 +206,7 @@ mod tests {
 
     #[test]
     fn no_path_can_choose_the_host() {
-        for rest in [
-            "",
-            "/",
-            "/..%2f..",
-            "/@evil:1/",
-            "//evil:1/",
-            "/\\evil",
-            "/.%2e/x",
-        ] {
+        for rest in ["", "/", "/..%2f..", "/@evil:1/", "//evil:1/", "/\\evil", "/.%2e/x"] {
             let uri = format!("/flink-ui/v1/namespaces/default/jobs/j{rest}");
             let Ok(request) = Request::builder().uri(uri.as_str()).body(Body::empty()) else {
                 continue;
@@ -265,22 +220,10 @@ mod tests {
     #[test]
     fn what_identifies_the_user_stays_here() {
         let mut headers = HeaderMap::new();
-        for name in [
-            "cookie",
-            "authorization",
-            "connection",
-            "x-private",
-            "accept",
-        ] {
-            headers.insert(
-                HeaderName::from_static(name),
-                HeaderValue::from_static("x-private"),
-            );
+        for name in ["cookie", "authorization", "connection", "x-private", "accept"] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static("x-private"));
         }
-        let crossing: Vec<String> = forwarded(&headers)
-            .keys()
-            .map(ToString::to_string)
-            .collect();
+        let crossing: Vec<String> = forwarded(&headers).keys().map(ToString::to_string).collect();
         assert_eq!(crossing, ["accept"]);
     }
 }

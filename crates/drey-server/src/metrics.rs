@@ -19,9 +19,8 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::app::Build;
 
 /// Seconds: from a read out of memory to the request deadline.
-const DURATION_BUCKETS_S: [f64; 12] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
-];
+const DURATION_BUCKETS_S: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 /// Linux reports CPU time to user space in hundredths of a second on every architecture.
 const TICKS_PER_S: f64 = 100.0;
 
@@ -63,10 +62,7 @@ impl Metrics {
             watch_clients: Gauge::default(),
         };
         let built = Family::<BuildLabels, Gauge>::default();
-        let labels = BuildLabels {
-            version: build.version.clone(),
-            commit: build.commit.clone(),
-        };
+        let labels = BuildLabels { version: build.version.clone(), commit: build.commit.clone() };
         built.get_or_create(&labels).set(1);
         registry.register("drey_build_info", "What is running", built);
         let help = "Until the answer to a request began";
@@ -93,14 +89,9 @@ impl Metrics {
         status: StatusCode,
         took: Duration,
     ) {
-        let labels = RequestLabels {
-            route: route.to_owned(),
-            method: known(method),
-            code: status.as_u16(),
-        };
-        self.requests
-            .get_or_create(&labels)
-            .observe(took.as_secs_f64());
+        let labels =
+            RequestLabels { route: route.to_owned(), method: known(method), code: status.as_u16() };
+        self.requests.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     /// Replaces the counts of Deployments.
@@ -150,11 +141,7 @@ impl Collector for Stored {
         let did = self.0.statistics();
         for (name, help, value) in [
             ("drey_store_commits", "Transactions committed", did.commits),
-            (
-                "drey_store_rows_written",
-                "Changes within transactions",
-                did.rows_written,
-            ),
+            ("drey_store_rows_written", "Changes within transactions", did.rows_written),
             ("drey_store_reads", "Queries that only read", did.reads),
             ("drey_store_retries", "Commits tried once more", did.retries),
         ] {

@@ -44,26 +44,14 @@ fn platform() -> Routes {
         .delete(deployments::delete);
     let target = get(targets::get).put(targets::put).delete(targets::delete);
     let in_namespace = Router::new()
-        .route(
-            "/deployments",
-            get(deployments::list).post(deployments::create),
-        )
+        .route("/deployments", get(deployments::list).post(deployments::create))
         .route("/deployments/{name}", named)
-        .route(
-            "/deployment-targets",
-            get(targets::list).post(targets::create),
-        )
+        .route("/deployment-targets", get(targets::list).post(targets::create))
         .route("/deployment-targets/{name}", target)
         .route("/jobs", get(jobs::list))
         .route("/jobs/{id}", get(jobs::get))
-        .route(
-            "/savepoints",
-            get(savepoints::list).post(savepoints::create),
-        )
-        .route(
-            "/savepoints/{id}",
-            get(savepoints::get).delete(savepoints::delete),
-        )
+        .route("/savepoints", get(savepoints::list).post(savepoints::create))
+        .route("/savepoints/{id}", get(savepoints::get).delete(savepoints::delete))
         .route("/events", get(events::list));
     Router::new()
         .nest("/api/v1/namespaces/{ns}", in_namespace)
@@ -87,18 +75,9 @@ fn ours() -> Routes {
 /// Flink's own dashboards. They have their own deadlines: what Flink takes long for may take long.
 fn flink() -> Routes {
     Router::new()
-        .route(
-            "/flink-ui/v1/namespaces/{ns}/jobs/{jobId}",
-            any(flink_ui::root),
-        )
-        .route(
-            "/flink-ui/v1/namespaces/{ns}/jobs/{jobId}/",
-            any(flink_ui::pass),
-        )
-        .route(
-            "/flink-ui/v1/namespaces/{ns}/jobs/{jobId}/{*path}",
-            any(flink_ui::pass),
-        )
+        .route("/flink-ui/v1/namespaces/{ns}/jobs/{jobId}", any(flink_ui::root))
+        .route("/flink-ui/v1/namespaces/{ns}/jobs/{jobId}/", any(flink_ui::pass))
+        .route("/flink-ui/v1/namespaces/{ns}/jobs/{jobId}/{*path}", any(flink_ui::pass))
 }
 
 async fn no_such_route(uri: Uri) -> Error {

@@ -11,9 +11,10 @@ use crate::duration;
 mod local;
 mod remote;
 
-pub(crate) use local::{Demo, Flink, FlinkVerb, Serve};
+pub(crate) use local::{Demo, Flink, FlinkVerb, LogFormat, Serve};
 pub(crate) use remote::{
-    Apply, Change, Delete, Edit, Events, Get, Logs, One, Savepoints, SavepointVerb, Wait, WaitRules,
+    Apply, Change, Delete, Edit, Events, FailOn, Get, Logs, One, SavepointVerb, Savepoints, Wait,
+    WaitRules,
 };
 
 const EXIT_CODES: &str = "\
@@ -157,7 +158,9 @@ pub(crate) enum Command {
     /// Install and find Apache Flink distributions
     Flink(Flink),
     /// Print a completion script for your shell
-    #[command(after_help = "Examples:\n  source <(drey completion bash)\n  drey completion fish > ~/.config/fish/completions/drey.fish")]
+    #[command(
+        after_help = "Examples:\n  source <(drey completion bash)\n  drey completion fish > ~/.config/fish/completions/drey.fish"
+    )]
     Completion {
         /// The shell
         shell: clap_complete::Shell,

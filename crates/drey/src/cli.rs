@@ -15,7 +15,7 @@ use crate::output::{put, say};
 use crate::subject::{Subject, singular};
 
 mod apply;
-mod change;
+pub(crate) mod change;
 mod delete;
 mod describe;
 mod documents;
@@ -43,8 +43,6 @@ pub(crate) struct Shell {
     pub(crate) headers: bool,
     /// Colours of stdout.
     pub(crate) out: Style,
-    /// Colours of stderr.
-    pub(crate) err: Style,
     quiet: bool,
     yes: bool,
     ask: bool,
@@ -60,7 +58,6 @@ impl Shell {
             format: global.output,
             headers: !global.no_headers,
             out: Style::of_stdout(global.color),
-            err: Style::of_stderr(global.color),
             quiet: global.quiet,
             yes: global.yes,
             ask: terminal && !global.no_input,
@@ -133,7 +130,10 @@ pub(crate) async fn run(command: Command, global: &Global) -> Result<()> {
             Command::Events(args) => events::run(&shell, args).await,
             Command::Logs(args) => logs::run(&shell, args).await,
             Command::Version => version::run(&shell).await,
-            Command::Serve(_) | Command::Demo(_) | Command::Flink(_) | Command::Completion { .. } => {
+            Command::Serve(_)
+            | Command::Demo(_)
+            | Command::Flink(_)
+            | Command::Completion { .. } => {
                 Err(Failure::new(Exit::Bug, "this verb needs no server"))
             }
         }
@@ -159,7 +159,7 @@ fn one(subject: Subject, name: Option<String>) -> Result<(Kind, String)> {
     }
 }
 
-/// The URI-friendly id of a Deployment, for filters.
+/// The id of a Deployment, for filters.
 fn id_of(deployment: &Deployment) -> String {
     deployment.metadata.id.to_string()
 }

@@ -80,7 +80,9 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .user_agent(concat!("drey/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|e| Failure::new(Exit::Bug, "setting up the HTTP client").why(e.to_string()))?;
+            .map_err(|e| {
+                Failure::new(Exit::Bug, "setting up the HTTP client").why(e.to_string())
+            })?;
         Ok(Self { http, base, timeout, quiet })
     }
 

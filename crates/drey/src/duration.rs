@@ -14,9 +14,9 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         return Ok(Duration::from_secs(days));
     }
     let signed: Option<SignedDuration> = text.trim().parse().ok();
-    signed
-        .and_then(|signed| Duration::try_from(signed).ok())
-        .ok_or_else(|| format!("\"{text}\" is not a duration. Use for example 500ms, 30s, 10m, 2h, 1d"))
+    signed.and_then(|signed| Duration::try_from(signed).ok()).ok_or_else(|| {
+        format!("\"{text}\" is not a duration. Use for example 500ms, 30s, 10m, 2h, 1d")
+    })
 }
 
 /// The time from `then` to `now` in its largest unit: `0s`, `38s`, `3m`, `6h`, `12d`.

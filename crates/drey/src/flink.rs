@@ -70,9 +70,7 @@ fn list(cache: &Cache, global: &Global) -> Result<()> {
     match global.output {
         Some(Format::Json) => put(&json(&as_json())?),
         Some(Format::Yaml) => put(&yaml(&as_json())?),
-        Some(Format::Jsonl) => {
-            put(&as_json().iter().map(json_line).collect::<Result<String>>()?)
-        }
+        Some(Format::Jsonl) => put(&as_json().iter().map(json_line).collect::<Result<String>>()?),
         Some(Format::Table | Format::Wide | Format::Name) | None => {
             if installed.is_empty() && !global.quiet {
                 say("no Flink is installed; `drey flink install` gets one");

@@ -10,6 +10,8 @@ use serde::Serialize;
 use crate::failure::{Exit, Failure, Result};
 
 pub(crate) mod describe;
+#[cfg(test)]
+mod golden;
 pub(crate) mod health;
 pub(crate) mod style;
 pub(crate) mod table;
@@ -31,16 +33,12 @@ pub(crate) fn json_line<T: Serialize>(value: &T) -> Result<String> {
 
 /// A document over several lines, ending in a newline.
 pub(crate) fn json<T: Serialize>(value: &T) -> Result<String> {
-    document::to_json_pretty(value).map(ended).map_err(|e| unwritable(&e))
+    document::to_json_pretty(value).map_err(|e| unwritable(&e))
 }
 
 /// A document as YAML, ending in a newline.
 pub(crate) fn yaml<T: Serialize>(value: &T) -> Result<String> {
-    document::to_yaml(value).map(ended).map_err(|e| unwritable(&e))
-}
-
-fn ended(text: String) -> String {
-    if text.ends_with('\n') { text } else { text + "\n" }
+    document::to_yaml(value).map_err(|e| unwritable(&e))
 }
 
 fn unwritable(error: &serde_json::Error) -> Failure {

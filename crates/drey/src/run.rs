@@ -18,8 +18,8 @@ pub(crate) fn process(args: Cli) -> Result<()> {
         return crate::output::put(&String::from_utf8_lossy(&script));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime
-        .map_err(|e| Failure::new(Exit::Bug, "starting the runtime").why(e.to_string()))?;
+    let runtime =
+        runtime.map_err(|e| Failure::new(Exit::Bug, "starting the runtime").why(e.to_string()))?;
     let verb = runtime.spawn(async move {
         match args.command {
             Command::Serve(serve) => {

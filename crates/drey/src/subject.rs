@@ -89,7 +89,11 @@ mod tests {
             assert_eq!(word.parse(), Ok(Subject { kind: Kind::Deployment, name: None }), "{word}");
         }
         for word in ["dt", "deployment-targets", "DeploymentTarget"] {
-            assert_eq!(word.parse::<Subject>().map(|s| s.kind), Ok(Kind::DeploymentTarget), "{word}");
+            assert_eq!(
+                word.parse::<Subject>().map(|s| s.kind),
+                Ok(Kind::DeploymentTarget),
+                "{word}"
+            );
         }
         let named_one = Subject { kind: Kind::Savepoint, name: Some("x".to_owned()) };
         assert_eq!("sp/x".parse(), Ok(named_one));

@@ -17,12 +17,12 @@ pub(super) fn why(slot: &Slot, logs: &Path) -> String {
     let exit = slot.exit();
     let mut text = format!("{} {}", title(&slot.name), ending(exit));
     // A signal says it all, and the last exception in the log may be hours old.
-    let by_signal = exit.is_some_and(|e| e.signal.is_some() || e.code == Some(143));
-    if !by_signal {
+    let says_it_all = |e: Exit| e.signal.is_some() || matches!(e.code, Some(0 | 143));
+    if !exit.is_some_and(says_it_all) {
         let output = logs::tail(&logs.join(format!("{}.out", slot.name)), TAIL_BYTES);
         let log = logs::tail(&logs.join(format!("{}.log", slot.name)), TAIL_BYTES);
         if let Some(cause) = cause(&output, &log) {
-            text.push_str(": ");
+            text.push_str(if exit.is_some() { ": " } else { "; the last error that it logged: " });
             text.push_str(&cause);
         }
     }
@@ -74,7 +74,8 @@ fn cause(output: &str, log: &str) -> Option<String> {
     let thrown = |line: &str| line.starts_with("Exception in thread");
     let jvm = |line: &str| line.starts_with("Error: ") || line.starts_with("Error occurred during");
     // The JVM's own complaints come before any log exists; uncaught exceptions end the process and name the reason.
-    let found = last(output, &jvm).map(|line| joined(output, line))
+    let found = last(output, &jvm)
+        .map(|line| joined(output, line))
         .or_else(|| last(log, &caused_by))
         .or_else(|| last(output, &caused_by))
         .or_else(|| last(output, &thrown))
@@ -119,7 +120,10 @@ mod tests {
     #[test]
     fn the_words_of_the_virtual_machine_come_first() {
         let output = "Error occurred during initialization of VM\nToo small heap\n";
-        assert_eq!(cause(output, "").unwrap(), "Error occurred during initialization of VM: Too small heap");
+        assert_eq!(
+            cause(output, "").unwrap(),
+            "Error occurred during initialization of VM: Too small heap"
+        );
         let output = "Exception in thread \"main\" java.lang.IllegalStateException: no\n\tat x\n";
         assert!(cause(output, "").unwrap().ends_with("IllegalStateException: no"));
         assert_eq!(cause("", ""), None);

@@ -6,11 +6,15 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use drey_flink::artifact::{self, Artifacts};
 use drey_flink::dist::{self, Cache, Progress};
-use drey_flink::jdk;
-use drey_flink::launch::Flink;
+use drey_flink::jdk::{self, Jdk};
+use drey_flink::launch::{self, Flink};
 use drey_flink::versions::{self, Version};
 use drey_model::Job;
+use drey_model::deployment::ArtifactKind;
+use tokio::sync::OnceCell;
+use url::Url;
 
 use super::LocalConfig;
 use super::flink::{Parts, chain};
@@ -18,39 +22,92 @@ use super::flink::{Parts, chain};
 /// Takes a text for people: what is being waited for.
 pub(super) type Say<'a> = &'a (dyn Fn(String) + Send + Sync);
 
+/// What is found once and used for every Job.
+#[derive(Debug, Default)]
+pub(super) struct Tools {
+    /// Asking Java for its version takes longer than everything else of a warm start.
+    java: tokio::sync::Mutex<Option<Jdk>>,
+    artifacts: OnceCell<Artifacts>,
+}
+
 /// Finds or fetches everything.
-pub(super) async fn fetch(config: &LocalConfig, job: &Job, say: Say<'_>) -> Result<Parts, String> {
+pub(super) async fn fetch(
+    config: &LocalConfig,
+    tools: &Tools,
+    job: &Job,
+    say: Say<'_>,
+) -> Result<Parts, String> {
+    let kind = job.spec.artifact.kind;
+    if kind != ArtifactKind::Jar {
+        return Err(launch::Error::Kind { kind }.to_string());
+    }
     let asked = job.spec.artifact.flink_version.as_deref();
     let version = asked.map_or(Ok(versions::DEFAULT), str::parse).map_err(|e| chain(&e))?;
-    let java = find_java(config, &version, say).await?;
+    let java = find_java(config, tools, &version, say).await?;
     let flink = find_flink(config, &version, say).await?;
-    let jar = job.spec.artifact.jar_uri.clone().unwrap_or_default();
-    say(format!("fetching {jar}"));
-    let jar = PathBuf::from(jar.trim_start_matches("file://"));
-    if !jar.exists() {
-        return Err(format!("cannot fetch {}: not found", jar.display()));
-    }
+    let program = find_program(config, tools, job, say).await?;
     Ok(Parts {
         java,
         home: flink.home,
         version: flink.version.to_string(),
         class_path: flink.class_path,
-        jar,
-        dependencies: vec![],
-        manifest_class: None,
+        jar: program.jar,
+        dependencies: program.dependencies,
+        manifest_class: program.manifest_class,
     })
 }
 
-async fn find_java(config: &LocalConfig, version: &Version, say: Say<'_>) -> Result<PathBuf, String> {
+async fn find_java(
+    config: &LocalConfig,
+    tools: &Tools,
+    version: &Version,
+    say: Say<'_>,
+) -> Result<PathBuf, String> {
     if let Some(java) = &config.java {
         return Ok(java.clone());
     }
+    let (min, mut known) = (version.java_min(), tools.java.lock().await);
+    if let Some(jdk) = known.as_ref().filter(|jdk| jdk.version >= min && jdk.java.exists()) {
+        return Ok(jdk.java.clone());
+    }
     say("looking for Java".to_owned());
-    let jdk = jdk::find(version.java_min()).await.map_err(|e| chain(&e))?;
-    Ok(jdk.java)
+    let jdk = jdk::find(min).await.map_err(|e| chain(&e))?;
+    let java = jdk.java.clone();
+    *known = Some(jdk);
+    Ok(java)
 }
 
-async fn find_flink(config: &LocalConfig, version: &Version, say: Say<'_>) -> Result<Flink, String> {
+async fn find_program(
+    config: &LocalConfig,
+    tools: &Tools,
+    job: &Job,
+    say: Say<'_>,
+) -> Result<launch::Program, String> {
+    let make = async || Artifacts::new(&config.cache);
+    let artifacts = tools.artifacts.get_or_try_init(make).await.map_err(|e| chain(&e))?;
+    let wanted = &job.spec.artifact;
+    let uri = wanted.jar_uri.as_deref().map(str::trim).filter(|uri| !uri.is_empty());
+    let uri = uri.ok_or("the Deployment names no jarUri")?;
+    say(format!("fetching {}", shown(uri)));
+    let (jar, manifest_class) = artifacts.fetch_jar(uri).await.map_err(|e| chain(&e))?;
+    let mut dependencies = Vec::new();
+    for uri in wanted.additional_dependencies.iter().flatten() {
+        say(format!("fetching {}", shown(uri)));
+        dependencies.push(artifacts.fetch(uri).await.map_err(|e| chain(&e))?.path);
+    }
+    Ok(launch::Program { jar: jar.path, dependencies, manifest_class })
+}
+
+/// A URI without its secrets.
+fn shown(uri: &str) -> String {
+    Url::parse(uri).map_or_else(|_| "the artifact".to_owned(), |url| artifact::redacted(&url))
+}
+
+async fn find_flink(
+    config: &LocalConfig,
+    version: &Version,
+    say: Say<'_>,
+) -> Result<Flink, String> {
     let mut given = config.flink_homes.iter().filter_map(|home| dist::open(home));
     if let Some(flink) = given.find(|flink| version.covers(&flink.version)) {
         return Ok(flink);

@@ -67,6 +67,13 @@ pub(super) fn checkpoint_directory(job: &Job) -> Option<String> {
     drey_flink::config::checkpoint_dir(&job.spec.flink_configuration).map(str::to_owned)
 }
 
+/// The folder of the Job's own checkpoints in there.
+pub(super) fn checkpoint_folder(job: &Job) -> String {
+    let subfolder = job.spec.flink_configuration.get("execution.checkpointing.create-subdir");
+    let is_shared = subfolder.is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
+    if is_shared { String::new() } else { job.flink_job_id() }
+}
+
 /// Writes the cluster's files and says how to start its JobManager.
 pub(super) fn lay_out(
     plan: &Plan,

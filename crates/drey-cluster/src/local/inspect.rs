@@ -22,15 +22,21 @@ impl Shared {
         let pending = cluster.now().exit_recorded.clone().filter(|done| !*done.borrow());
         let looked = cluster.clone();
         let mut seen = blocking(move || looked.look()).await;
-        if let (Ok(Seen::Present(SeenCluster { phase: ClusterPhase::Dead { .. }, .. })), Some(mut done)) =
-            (&seen, pending)
+        if let (
+            Ok(Seen::Present(SeenCluster { phase: ClusterPhase::Dead { .. }, .. })),
+            Some(mut done),
+        ) = (&seen, pending)
         {
             // Worth a moment: the exit code is half of the reason. An error means that it will never be known.
             let _ = tokio::time::timeout(EXIT_PATIENCE, done.wait_for(|done| *done)).await;
-            seen = blocking({ let cluster = cluster.clone(); move || cluster.look() }).await;
+            seen = blocking({
+                let cluster = cluster.clone();
+                move || cluster.look()
+            })
+            .await;
         }
         if !known && matches!(seen, Ok(Seen::Absent)) {
-            self.forget_if_idle(cluster);
+            self.forget_if_idle(&cluster);
         }
         seen.unwrap_or_else(|e| Seen::unknown(format!("the cluster's folder cannot be read: {e}")))
     }
@@ -43,7 +49,7 @@ impl Shared {
             if !cluster.folder.has(Mark::Removed)? || cluster.folder.has_remains()? {
                 ids.push(id);
             } else {
-                self.forget_if_idle(cluster);
+                self.forget_if_idle(&cluster);
             }
         }
         Ok(ids)
@@ -59,12 +65,14 @@ impl Cluster {
         if !self.folder.exists()? {
             return Ok(Seen::Absent);
         }
-        let is_alive = self.folder.job_manager().look()?.is_alive();
+        // Before the mark, the lock is held by Drey itself: it is still preparing.
+        let is_launched = self.folder.has(Mark::Launched)?;
+        let is_alive = is_launched && self.folder.job_manager().look()?.is_alive();
         let mut task_managers = 0;
         for slot in self.folder.task_managers()? {
             task_managers += u32::from(slot.look()?.is_alive());
         }
-        let rest = self.rest()?;
+        let rest = if is_launched { self.rest()? } else { None };
         let present = |phase| Ok(Seen::Present(SeenCluster { phase, rest, task_managers }));
         if is_alive {
             return present(ClusterPhase::Alive);
@@ -82,11 +90,7 @@ impl Cluster {
         if let Some(why) = failed {
             return present(ClusterPhase::Dead { why });
         }
-        if self.folder.has(Mark::Launched)? {
-            // It may have come up between the two looks.
-            if self.folder.job_manager().look()?.is_alive() {
-                return present(ClusterPhase::Alive);
-            }
+        if is_launched {
             return present(ClusterPhase::Dead { why: self.why() });
         }
         if !self.folder.has(Mark::Wanted)? {
@@ -113,16 +117,13 @@ impl Cluster {
         why
     }
 
+    /// Once launched, the plan never changes; before, a resumed preparation may choose other ports.
     fn rest(&self) -> io::Result<Option<String>> {
         if let Some(rest) = &self.now().rest {
             return Ok(Some(rest.clone()));
         }
-        let Some(plan) = flink::Plan::read(&self.folder)? else { return Ok(None) };
-        let rest = plan.rest();
-        // Before the launch, a resumed preparation may choose other ports.
-        if self.folder.has(Mark::Launched)? {
-            self.now().rest = Some(rest.clone());
-        }
-        Ok(Some(rest))
+        let rest = flink::Plan::read(&self.folder)?.map(|plan| plan.rest());
+        self.now().rest.clone_from(&rest);
+        Ok(rest)
     }
 }

@@ -241,7 +241,12 @@ mod tests {
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join("a.log"), vec![b'x'; bytes]).unwrap();
             let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(n);
-            File::options().write(true).open(folder.join("a.log")).unwrap().set_modified(time).unwrap();
+            File::options()
+                .write(true)
+                .open(folder.join("a.log"))
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
             folder
         };
         let all = vec![folder(1, 10), folder(4, 10), folder(3, 500), folder(2, 10)];

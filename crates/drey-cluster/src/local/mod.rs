@@ -96,6 +96,8 @@ pub struct Limits {
     pub old_logs_jobs_max: usize,
     /// Bytes of logs that are kept of Jobs that are gone.
     pub old_logs_bytes_max: u64,
+    /// Time that Java, Flink and the artifact may take to be found or fetched.
+    pub prepare_max: Duration,
     /// Time between SIGTERM and SIGKILL. A JobManager halts itself after 5 s.
     pub stop_grace: Duration,
 }
@@ -107,6 +109,7 @@ impl Default for Limits {
             output_check_interval: Duration::from_secs(5),
             old_logs_jobs_max: 200,
             old_logs_bytes_max: 2 << 30,
+            prepare_max: Duration::from_secs(30 * 60),
             stop_grace: Duration::from_secs(6),
         }
     }
@@ -123,6 +126,7 @@ pub struct LocalBackend {
 #[derive(Debug)]
 struct Shared {
     config: LocalConfig,
+    tools: fetch::Tools,
     clusters: Mutex<HashMap<Uuid, Arc<Cluster>>>,
     tasks: TaskTracker,
     cancel: CancellationToken,
@@ -161,11 +165,16 @@ struct Now {
 impl LocalBackend {
     /// Takes over what is in the data directory: running clusters go on, interrupted preparations and removals are
     /// resumed. Call it inside a Tokio runtime, with the directory locked by [`DataDir::lock`].
-    pub async fn open(config: LocalConfig) -> Result<Self, Error> {
+    pub async fn open(mut config: LocalConfig) -> Result<Self, Error> {
+        for path in [&mut config.data_dir, &mut config.cache] {
+            // Flink's working directory is not ours.
+            *path = std::path::absolute(&*path).map_err(failed("opening the data directory"))?;
+        }
         let cancel = CancellationToken::new();
         let stop = Arc::new(cancel.clone().drop_guard());
-        let (clusters, tasks) = (Mutex::default(), TaskTracker::new());
-        let shared = Arc::new(Shared { config, clusters, tasks, cancel });
+        let (tools, clusters, tasks) =
+            (fetch::Tools::default(), Mutex::default(), TaskTracker::new());
+        let shared = Arc::new(Shared { config, tools, clusters, tasks, cancel });
         let opening = shared.clone();
         let ids = blocking(move || opening.make_folders()).await;
         for id in ids.map_err(failed("opening the data directory"))? {
@@ -202,14 +211,14 @@ impl Shared {
     }
 
     /// Drops what memory holds of a cluster of which at most a tombstone is left, unless someone works with it.
-    fn forget_if_idle(&self, cluster: Arc<Cluster>) {
+    fn forget_if_idle(&self, cluster: &Arc<Cluster>) {
         let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
         let is_idle = {
             let now = cluster.now();
             now.preparing.is_none() && !now.removing
         };
         // One reference is the map's, one is ours; more can only be made under the map's lock, which we hold.
-        if is_idle && Arc::strong_count(&cluster) <= 2 {
+        if is_idle && Arc::strong_count(cluster) <= 2 {
             clusters.remove(&cluster.id);
         }
     }
@@ -247,11 +256,16 @@ impl Shared {
                 self.begin_removal(&cluster);
             } else {
                 folder.bury(TOMBSTONE_AGE)?;
-                self.forget_if_idle(cluster);
+                self.forget_if_idle(&cluster);
             }
-        } else if let Some(job) = folder.read(Mark::Wanted)? {
+            return Ok(());
+        }
+        if folder.has(Mark::Launched)? || folder.has(Mark::Failed)? {
+            return Ok(());
+        }
+        if let Some(job) = folder.read(Mark::Wanted)? {
             match serde_json::from_slice(&job) {
-                Ok(job) => self.begin_preparation(&cluster, job)?,
+                Ok(job) => self.begin_preparation(&cluster, job),
                 Err(e) => cluster.fail(&format!("its record cannot be read: {e}")),
             }
         }
@@ -299,7 +313,7 @@ impl ClusterBackend for LocalBackend {
         let Some(directory) = flink::checkpoint_directory(job) else {
             return Seen::Absent;
         };
-        let run = job.flink_job_id();
+        let run = flink::checkpoint_folder(job);
         unless_broken(blocking(move || Ok(checkpoints::retained(&directory, &run))).await)
     }
 

@@ -61,7 +61,8 @@ mod tests {
     fn reserved_ports_differ_and_cannot_be_taken_until_released() {
         let first = reserve(&BTreeSet::new()).unwrap();
         let second = reserve(&first.ports.all().into()).unwrap();
-        let all: BTreeSet<u16> = [first.ports.all(), second.ports.all()].concat().into_iter().collect();
+        let all: BTreeSet<u16> =
+            [first.ports.all(), second.ports.all()].concat().into_iter().collect();
         assert_eq!(all.len(), 6);
         let rest = (Ipv4Addr::LOCALHOST, first.ports.rest);
         assert!(TcpListener::bind(rest).is_err());

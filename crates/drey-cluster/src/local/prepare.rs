@@ -34,21 +34,28 @@ impl Drop for Preparing {
 }
 
 impl Shared {
-    pub(super) async fn ensure(self: &Arc<Self>, cluster: &Arc<Cluster>, job: &Job) -> io::Result<()> {
+    pub(super) async fn ensure(
+        self: &Arc<Self>,
+        cluster: &Arc<Cluster>,
+        job: &Job,
+    ) -> io::Result<()> {
         let (this, record) = (cluster.clone(), serde_json::to_vec(job)?);
         match blocking(move || this.need(&record)).await? {
             Need::Nothing => Ok(()),
-            Need::Preparation => self.begin_preparation(cluster, job.clone()),
+            Need::Preparation => {
+                self.begin_preparation(cluster, job.clone());
+                Ok(())
+            }
             Need::TaskManagers => self.replace_task_managers(cluster, job).await,
         }
     }
 
     /// Starts the preparation, unless one runs already.
-    pub(super) fn begin_preparation(self: &Arc<Self>, cluster: &Arc<Cluster>, job: Job) -> io::Result<()> {
+    pub(super) fn begin_preparation(self: &Arc<Self>, cluster: &Arc<Cluster>, job: Job) {
         {
             let mut now = cluster.now();
             if now.preparing.is_some() || now.removing {
-                return Ok(());
+                return;
             }
             now.preparing = Some("starting".to_owned());
         }
@@ -61,7 +68,6 @@ impl Shared {
                 cluster.fail(&why);
             }
         });
-        Ok(())
     }
 
     async fn prepare(self: &Arc<Self>, cluster: &Arc<Cluster>, job: &Job) -> Result<(), String> {
@@ -73,7 +79,11 @@ impl Shared {
         let say = |what: String| cluster.now().preparing = Some(what);
         let parts = tokio::select! {
             () = cluster.cancel.cancelled() => return Ok(()),
-            parts = fetch::fetch(&self.config, job, &say) => parts?,
+            parts = fetch::fetch(&self.config, &self.tools, job, &say) => parts?,
+            () = tokio::time::sleep(self.config.limits.prepare_max) => {
+                let what = cluster.now().preparing.clone().unwrap_or_default();
+                return Err(format!("its preparation took too long; it was {what}"));
+            }
         };
         say("starting the JobManager".to_owned());
         self.launch(cluster, job, parts).await
@@ -84,7 +94,11 @@ impl Cluster {
     /// What is to be done; writes down that the cluster is wanted.
     fn need(&self, record: &[u8]) -> io::Result<Need> {
         let folder = &self.folder;
-        if folder.has(Mark::Removed)? || folder.has(Mark::Failed)? || self.now().failed.is_some() {
+        let is_over = {
+            let now = self.now();
+            now.removing || now.failed.is_some()
+        };
+        if is_over || folder.has(Mark::Removed)? || folder.has(Mark::Failed)? {
             return Ok(Need::Nothing);
         }
         if folder.has(Mark::Launched)? {

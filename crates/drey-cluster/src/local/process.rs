@@ -219,10 +219,9 @@ impl Slot {
                 continue;
             };
             let Ok(stdin) = fs::metadata(entry.path().join("fd/0")) else { continue };
-            if (stdin.dev(), stdin.ino()) == (ours.dev(), ours.ino()) {
-                if let Some(pid) = Pid::from_raw(pid) {
-                    let _ = kill_process(pid, Signal::KILL);
-                }
+            let is_ours = (stdin.dev(), stdin.ino()) == (ours.dev(), ours.ino());
+            if let Some(pid) = Pid::from_raw(pid).filter(|_| is_ours) {
+                let _ = kill_process(pid, Signal::KILL);
             }
         }
         Ok(())
@@ -308,7 +307,8 @@ mod tests {
 
     #[test]
     fn a_pid_file_keeps_the_start_time_of_either_system() {
-        let linux = Identity::parse("7\n7 (sh) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 99 1\n");
+        let linux =
+            Identity::parse("7\n7 (sh) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 99 1\n");
         assert_eq!(linux, Some(Identity { pid: 7, start: "99".to_owned() }));
         let other = Identity::parse("7\nSat Nov 21 10:00:00 2026\n");
         assert_eq!(other.unwrap().start, "Sat Nov 21 10:00:00 2026");

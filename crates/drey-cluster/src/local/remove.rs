@@ -30,16 +30,14 @@ impl Shared {
     pub(super) fn remove(self: &Arc<Self>, id: Uuid) -> io::Result<()> {
         let cluster = self.cluster(id);
         cluster.cancel.cancel();
-        cluster.folder.create()?;
-        if !cluster.folder.has(Mark::Removed)? {
-            cluster.folder.put(Mark::Removed, b"")?;
-        }
+        let buried = cluster.bury();
+        // On a full disk the tombstone may have to wait, but ending the processes must not.
         if cluster.folder.has_remains()? || cluster.now().preparing.is_some() {
             self.begin_removal(&cluster);
         } else {
-            self.forget_if_idle(cluster);
+            self.forget_if_idle(&cluster);
         }
-        Ok(())
+        buried
     }
 
     pub(super) fn begin_removal(self: &Arc<Self>, cluster: &Arc<Cluster>) {
@@ -67,7 +65,8 @@ impl Shared {
             let mut wait = if overdue > Some(KILL_INTERVAL) { KILL_INTERVAL } else { TICK };
             let is_grace_over = overdue.is_some();
             let (this, told) = (cluster.clone(), asked.clone());
-            match blocking(move || this.end_processes(told, is_grace_over)).await {
+            let end = move || this.end_processes(told, is_grace_over);
+            match blocking(end).await {
                 Ok(None) => break,
                 Ok(Some(told)) => asked = told,
                 Err(error) => {
@@ -80,12 +79,13 @@ impl Shared {
         logs::note(&cluster.logs, "all processes have ended, removed");
         tracing::info!(job = %cluster.id, "cluster removed");
         let (shared, this) = (self.clone(), cluster.clone());
-        let cleared = blocking(move || this.folder.clear().and_then(|()| shared.prune_logs())).await;
+        let cleared =
+            blocking(move || this.folder.clear().and_then(|()| shared.prune_logs())).await;
         if let Err(error) = cleared {
             tracing::warn!(job = %cluster.id, %error, "files of a removed cluster remain");
         }
         cluster.now().removing = false;
-        self.forget_if_idle(cluster.clone());
+        self.forget_if_idle(cluster);
     }
 
     /// Deletes logs of Jobs that are gone, beyond the limits.
@@ -105,7 +105,16 @@ impl Shared {
 }
 
 impl Cluster {
-    /// Signals what still lives; `None` when nothing does. `asked`: who got SIGTERM already.
+    /// Writes the tombstone, once.
+    fn bury(&self) -> io::Result<()> {
+        self.folder.create()?;
+        if !self.folder.has(Mark::Removed)? {
+            self.folder.put(Mark::Removed, b"")?;
+        }
+        Ok(())
+    }
+
+    /// Signals what still lives; `None` when nothing does and the tombstone stands. `asked`: who got SIGTERM already.
     fn end_processes(
         &self,
         mut asked: BTreeSet<String>,
@@ -124,6 +133,10 @@ impl Cluster {
                 slot.kill_holders()?;
             }
         }
-        Ok((!is_gone).then_some(asked))
+        if is_gone {
+            self.bury()?;
+            return Ok(None);
+        }
+        Ok(Some(asked))
     }
 }

@@ -67,11 +67,14 @@ impl Shared {
             let _context = runtime.enter();
             Ok(shared.launch_claimed(&this, &job_copy, parts, lock))
         };
-        let Some(child) = blocking(launch).await.map_err(|e| e.to_string())?? else {
-            return Ok(());
-        };
+        // Before the spawn: nobody may take an exit that is not recorded yet for one that never will be.
         let (announce, recorded) = watch::channel(false);
         cluster.now().exit_recorded = Some(recorded);
+        let launched = blocking(launch).await.map_err(|e| e.to_string()).flatten();
+        let Some(child) = launched.inspect_err(|_| cluster.now().exit_recorded = None)? else {
+            cluster.now().exit_recorded = None;
+            return Ok(());
+        };
         self.reap(cluster, slot, child, Some(announce));
         if let Err(error) = self.start_task_managers(cluster, job).await {
             // The next ensure tries again.
@@ -123,8 +126,15 @@ impl Shared {
         self.start_task_managers(cluster, job).await
     }
 
-    async fn start_task_managers(self: &Arc<Self>, cluster: &Arc<Cluster>, job: &Job) -> io::Result<()> {
+    async fn start_task_managers(
+        self: &Arc<Self>,
+        cluster: &Arc<Cluster>,
+        job: &Job,
+    ) -> io::Result<()> {
         let folder = &cluster.folder;
+        if !folder.job_manager().look()?.is_alive() {
+            return Ok(());
+        }
         let wanted = u32::try_from(job.spec.number_of_task_managers).unwrap_or(0);
         for number in 1..=wanted.clamp(1, TASK_MANAGERS_MAX) {
             let slot = folder.task_manager(number);
@@ -157,7 +167,8 @@ impl Shared {
         // Flink remembers the dead ones, so each run has a name of its own.
         let unique = Uuid::new_v4().simple().to_string();
         let resource_id = format!("tm-{number}-{}", unique.get(..8).unwrap_or(&unique));
-        let program = flink::task_manager(plan, job, &cluster.folder, &cluster.logs, number, &resource_id);
+        let program =
+            flink::task_manager(plan, job, &cluster.folder, &cluster.logs, number, &resource_id);
         program.map_err(io::Error::other)
     }
 
@@ -176,10 +187,9 @@ impl Shared {
                 () = stop.cancelled() => return,
                 status = child.wait() => status,
             };
-            if let Ok(status) = status {
-                if let Err(error) = slot.record_exit(status.into()) {
-                    tracing::debug!(job = %cluster.id, slot = slot.name, %error, "exit not recorded");
-                }
+            let recorded = status.and_then(|status| slot.record_exit(status.into()));
+            if let Err(error) = recorded {
+                tracing::debug!(job = %cluster.id, slot = slot.name, %error, "exit not recorded");
             }
             if let Some(announce) = announce {
                 announce.send_replace(true);

@@ -32,7 +32,8 @@ impl World {
         fs::set_permissions(&java, fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir_all(root.join("flink/lib")).unwrap();
         fs::write(root.join("flink/lib/flink-dist-2.2.1.jar"), "").unwrap();
-        fs::write(root.join("job.jar"), "").unwrap();
+        // The end of an empty archive: a jar without a manifest.
+        fs::write(root.join("job.jar"), [b"PK\x05\x06".as_slice(), &[0; 18]].concat()).unwrap();
         let mut config = LocalConfig::new(root.join("data"), root.join("cache"));
         config.java = Some(java);
         config.flink_homes.push(root.join("flink"));
@@ -100,7 +101,8 @@ async fn until<T: std::fmt::Debug>(ask: impl AsyncFn() -> T, wanted: impl Fn(&T)
 
 async fn alive(backend: &LocalBackend, id: Uuid, task_managers: u32) {
     let wanted = |seen: &Seen<SeenCluster>| {
-        seen.present().is_some_and(|c| c.phase == ClusterPhase::Alive && c.task_managers == task_managers)
+        seen.present()
+            .is_some_and(|c| c.phase == ClusterPhase::Alive && c.task_managers == task_managers)
     };
     until(async || backend.inspect(id).await, wanted).await;
 }
@@ -249,7 +251,9 @@ async fn a_task_manager_that_cannot_live_is_not_started_in_a_loop() {
     job.spec.number_of_task_managers = 1;
     backend.ensure(&job).await.unwrap();
     alive(&backend, job.metadata.id, 0).await;
-    let noted = async || fs::read_to_string(world.logs(job.metadata.id).join("drey.log")).unwrap_or_default();
+    let noted = async || {
+        fs::read_to_string(world.logs(job.metadata.id).join("drey.log")).unwrap_or_default()
+    };
     let ensured = async || {
         backend.ensure(&job).await.unwrap();
         noted().await
@@ -362,7 +366,9 @@ async fn a_cluster_that_cannot_be_prepared_is_dead_for_a_reason() {
     let mut no_memory = world.job();
     let tiny = ("taskmanager.memory.process.size".to_owned(), "300m".to_owned());
     no_memory.spec.flink_configuration.extend([tiny]);
-    for (job, reason) in [(no_jar, "/nowhere/job.jar"), (no_version, "0.1.2"), (no_memory, "memory")] {
+    for (job, reason) in
+        [(no_jar, "/nowhere/job.jar"), (no_version, "0.1.2"), (no_memory, "memory")]
+    {
         backend.ensure(&job).await.unwrap();
         let why = dead(&backend, job.metadata.id).await;
         assert!(why.contains(reason), "{why}");
@@ -375,7 +381,10 @@ async fn a_cluster_that_cannot_be_prepared_is_dead_for_a_reason() {
 async fn a_flood_of_output_is_cut_while_the_process_runs() {
     let mut world = World::new();
     world.config.limits.output_bytes_max = 50_000;
-    world.behave("jm", "n=0; while :; do n=$((n+1)); echo \"line $n 0123456789012345678901234567890\"; done");
+    world.behave(
+        "jm",
+        "n=0; while :; do n=$((n+1)); echo \"line $n 0123456789012345678901234567890\"; done",
+    );
     let (backend, job) = (world.open().await, world.job());
     let id = job.metadata.id;
     backend.ensure(&job).await.unwrap();

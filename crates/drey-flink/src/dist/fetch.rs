@@ -12,6 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::{Error, Progress, blocking};
+use crate::causes::chain;
 use crate::hash;
 use crate::versions::{self, Version};
 
@@ -39,11 +40,7 @@ pub(super) async fn pypi(
     temp: &Path,
     progress: &dyn Progress,
 ) -> Result<Package, Error> {
-    let fail = |why: String| Error::Fetch {
-        version,
-        from: "PyPI".to_owned(),
-        why,
-    };
+    let fail = |why: String| Error::Fetch { version, from: "PyPI".to_owned(), why };
     let python = python().await.ok_or_else(|| {
         fail("neither python3 nor python with pip is on the PATH; install python3-pip".to_owned())
     })?;
@@ -54,9 +51,7 @@ pub(super) async fn pypi(
         fs::create_dir_all(dir).map_err(Error::io("creating", dir))?;
     }
     let wanted = temp.join("requirements.txt");
-    let pin = hash
-        .map(|hash| format!(" --hash=sha256:{hash}"))
-        .unwrap_or_default();
+    let pin = hash.map(|hash| format!(" --hash=sha256:{hash}")).unwrap_or_default();
     let text = format!("apache-flink-libraries=={version}{pin}\n");
     fs::write(&wanted, text).map_err(Error::io("writing", &wanted))?;
     let mut pip = pip(python, &wanted, &out, &pip_temp);
@@ -67,49 +62,26 @@ pub(super) async fn pypi(
     let run = tokio::time::timeout(PIP_TIMEOUT, pip.output());
     let output =
         tokio::select! { output = run => output, () = watch => return Err(Error::Interrupted) };
-    let late = |_| {
-        fail(format!(
-            "pip was not done after {} min",
-            PIP_TIMEOUT.as_secs() / 60
-        ))
-    };
+    let late = |_| fail(format!("pip was not done after {} min", PIP_TIMEOUT.as_secs() / 60));
     let output = output.map_err(late)?;
     let output = output.map_err(|error| fail(format!("starting pip failed: {error}")))?;
     let package = first_in(&out, |name| name.starts_with("apache_flink_libraries-"));
     match package.or_else(|| unpacked(&pip_temp)) {
-        Some(path) => Ok(Package {
-            path,
-            is_verified: hash.is_some(),
-        }),
-        None => Err(fail(explain(
-            &String::from_utf8_lossy(&output.stderr),
-            version,
-        ))),
+        Some(path) => Ok(Package { path, is_verified: hash.is_some() }),
+        None => Err(fail(explain(&String::from_utf8_lossy(&output.stderr), version))),
     }
 }
 
 fn pip(python: &str, wanted: &Path, out: &Path, pip_temp: &Path) -> Command {
     let mut pip = Command::new(python);
     // `--no-clean` leaves the unpacked source package behind even when pip cannot build its metadata, which nobody needs.
-    pip.args([
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--no-clean",
-        "--no-input",
-    ])
-    .args([
+    pip.args(["-m", "pip", "download", "--no-deps", "--no-clean", "--no-input"]).args([
         "--disable-pip-version-check",
         "--progress-bar",
         "off",
         "--quiet",
     ]);
-    pip.arg("-d")
-        .arg(out)
-        .arg("-r")
-        .arg(wanted)
-        .env("TMPDIR", pip_temp);
+    pip.arg("-d").arg(out).arg("-r").arg(wanted).env("TMPDIR", pip_temp);
     pip.stdin(Stdio::null()).kill_on_drop(true);
     pip
 }
@@ -128,11 +100,7 @@ pub(super) async fn release(
     progress: &dyn Progress,
 ) -> Result<Package, Error> {
     let url = release_url(version);
-    let fail = |why: String| Error::Fetch {
-        version,
-        from: url.clone(),
-        why,
-    };
+    let fail = |why: String| Error::Fetch { version, from: url.clone(), why };
     let http = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
@@ -141,19 +109,13 @@ pub(super) async fn release(
     progress.step(&format!("downloading Flink {version} from {url}"));
     let path = temp.join(format!("flink-{version}.tgz"));
     let get = async |url: &str| {
-        let response = http
-            .get(url)
-            .send()
-            .await
-            .and_then(reqwest::Response::error_for_status);
+        let response = http.get(url).send().await.and_then(reqwest::Response::error_for_status);
         response.map_err(|error| fail(chain(&error.without_url())))
     };
     let response = get(&url).await?;
     let total = response.content_length();
     let mut body = response.bytes_stream();
-    let mut file = tokio::fs::File::create(&path)
-        .await
-        .map_err(Error::io("creating", &path))?;
+    let mut file = tokio::fs::File::create(&path).await.map_err(Error::io("creating", &path))?;
     let mut done = 0;
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|error| fail(chain(&error.without_url())))?;
@@ -161,43 +123,27 @@ pub(super) async fn release(
         if done > ARCHIVE_BYTES_MAX {
             return Err(fail(format!("it is larger than {ARCHIVE_BYTES_MAX} bytes")));
         }
-        file.write_all(&chunk)
-            .await
-            .map_err(Error::io("writing", &path))?;
+        file.write_all(&chunk).await.map_err(Error::io("writing", &path))?;
         progress.bytes(done, total);
     }
     file.flush().await.map_err(Error::io("writing", &path))?;
     let text = get(&format!("{url}.sha512")).await?.text().await;
     let text = text.map_err(|error| fail(chain(&error.without_url())))?;
-    let expected = text
-        .split_whitespace()
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let expected = text.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
     let hashed = path.clone();
     let actual =
         blocking(move || hash::sha512_of(&hashed).map_err(Error::io("reading", &hashed))).await?;
     if actual != expected {
-        return Err(Error::Hash {
-            path,
-            expected,
-            actual,
-        });
+        return Err(Error::Hash { path, expected, actual });
     }
-    Ok(Package {
-        path,
-        is_verified: true,
-    })
+    Ok(Package { path, is_verified: true })
 }
 
 /// A Python that has pip.
 async fn python() -> Option<&'static str> {
     for name in ["python3", "python"] {
         let mut probe = Command::new(name);
-        probe
-            .args(["-m", "pip", "--version"])
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+        probe.args(["-m", "pip", "--version"]).stdin(Stdio::null()).kill_on_drop(true);
         let probe = tokio::time::timeout(PYTHON_TIMEOUT, probe.output()).await;
         if probe.is_ok_and(|output| output.is_ok_and(|output| output.status.success())) {
             return Some(name);
@@ -210,11 +156,7 @@ async fn python() -> Option<&'static str> {
 async fn watch(dirs: &[&Path], total: Option<u64>, progress: &dyn Progress) {
     loop {
         tokio::time::sleep(PROGRESS_EVERY).await;
-        let done = dirs
-            .iter()
-            .map(|dir| packages_bytes(dir))
-            .max()
-            .unwrap_or(0);
+        let done = dirs.iter().map(|dir| packages_bytes(dir)).max().unwrap_or(0);
         if done > 0 {
             progress.bytes(total.map_or(done, |total| done.min(total)), total);
         }
@@ -227,11 +169,7 @@ fn packages_bytes(dir: &Path) -> u64 {
     let bytes = |dir: &Path| {
         let files =
             entries(dir).filter(|e| e.file_name().to_string_lossy().starts_with("apache_flink"));
-        files
-            .filter_map(|e| e.metadata().ok())
-            .filter(fs::Metadata::is_file)
-            .map(|m| m.len())
-            .sum()
+        files.filter_map(|e| e.metadata().ok()).filter(fs::Metadata::is_file).map(|m| m.len()).sum()
     };
     let below: u64 = entries(dir).map(|e| bytes(&e.path())).sum();
     below.max(bytes(dir))
@@ -252,18 +190,13 @@ fn unpacked(pip_temp: &Path) -> Option<PathBuf> {
 
 /// The part of pip's complaint that a person can use.
 fn explain(stderr: &str, version: Version) -> String {
-    let errors: Vec<&str> = stderr
-        .lines()
-        .map(str::trim)
-        .filter(|l| l.starts_with("ERROR:"))
-        .collect();
+    let errors: Vec<&str> =
+        stderr.lines().map(str::trim).filter(|l| l.starts_with("ERROR:")).collect();
     let text = errors
         .last()
         .or(stderr.lines().rev().find(|l| !l.trim().is_empty()).as_ref())
         .map(|l| l.trim());
-    let text = text
-        .unwrap_or("pip failed and said nothing")
-        .trim_start_matches("ERROR: ");
+    let text = text.unwrap_or("pip failed and said nothing").trim_start_matches("ERROR: ");
     if stderr.contains("No matching distribution found") {
         let known = versions::known_list();
         return format!(
@@ -276,15 +209,4 @@ fn explain(stderr: &str, version: Version) -> String {
         );
     }
     format!("pip said: {text}")
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }

@@ -17,14 +17,9 @@ const UNPACKED_BYTES_MAX: u64 = 4 << 30;
 
 /// Unpacks or copies `from` into the new folder `to`.
 pub(super) fn any(from: &Path, to: &Path) -> Result<(), Error> {
-    let name = from
-        .file_name()
-        .map(|n| n.to_string_lossy().to_ascii_lowercase());
+    let name = from.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase());
     let name = name.unwrap_or_default();
-    let bad = |why: &str| Error::Unpack {
-        path: from.to_owned(),
-        why: why.to_owned(),
-    };
+    let bad = |why: &str| Error::Unpack { path: from.to_owned(), why: why.to_owned() };
     if !from.exists() {
         return Err(bad("it does not exist"));
     }
@@ -46,10 +41,8 @@ pub(super) fn sha256(path: &Path) -> Result<String, Error> {
 }
 
 fn wheel(from: &Path, to: &Path) -> Result<(), Error> {
-    let bad = |why: zip::result::ZipError| Error::Unpack {
-        path: from.to_owned(),
-        why: why.to_string(),
-    };
+    let bad =
+        |why: zip::result::ZipError| Error::Unpack { path: from.to_owned(), why: why.to_string() };
     let file = File::open(from).map_err(Error::io("opening", from))?;
     let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(bad)?;
     let mut left = UNPACKED_BYTES_MAX;
@@ -64,10 +57,7 @@ fn wheel(from: &Path, to: &Path) -> Result<(), Error> {
 }
 
 fn tarball(from: &Path, to: &Path) -> Result<(), Error> {
-    let bad = |why: std::io::Error| Error::Unpack {
-        path: from.to_owned(),
-        why: why.to_string(),
-    };
+    let bad = |why: std::io::Error| Error::Unpack { path: from.to_owned(), why: why.to_string() };
     let file = File::open(from).map_err(Error::io("opening", from))?;
     let mut archive = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
     let mut left = UNPACKED_BYTES_MAX;
@@ -83,11 +73,7 @@ fn tarball(from: &Path, to: &Path) -> Result<(), Error> {
 
 fn folder(from: &Path, to: &Path) -> Result<(), Error> {
     // The root of an unpacked source package holds the distribution in `deps`.
-    let from = if from.join("lib").is_dir() {
-        from.to_owned()
-    } else {
-        from.join("deps")
-    };
+    let from = if from.join("lib").is_dir() { from.to_owned() } else { from.join("deps") };
     for name in FOLDERS {
         let part = from.join(name);
         if part.is_dir() {
@@ -125,11 +111,7 @@ fn wanted(path: &Path) -> Option<PathBuf> {
         }
     }
     let inner = parts.get(1..)?;
-    let inner = if inner.first().is_some_and(|p| *p == "deps") {
-        inner.get(1..)?
-    } else {
-        inner
-    };
+    let inner = if inner.first().is_some_and(|p| *p == "deps") { inner.get(1..)? } else { inner };
     let first = inner.first()?.to_str()?;
     (FOLDERS.contains(&first) && inner.len() > 1).then(|| inner.iter().collect())
 }
@@ -144,10 +126,7 @@ fn write(from: &Path, entry: &mut dyn Read, to: &Path, left: &mut u64) -> Result
     *left -= written;
     if *left == 0 {
         let why = format!("it unpacks to more than {UNPACKED_BYTES_MAX} bytes");
-        return Err(Error::Unpack {
-            path: from.to_owned(),
-            why,
-        });
+        return Err(Error::Unpack { path: from.to_owned(), why });
     }
     Ok(())
 }

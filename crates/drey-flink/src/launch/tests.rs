@@ -9,10 +9,7 @@ use uuid::Uuid;
 use super::*;
 
 fn job(change: impl FnOnce(&mut JobSpec)) -> Job {
-    let metadata = JobMetadata {
-        id: Uuid::from_u128(0xabc),
-        ..JobMetadata::default()
-    };
+    let metadata = JobMetadata { id: Uuid::from_u128(0xabc), ..JobMetadata::default() };
     let mut spec = JobSpec::default();
     spec.artifact.entry_class = Some("a.Main".to_owned());
     change(&mut spec);
@@ -23,10 +20,7 @@ fn with<T>(job: &Job, check: impl FnOnce(&Launch<'_>) -> T) -> T {
     let flink = Flink {
         home: "/flink".into(),
         version: "2.2.1".parse().unwrap(),
-        class_path: vec![
-            "/flink/lib/a.jar".into(),
-            "/flink/lib/flink-dist-2.2.1.jar".into(),
-        ],
+        class_path: vec!["/flink/lib/a.jar".into(), "/flink/lib/flink-dist-2.2.1.jar".into()],
     };
     let program = Program {
         jar: "/jars/my job.jar".into(),
@@ -39,29 +33,14 @@ fn with<T>(job: &Job, check: impl FnOnce(&Launch<'_>) -> T) -> T {
         logs: "/run/log".into(),
         scratch: "/run/tmp".into(),
     };
-    let ports = Ports {
-        rest: 1,
-        rpc: 2,
-        blob: 3,
-    };
+    let ports = Ports { rest: 1, rpc: 2, blob: 3 };
     let java = PathBuf::from("/usr/bin/java");
-    let launch = Launch {
-        job,
-        java: &java,
-        flink: &flink,
-        program: &program,
-        ports,
-        dirs: &dirs,
-    };
+    let launch = Launch { job, java: &java, flink: &flink, program: &program, ports, dirs: &dirs };
     check(&launch)
 }
 
 fn args(command: &Command) -> Vec<String> {
-    command
-        .args
-        .iter()
-        .map(|a| a.to_string_lossy().into_owned())
-        .collect()
+    command.args.iter().map(|a| a.to_string_lossy().into_owned()).collect()
 }
 
 #[test]
@@ -73,9 +52,7 @@ fn the_job_manager_gets_its_options_in_an_order_that_flink_understands() {
     });
     let command = with(&job, job_manager).unwrap();
     let args = args(&command);
-    let main = args
-        .iter()
-        .position(|a| a.ends_with("StandaloneApplicationClusterEntryPoint"));
+    let main = args.iter().position(|a| a.ends_with("StandaloneApplicationClusterEntryPoint"));
     assert_eq!(
         args[main.unwrap() + 1..].join(" "),
         "--configDir /run/conf --jars file:///jars/my%20job.jar,file:///jars/b.jar --job-classname a.Main \
@@ -93,11 +70,7 @@ fn the_job_manager_gets_its_options_in_an_order_that_flink_understands() {
 fn nothing_is_dropped_from_state_that_is_not_restored() {
     let job = job(|spec| spec.allow_non_restored_state = true);
     let args = args(&with(&job, job_manager).unwrap());
-    assert!(
-        !args
-            .iter()
-            .any(|a| a == "--allowNonRestoredState" || a == "--")
-    );
+    assert!(!args.iter().any(|a| a == "--allowNonRestoredState" || a == "--"));
 }
 
 #[test]
@@ -106,16 +79,8 @@ fn the_entry_class_comes_from_the_manifest_when_nobody_names_one() {
     let args = args(&with(&manifest, job_manager).unwrap());
     assert!(args.contains(&"from.Manifest".to_owned()));
     let error = with(&manifest, |launch| {
-        let program = Program {
-            manifest_class: None,
-            ..launch.program.clone()
-        };
-        job_manager(&Launch {
-            program: &program,
-            ..*launch
-        })
-        .unwrap_err()
-        .to_string()
+        let program = Program { manifest_class: None, ..launch.program.clone() };
+        job_manager(&Launch { program: &program, ..*launch }).unwrap_err().to_string()
     });
     assert!(error.contains("entryClass"), "{error}");
 }
@@ -124,13 +89,10 @@ fn the_entry_class_comes_from_the_manifest_when_nobody_names_one() {
 fn a_task_manager_is_told_every_size() {
     let job = job(|spec| {
         let memory = Some("1g".to_owned());
-        spec.resources
-            .insert("taskmanager".to_owned(), ResourceSpec { cpu: 0.5, memory });
+        spec.resources.insert("taskmanager".to_owned(), ResourceSpec { cpu: 0.5, memory });
         let options = "-Da=b -XX:+UseG1GC".to_owned();
-        spec.flink_configuration
-            .insert("env.java.opts.taskmanager".to_owned(), options);
-        spec.flink_configuration
-            .insert(config::SLOTS.to_owned(), "2".to_owned());
+        spec.flink_configuration.insert("env.java.opts.taskmanager".to_owned(), options);
+        spec.flink_configuration.insert(config::SLOTS.to_owned(), "2".to_owned());
     });
     let args = args(&with(&job, |launch| task_manager(launch, "tm-1")).unwrap());
     for expected in [
@@ -148,18 +110,12 @@ fn a_task_manager_is_told_every_size() {
 #[test]
 fn the_configuration_of_a_cluster_adds_its_addresses() {
     let job = job(|spec| {
-        spec.flink_configuration
-            .insert("rest.port".to_owned(), "8081".to_owned());
-        spec.flink_configuration
-            .insert("io.tmp.dirs".to_owned(), "/big/disk".to_owned());
+        spec.flink_configuration.insert("rest.port".to_owned(), "8081".to_owned());
+        spec.flink_configuration.insert("io.tmp.dirs".to_owned(), "/big/disk".to_owned());
     });
     let files = with(&job, files);
     assert_eq!(files[0].path, PathBuf::from("/run/conf/config.yaml"));
-    for line in [
-        "rest.port: \"1\"",
-        "jobmanager.rpc.port: \"2\"",
-        "io.tmp.dirs: \"/big/disk\"",
-    ] {
+    for line in ["rest.port: \"1\"", "jobmanager.rpc.port: \"2\"", "io.tmp.dirs: \"/big/disk\""] {
         assert!(files[0].text.contains(line), "{line} in {}", files[0].text);
     }
     assert_eq!(files[1].path, PathBuf::from("/run/conf/log4j.properties"));
@@ -167,9 +123,8 @@ fn the_configuration_of_a_cluster_adds_its_addresses() {
 
 #[test]
 fn flink_dist_stands_last_on_the_class_path() {
-    let mut jars: Vec<PathBuf> = ["/l/log4j.jar", "/l/flink-dist-1.jar", "/l/flink-csv.jar"]
-        .map(PathBuf::from)
-        .into();
+    let mut jars: Vec<PathBuf> =
+        ["/l/log4j.jar", "/l/flink-dist-1.jar", "/l/flink-csv.jar"].map(PathBuf::from).into();
     class_path_order(&mut jars);
     assert_eq!(
         jars,

@@ -7,13 +7,9 @@ use super::{Error, GIB, MIB};
 /// # Errors
 /// Anything else.
 pub fn size(text: &str) -> Result<u64, Error> {
-    let error = || Error::Size {
-        text: text.to_owned(),
-    };
+    let error = || Error::Size { text: text.to_owned() };
     let trimmed = text.trim();
-    let digits = trimmed
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(trimmed.len());
+    let digits = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
     let (number, unit) = trimmed.split_at(digits);
     let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
         "" | "b" | "bytes" => 1,
@@ -32,9 +28,7 @@ pub fn size(text: &str) -> Result<u64, Error> {
 /// # Errors
 /// Anything else.
 pub fn quantity(text: &str) -> Result<u64, Error> {
-    let error = || Error::Size {
-        text: text.to_owned(),
-    };
+    let error = || Error::Size { text: text.to_owned() };
     let lower = text.trim().to_ascii_lowercase();
     let (number, factor) = match lower.strip_suffix(['k', 'm', 'g']) {
         Some(number) if lower.ends_with('k') => (number, 1e3),
@@ -50,9 +44,5 @@ pub fn quantity(text: &str) -> Result<u64, Error> {
     let number: f64 = number.parse().map_err(|_| error())?;
     let bytes = (number * factor).round();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    if bytes < 1e18 {
-        Ok(bytes as u64)
-    } else {
-        Err(error())
-    }
+    if bytes < 1e18 { Ok(bytes as u64) } else { Err(error()) }
 }

@@ -3,34 +3,15 @@
 use super::*;
 
 fn config(pairs: &[(&str, &str)]) -> TextMap {
-    pairs
-        .iter()
-        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-        .collect()
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
 
 #[test]
 fn task_managers_get_what_flink_would_give_them() {
     // process, overhead, managed, network, task heap, -Xmx, direct; measured with Flink 1.20.5 and 2.2.1
     let vectors = [
-        [
-            1000 * MIB,
-            201_326_592,
-            231_525_584,
-            67_108_864,
-            11_744_048,
-            145_961_776,
-            201_326_592,
-        ],
-        [
-            1728 * MIB,
-            201_326_592,
-            536_870_920,
-            134_217_730,
-            402_653_174,
-            536_870_902,
-            268_435_458,
-        ],
+        [1000 * MIB, 201_326_592, 231_525_584, 67_108_864, 11_744_048, 145_961_776, 201_326_592],
+        [1728 * MIB, 201_326_592, 536_870_920, 134_217_730, 402_653_174, 536_870_902, 268_435_458],
         [
             4096 * MIB,
             429_496_736,
@@ -54,19 +35,10 @@ fn task_managers_get_what_flink_would_give_them() {
         let parts = TmParts::read(&config(&[])).unwrap();
         let tm = parts.fit(process).unwrap();
         assert_eq!(
-            [
-                tm.jvm_overhead,
-                tm.managed,
-                tm.network,
-                tm.task_heap,
-                tm.heap()
-            ],
+            [tm.jvm_overhead, tm.managed, tm.network, tm.task_heap, tm.heap()],
             [overhead, managed, network, task_heap, xmx]
         );
-        assert!(
-            tm.jvm_flags()
-                .contains(&format!("-XX:MaxDirectMemorySize={direct}"))
-        );
+        assert!(tm.jvm_flags().contains(&format!("-XX:MaxDirectMemorySize={direct}")));
     }
 }
 
@@ -88,10 +60,7 @@ fn the_smallest_sizes_of_the_platform_work() {
     let tm = TaskManager::new(quantity("1g").unwrap(), &config(&[])).unwrap();
     assert_eq!(tm.task_heap, TASK_HEAP_COMFORT);
     let sum = tm.jvm_overhead + tm.jvm_metaspace + tm.heap() + tm.framework_off_heap;
-    assert_eq!(
-        sum + tm.task_off_heap + tm.managed + tm.network,
-        1_000_000_000
-    );
+    assert_eq!(sum + tm.task_off_heap + tm.managed + tm.network, 1_000_000_000);
     let jm = JobManager::new(quantity("500m").unwrap(), &config(&[])).unwrap();
     assert!(jm.heap >= JM_HEAP_COMFORT);
 }
@@ -106,14 +75,8 @@ fn what_the_user_asks_for_holds() {
         ("taskmanager.memory.framework.heap.size", "64m"),
     ]);
     let tm = TaskManager::new(1000 * MIB, &asked).unwrap();
-    assert_eq!(
-        (tm.managed, tm.network, tm.jvm_metaspace),
-        (0, 64 * MIB, 128 * MIB)
-    );
-    assert_eq!(
-        (tm.framework_heap, tm.jvm_overhead),
-        (64 * MIB, 104_857_601)
-    );
+    assert_eq!((tm.managed, tm.network, tm.jvm_metaspace), (0, 64 * MIB, 128 * MIB));
+    assert_eq!((tm.framework_heap, tm.jvm_overhead), (64 * MIB, 104_857_601));
     let heap = config(&[("taskmanager.memory.task.heap.size", "100m")]);
     let tm = TaskManager::new(1728 * MIB, &heap).unwrap();
     assert_eq!((tm.task_heap, tm.managed), (100 * MIB, 536_870_920));
@@ -123,19 +86,10 @@ fn what_the_user_asks_for_holds() {
 #[test]
 fn too_small_names_a_size_that_works() {
     let fraction = config(&[("taskmanager.memory.managed.fraction", "0.4")]);
-    let error = TaskManager::new(900 * MIB, &fraction)
-        .unwrap_err()
-        .to_string();
+    let error = TaskManager::new(900 * MIB, &fraction).unwrap_err().to_string();
     assert!(error.contains("smallest size that works is"), "{error}");
-    let mib: u64 = error
-        .split("works is ")
-        .nth(1)
-        .unwrap()
-        .split(' ')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let mib: u64 =
+        error.split("works is ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     assert!(TaskManager::new(mib * MIB, &fraction).is_ok());
     assert!(TaskManager::new((mib - 1) * MIB, &fraction).is_err());
     assert!(TaskManager::new(500 * MIB, &config(&[])).is_err());

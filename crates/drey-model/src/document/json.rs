@@ -6,8 +6,7 @@ use super::{Budget, DEPTH_MAX, Unreadable};
 
 /// Reads one JSON value and nothing after it.
 pub(super) fn read(text: &str) -> Result<Node, Unreadable> {
-    let mut reader =
-        Reader { text, at: 0, line: 1, line_start: 0, budget: Budget::default() };
+    let mut reader = Reader { text, at: 0, line: 1, line_start: 0, budget: Budget::default() };
     reader.skip_space();
     let root = reader.value(0)?;
     reader.skip_space();
@@ -172,7 +171,10 @@ impl Reader<'_> {
         if is_word || is_number(literal) {
             return Ok(literal.to_owned());
         }
-        Err(Unreadable::new(place, format!("expected a value, found {}", super::node::quoted(literal))))
+        Err(Unreadable::new(
+            place,
+            format!("expected a value, found {}", super::node::quoted(literal)),
+        ))
     }
 }
 

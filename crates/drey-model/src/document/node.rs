@@ -119,7 +119,8 @@ impl Node {
     pub fn member(&self, name: &str) -> Option<&Self> {
         let Content::Map(members) = &self.content else { return None };
         let exact = members.iter().find(|(key, _)| key == name);
-        let found = exact.or_else(|| members.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)));
+        let found =
+            exact.or_else(|| members.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)));
         found.map(|(_, node)| node)
     }
 
@@ -171,7 +172,10 @@ fn whole(text: &str) -> Option<Number> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    text.parse::<i64>().map(Number::from).ok().or_else(|| text.parse::<u64>().map(Number::from).ok())
+    text.parse::<i64>()
+        .map(Number::from)
+        .ok()
+        .or_else(|| text.parse::<u64>().map(Number::from).ok())
 }
 
 fn unsigned(digits: &str, radix: u32) -> Option<Number> {

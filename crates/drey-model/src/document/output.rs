@@ -39,7 +39,9 @@ pub fn to_yaml<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
 /// JSON in which plain numbers keep their literal form.
 pub(super) fn literal_json(node: &Node) -> String {
     match &node.content {
-        Content::Scalar(scalar) if scalar.is_plain && is_number(&scalar.text) => scalar.text.clone(),
+        Content::Scalar(scalar) if scalar.is_plain && is_number(&scalar.text) => {
+            scalar.text.clone()
+        }
         Content::Scalar(scalar) => match scalar.to_value() {
             value @ (Value::Null | Value::Bool(_)) => value.to_string(),
             _ => Value::String(scalar.text.clone()).to_string(),
@@ -157,7 +159,8 @@ fn literal_block(text: &str, indent: usize, into: &mut String) {
 
 /// Characters that stay what they are in every style and every reader.
 fn is_shown_plainly(c: char) -> bool {
-    !c.is_control() && !matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    !c.is_control()
+        && !matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// Whether a text needs no quotes in any reader: it begins with a letter or `/`, holds nothing with a meaning in YAML,
@@ -178,10 +181,12 @@ fn quoted(text: &str) -> String {
         return format!("'{text}'");
     }
     let json = Value::String(text.to_owned()).to_string();
-    let escape = |c: char| if is_shown_plainly(c) { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) };
+    let escape = |c: char| {
+        if is_shown_plainly(c) { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) }
+    };
     json.chars().map(escape).collect()
 }
 
 #[cfg(test)]
 #[path = "output_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -14,8 +14,14 @@ fn check(value: &Value, expected: &str) {
 
 #[test]
 fn texts_that_look_like_something_else_are_quoted() {
-    check(&json!({"v": "1.20", "m": "no", "e": "", "": "INFO"}), "'': INFO\ne: ''\nm: 'no'\nv: '1.20'\n");
-    check(&json!({"a": "it's: so", "b": "10s", "c": "s3://b/x?y=1#z"}), "a: \"it's: so\"\nb: '10s'\nc: s3://b/x?y=1#z\n");
+    check(
+        &json!({"v": "1.20", "m": "no", "e": "", "": "INFO"}),
+        "'': INFO\ne: ''\nm: 'no'\nv: '1.20'\n",
+    );
+    check(
+        &json!({"a": "it's: so", "b": "10s", "c": "s3://b/x?y=1#z"}),
+        "a: \"it's: so\"\nb: '10s'\nc: s3://b/x?y=1#z\n",
+    );
     check(&json!({"a": "tab\there", "z": "\u{85}"}), "a: \"tab\\there\"\nz: \"\\u0085\"\n");
 }
 
@@ -30,7 +36,10 @@ fn lists_and_maps_are_blocks() {
 
 #[test]
 fn several_lines_are_literal_blocks() {
-    check(&json!({"s": "SELECT 1;\n\n  SELECT 2;\n", "t": "a\nb"}), "s: |\n  SELECT 1;\n\n    SELECT 2;\nt: |-\n  a\n  b\n");
+    check(
+        &json!({"s": "SELECT 1;\n\n  SELECT 2;\n", "t": "a\nb"}),
+        "s: |\n  SELECT 1;\n\n    SELECT 2;\nt: |-\n  a\n  b\n",
+    );
     check(&json!({"s": "a\nb\n\n\n", "z": 1}), "s: |+\n  a\n  b\n\n\nz: 1\n");
 }
 
@@ -54,6 +63,8 @@ pub(crate) fn any_value() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
     #[test]
     fn yaml_round_trips(value in any_value()) {
         let text = to_yaml(&value).unwrap();

@@ -38,7 +38,8 @@ fn plain_scalars_follow_version_1_2() {
 #[test]
 fn anchors_aliases_and_merge_keys_work() {
     let text = "base: &b {x: 1, y: 2}\nsame: *b\nmore:\n  <<: *b\n  y: 3\n";
-    let expected = json!({"base": {"x": 1, "y": 2}, "same": {"x": 1, "y": 2}, "more": {"x": 1, "y": 3}});
+    let expected =
+        json!({"base": {"x": 1, "y": 2}, "same": {"x": 1, "y": 2}, "more": {"x": 1, "y": 3}});
     assert_eq!(yaml(text).to_value(), expected);
 }
 
@@ -72,7 +73,8 @@ fn what_cannot_be_read_is_said_with_its_place() {
 
 #[test]
 fn many_documents_are_split_and_empty_ones_skipped() {
-    let documents = parse_many(b"---\nkind: A\n---\n---\nkind: B\nmetadata: {name: x}\n...\n").unwrap();
+    let documents =
+        parse_many(b"---\nkind: A\n---\n---\nkind: B\nmetadata: {name: x}\n...\n").unwrap();
     let found: Vec<_> = documents.iter().map(|d| (d.kind(), d.name())).collect();
     assert_eq!(found, [(Some("A"), None), (Some("B"), Some("x"))]);
     assert!(parse_many(b"").unwrap().is_empty());
@@ -80,7 +82,13 @@ fn many_documents_are_split_and_empty_ones_skipped() {
 
 #[test]
 fn hostile_input_is_refused_and_costs_little() {
-    for (open, format) in [("[", Format::Json), ("[", Format::Yaml), ("{\"a\":", Format::Json), ("- ", Format::Yaml), ("{a: ", Format::Yaml)] {
+    for (open, format) in [
+        ("[", Format::Json),
+        ("[", Format::Yaml),
+        ("{\"a\":", Format::Json),
+        ("- ", Format::Yaml),
+        ("{a: ", Format::Yaml),
+    ] {
         let problems = parse(open.repeat(100_000).as_bytes(), format).unwrap_err();
         assert_eq!(problems.len(), 1);
     }

@@ -16,8 +16,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Node>, Unreadable> {
     let mut composer = Composer::default();
     let mut documents = 0;
     for next in Parser::new_from_str(text) {
-        let (event, span) =
-            next.map_err(|e| Unreadable::new(place(e.marker()), e.info()))?;
+        let (event, span) = next.map_err(|e| Unreadable::new(place(e.marker()), e.info()))?;
         let at = place(&span.start);
         if matches!(event, Event::DocumentStart(..)) {
             documents += 1;
@@ -113,7 +112,12 @@ impl Composer {
             return Err(Unreadable::too_deep(at));
         }
         self.budget.spend(1, 0, at)?;
-        self.open.push(Open { place: at, anchor, cost: Cost { nodes: 1, bytes: 0, height: 0 }, body });
+        self.open.push(Open {
+            place: at,
+            anchor,
+            cost: Cost { nodes: 1, bytes: 0, height: 0 },
+            body,
+        });
         Ok(())
     }
 
@@ -243,5 +247,8 @@ fn collection_tag(tag: Option<&Tag>, expected: &str, at: Place) -> Result<(), Un
 }
 
 fn unknown_tag(tag: &Tag, at: Place) -> Unreadable {
-    Unreadable::new(at, format!("the tag {} is not known here", super::node::quoted(&tag.original())))
+    Unreadable::new(
+        at,
+        format!("the tag {} is not known here", super::node::quoted(&tag.original())),
+    )
 }

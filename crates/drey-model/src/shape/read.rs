@@ -46,7 +46,9 @@ impl Reader {
             Shape::Keys(keys, shape) => self.keys(node, keys, shape, path),
             Shape::Map(shape) => self.map(node, shape, path),
             Shape::List(shape) => self.list(node, shape, path),
-            Shape::Text => self.scalar(node, path, "a text", |s| Some(Value::String(s.text.clone()))),
+            Shape::Text => {
+                self.scalar(node, path, "a text", |s| Some(Value::String(s.text.clone())))
+            }
             Shape::Int => self.scalar(node, path, "a whole number below 2147483648", int),
             Shape::Number => self.scalar(node, path, "a number", number),
             Shape::Flag => self.scalar(node, path, "true or false", flag),
@@ -77,7 +79,13 @@ impl Reader {
         Some(Value::Object(object))
     }
 
-    fn keys(&mut self, node: &Node, keys: &[&'static str], shape: &Shape, path: &str) -> Option<Value> {
+    fn keys(
+        &mut self,
+        node: &Node,
+        keys: &[&'static str],
+        shape: &Shape,
+        path: &str,
+    ) -> Option<Value> {
         let Content::Map(found) = &node.content else {
             self.wrong(path, "an object", node);
             return None;
@@ -133,7 +141,13 @@ impl Reader {
         Some(Value::Array(items))
     }
 
-    fn scalar(&mut self, node: &Node, path: &str, expected: &str, read: fn(&Scalar) -> Option<Value>) -> Option<Value> {
+    fn scalar(
+        &mut self,
+        node: &Node,
+        path: &str,
+        expected: &str,
+        read: fn(&Scalar) -> Option<Value>,
+    ) -> Option<Value> {
         let value = match &node.content {
             Content::Scalar(scalar) => read(scalar),
             Content::Map(_) | Content::List(_) => None,
@@ -153,8 +167,10 @@ impl Reader {
         }
         let known = words.words.join(", ");
         let one_of = if words.words.len() == 1 { "Expected" } else { "Expected one of" };
-        let hint = words.hints.iter().find(|(word, _)| is_text(word)).map(|(_, hint)| format!(" {hint}"));
-        let near = || nearest(text, words.words.iter().copied()).map(|w| format!(" Did you mean {w}?"));
+        let hint =
+            words.hints.iter().find(|(word, _)| is_text(word)).map(|(_, hint)| format!(" {hint}"));
+        let near =
+            || nearest(text, words.words.iter().copied()).map(|w| format!(" Did you mean {w}?"));
         let hint = hint.or_else(near).unwrap_or_default();
         let message = format!("{one_of} {known}, found {}.{hint}", node.describe());
         self.found.problems.push(Problem::new(path, message));
@@ -174,12 +190,15 @@ impl Reader {
             self.found.places.insert(inner.clone(), node.place);
         }
         let hint = nearest(key, known).map(|near| format!(" Did you mean {near}?"));
-        let message = format!("Not a member of {noun}, so it is ignored.{}", hint.unwrap_or_default());
+        let message =
+            format!("Not a member of {noun}, so it is ignored.{}", hint.unwrap_or_default());
         self.found.warnings.push(Problem::new(inner, message));
     }
 
     fn twice(&mut self, path: &str, key: &str) {
-        let message = format!("Given twice: {key:?} differs from the other one only in letter case. Remove one.");
+        let message = format!(
+            "Given twice: {key:?} differs from the other one only in letter case. Remove one."
+        );
         self.found.problems.push(Problem::new(path, message));
     }
 }
@@ -196,7 +215,10 @@ fn int(scalar: &Scalar) -> Option<Value> {
 }
 
 fn number(scalar: &Scalar) -> Option<Value> {
-    let looks_like_one = scalar.text.trim().starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
+    let looks_like_one = scalar
+        .text
+        .trim()
+        .starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
     let number = scalar.text.trim().parse::<f64>().ok().filter(|_| looks_like_one);
     number.and_then(Number::from_f64).map(Value::Number)
 }

@@ -177,7 +177,8 @@ const ARTIFACT: Shape = Shape::Object(&[
 ]);
 
 /// Members that say which Flink image runs.
-pub const IMAGE_MEMBERS: [&str; 3] = ["flinkImageRegistry", "flinkImageRepository", "flinkImageTag"];
+pub const IMAGE_MEMBERS: [&str; 3] =
+    ["flinkImageRegistry", "flinkImageRepository", "flinkImageTag"];
 
 /// Members that an artifact of this kind does not have (platform API reference §1.1.5).
 #[must_use]

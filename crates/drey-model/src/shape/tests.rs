@@ -13,7 +13,11 @@ fn read(text: &str) -> Normalised {
 
 fn check(text: &str, expected: &Value) {
     let found = read(text);
-    assert_eq!((&found.value, found.problems, found.warnings), (expected, vec![], vec![]), "{text}");
+    assert_eq!(
+        (&found.value, found.problems, found.warnings),
+        (expected, vec![], vec![]),
+        "{text}"
+    );
 }
 
 fn check_problem(text: &str, path: &str, message: &str) {
@@ -65,11 +69,19 @@ fn members_of_the_server_are_dropped_silently() {
 
 #[test]
 fn unknown_members_are_dropped_with_a_warning() {
-    let found = read("spec: {upgradeStratgy: {kind: NONE}, template: {spec: {resources: {taskmanger: {cpu: 1}}}}, zz: 1}");
+    let found = read(
+        "spec: {upgradeStratgy: {kind: NONE}, template: {spec: {resources: {taskmanger: {cpu: 1}}}}, zz: 1}",
+    );
     assert_eq!(found.value, json!({"spec": {"template": {"spec": {"resources": {}}}}}));
     let expected = vec![
-        Problem::new("spec.upgradeStratgy", "Not a member of spec, so it is ignored. Did you mean upgradeStrategy?"),
-        Problem::new("spec.template.spec.resources.taskmanger", "Not a member of resources, so it is ignored. Did you mean taskmanager?"),
+        Problem::new(
+            "spec.upgradeStratgy",
+            "Not a member of spec, so it is ignored. Did you mean upgradeStrategy?",
+        ),
+        Problem::new(
+            "spec.template.spec.resources.taskmanger",
+            "Not a member of resources, so it is ignored. Did you mean taskmanager?",
+        ),
         Problem::new("spec.zz", "Not a member of spec, so it is ignored."),
     ];
     assert_eq!((found.warnings, found.problems), (expected, vec![]));
@@ -77,16 +89,48 @@ fn unknown_members_are_dropped_with_a_warning() {
 
 #[test]
 fn wrong_types_are_problems() {
-    check_problem("spec: {state: PAUSED}", "spec.state", "Expected one of RUNNING, SUSPENDED, CANCELLED, found \"PAUSED\". To stop and keep state use SUSPENDED.");
-    check_problem("spec: {state: RUNING}", "spec.state", "Expected one of RUNNING, SUSPENDED, CANCELLED, found \"RUNING\". Did you mean RUNNING?");
-    check_problem("spec: {maxJobCreationAttempts: many}", "spec.maxJobCreationAttempts", "Expected a whole number below 2147483648, found \"many\".");
-    check_problem("spec: {maxJobCreationAttempts: 1.5}", "spec.maxJobCreationAttempts", "Expected a whole number below 2147483648, found 1.5.");
+    check_problem(
+        "spec: {state: PAUSED}",
+        "spec.state",
+        "Expected one of RUNNING, SUSPENDED, CANCELLED, found \"PAUSED\". To stop and keep state use SUSPENDED.",
+    );
+    check_problem(
+        "spec: {state: RUNING}",
+        "spec.state",
+        "Expected one of RUNNING, SUSPENDED, CANCELLED, found \"RUNING\". Did you mean RUNNING?",
+    );
+    check_problem(
+        "spec: {maxJobCreationAttempts: many}",
+        "spec.maxJobCreationAttempts",
+        "Expected a whole number below 2147483648, found \"many\".",
+    );
+    check_problem(
+        "spec: {maxJobCreationAttempts: 1.5}",
+        "spec.maxJobCreationAttempts",
+        "Expected a whole number below 2147483648, found 1.5.",
+    );
     check_problem("spec: {template: []}", "spec.template", "Expected an object, found a list.");
-    check_problem("spec: {deploymentTargetName: {}}", "spec.deploymentTargetName", "Expected a text, found an object.");
-    check_problem("spec: {deploymentTargetId: x}", "spec.deploymentTargetId", "Expected a UUID, found \"x\".");
+    check_problem(
+        "spec: {deploymentTargetName: {}}",
+        "spec.deploymentTargetName",
+        "Expected a text, found an object.",
+    );
+    check_problem(
+        "spec: {deploymentTargetId: x}",
+        "spec.deploymentTargetId",
+        "Expected a UUID, found \"x\".",
+    );
     check_problem("kind: Job", "kind", "Expected Deployment, found \"Job\".");
-    check_problem("metadata: {labels: {a: [1]}}", "metadata.labels.a", "Expected a text, found a list.");
-    check_problem("spec: {state: RUNNING, State: CANCELLED}", "spec.state", "Given twice: \"State\" differs from the other one only in letter case. Remove one.");
+    check_problem(
+        "metadata: {labels: {a: [1]}}",
+        "metadata.labels.a",
+        "Expected a text, found a list.",
+    );
+    check_problem(
+        "spec: {state: RUNNING, State: CANCELLED}",
+        "spec.state",
+        "Given twice: \"State\" differs from the other one only in letter case. Remove one.",
+    );
     check_problem("[]", "", "Expected an object, found a list.");
 }
 
@@ -94,7 +138,8 @@ fn wrong_types_are_problems() {
 fn all_problems_come_at_once_with_their_place() {
     let mut found = read("spec:\n  state: 7\n  template:\n    spec:\n      parallelism: x\n");
     point(&mut found.problems, &found.places);
-    let ends: Vec<_> = found.problems.iter().map(|p| p.message.rsplit(' ').next().unwrap()).collect();
+    let ends: Vec<_> =
+        found.problems.iter().map(|p| p.message.rsplit(' ').next().unwrap()).collect();
     assert_eq!(ends, ["(2:3)", "(5:7)"]);
 }
 
@@ -105,11 +150,27 @@ fn any_document() -> impl Strategy<Value = Value> {
         any::<i32>().prop_map(Value::from),
         Just(json!(0.5)),
         Just(json!(true)),
-        prop::sample::select(vec!["running", "JAR", "1.20", "x", "", "true", "1g"]).prop_map(Value::from),
+        prop::sample::select(vec!["running", "JAR", "1.20", "x", "", "true", "1g"])
+            .prop_map(Value::from),
     ];
     let key = prop::sample::select(vec![
-        "spec", "metadata", "template", "Artifact", "kind", "state", "labels", "resources", "jobManager", "cpu",
-        "parallelism", "flinkConfiguration", "flinkVersion", "kubernetes", "pods", "$patch", "odd",
+        "spec",
+        "metadata",
+        "template",
+        "Artifact",
+        "kind",
+        "state",
+        "labels",
+        "resources",
+        "jobManager",
+        "cpu",
+        "parallelism",
+        "flinkConfiguration",
+        "flinkVersion",
+        "kubernetes",
+        "pods",
+        "$patch",
+        "odd",
     ]);
     leaf.prop_recursive(6, 64, 5, move |inner| {
         prop_oneof![
@@ -121,6 +182,8 @@ fn any_document() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
     #[test]
     fn reading_twice_changes_nothing(value in any_document()) {
         for shape in [&DEPLOYMENT, &DEPLOYMENT_SPEC, &DEPLOYMENT_TARGET, &SAVEPOINT] {

@@ -20,9 +20,7 @@ pub(crate) async fn list(
     Path(ns): Path<String>,
     params: Params,
 ) -> Result<Reply, Error> {
-    let items = shared
-        .deployments(&ns, params.text("labelSelector"))
-        .await?;
+    let items = shared.deployments(&ns, params.text("labelSelector")).await?;
     Ok(Reply::ok(List::of(Kind::Deployment, items)))
 }
 
@@ -39,10 +37,7 @@ pub(crate) async fn create(
     Path(ns): Path<String>,
     Incoming(document): Incoming,
 ) -> Result<Reply, Error> {
-    Ok(written(
-        StatusCode::CREATED,
-        shared.create_deployment(&ns, &document).await?,
-    ))
+    Ok(written(StatusCode::CREATED, shared.create_deployment(&ns, &document).await?))
 }
 
 /// Creates, or replaces the whole.
@@ -52,17 +47,8 @@ pub(crate) async fn put(
     if_match: IfMatch,
     Incoming(document): Incoming,
 ) -> Result<Reply, Error> {
-    let (is_new, accepted) = shared
-        .put_deployment(&ns, &name, &document, &if_match)
-        .await?;
-    Ok(written(
-        if is_new {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        },
-        accepted,
-    ))
+    let (is_new, accepted) = shared.put_deployment(&ns, &name, &document, &if_match).await?;
+    Ok(written(if is_new { StatusCode::CREATED } else { StatusCode::OK }, accepted))
 }
 
 /// Changes what is given.
@@ -72,12 +58,7 @@ pub(crate) async fn patch(
     if_match: IfMatch,
     Incoming(document): Incoming,
 ) -> Result<Reply, Error> {
-    Ok(written(
-        StatusCode::OK,
-        shared
-            .patch_deployment(&ns, &name, &document, &if_match)
-            .await?,
-    ))
+    Ok(written(StatusCode::OK, shared.patch_deployment(&ns, &name, &document, &if_match).await?))
 }
 
 /// Deletes, with its Jobs, Savepoint records and Events; snapshot data stays.
@@ -86,14 +67,10 @@ pub(crate) async fn delete(
     Path((ns, name)): Named,
     if_match: IfMatch,
 ) -> Result<Reply, Error> {
-    Ok(Reply::ok(
-        shared.delete_deployment(&ns, &name, &if_match).await?,
-    ))
+    Ok(Reply::ok(shared.delete_deployment(&ns, &name, &if_match).await?))
 }
 
 fn written(status: StatusCode, accepted: Accepted<Deployment>) -> Reply {
     let version = accepted.object.metadata.resource_version;
-    Reply::new(status, accepted.object)
-        .at_version(version)
-        .with_warnings(&accepted.warnings)
+    Reply::new(status, accepted.object).at_version(version).with_warnings(&accepted.warnings)
 }

@@ -53,9 +53,5 @@ pub(crate) async fn delete(
     if_match: IfMatch,
 ) -> Result<Reply, Error> {
     let is_forced = params.flag("force")?;
-    Ok(Reply::ok(
-        shared
-            .delete_savepoint(&ns, &id, is_forced, &if_match)
-            .await?,
-    ))
+    Ok(Reply::ok(shared.delete_savepoint(&ns, &id, is_forced, &if_match).await?))
 }

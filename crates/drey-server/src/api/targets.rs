@@ -33,10 +33,7 @@ pub(crate) async fn create(
     Path(ns): Path<String>,
     Incoming(document): Incoming,
 ) -> Result<Reply, Error> {
-    Ok(written(
-        StatusCode::CREATED,
-        shared.create_target(&ns, &document).await?,
-    ))
+    Ok(written(StatusCode::CREATED, shared.create_target(&ns, &document).await?))
 }
 
 /// Creates, or replaces labels and annotations; `spec` never changes.
@@ -47,14 +44,7 @@ pub(crate) async fn put(
     Incoming(document): Incoming,
 ) -> Result<Reply, Error> {
     let (is_new, accepted) = shared.put_target(&ns, &name, &document, &if_match).await?;
-    Ok(written(
-        if is_new {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        },
-        accepted,
-    ))
+    Ok(written(if is_new { StatusCode::CREATED } else { StatusCode::OK }, accepted))
 }
 
 /// Deletes, unless a Deployment refers to it.
@@ -63,14 +53,10 @@ pub(crate) async fn delete(
     Path((ns, name)): Named,
     if_match: IfMatch,
 ) -> Result<Reply, Error> {
-    Ok(Reply::ok(
-        shared.delete_target(&ns, &name, &if_match).await?,
-    ))
+    Ok(Reply::ok(shared.delete_target(&ns, &name, &if_match).await?))
 }
 
 fn written(status: StatusCode, accepted: Accepted<DeploymentTarget>) -> Reply {
     let version = accepted.object.metadata.resource_version;
-    Reply::new(status, accepted.object)
-        .at_version(version)
-        .with_warnings(&accepted.warnings)
+    Reply::new(status, accepted.object).at_version(version).with_warnings(&accepted.warnings)
 }

@@ -78,10 +78,7 @@ pub(crate) async fn read(
         (false, _) => Ok(text(&first.chunk, Body::from(first.chunk.text.clone()))),
         (true, Wants::EventStream) => Ok(events(follow(shared, job.id, first)).into_response()),
         (true, _) => {
-            let position = Chunk {
-                text: String::new(),
-                ..first.chunk.clone()
-            };
+            let position = Chunk { text: String::new(), ..first.chunk.clone() };
             let pieces = follow(shared, job.id, first).map(|c| Ok::<_, Infallible>(c.text));
             Ok(text(&position, Body::from_stream(pieces)))
         }
@@ -96,22 +93,12 @@ fn accepts_anything(headers: &HeaderMap) -> bool {
 fn no_such_file(job_id: Uuid, file: &str, known: &[File]) -> Error {
     let file: String = file.chars().take(100).collect();
     let names: Vec<&str> = known.iter().map(|f| f.name.as_str()).take(20).collect();
-    let have = if names.is_empty() {
-        "none yet".to_owned()
-    } else {
-        names.join(", ")
-    };
-    Error::not_found(format!(
-        "Job {job_id} has no log {file:?}. Its logs: {have}."
-    ))
+    let have = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
+    Error::not_found(format!("Job {job_id} has no log {file:?}. Its logs: {have}."))
 }
 
 async fn files(shared: &Shared, job_id: Uuid) -> Result<Vec<File>, Error> {
-    shared
-        .handle
-        .log_files(job_id)
-        .await
-        .map_err(|e| unread(job_id, &e))
+    shared.handle.log_files(job_id).await.map_err(|e| unread(job_id, &e))
 }
 
 /// A failure with a cause may pass; one without is an answer: there is no such thing.
@@ -138,41 +125,18 @@ struct First {
 
 impl Wanted {
     fn of(params: &Params, headers: &HeaderMap) -> Result<Self, Error> {
-        let tail = params
-            .number("tail")?
-            .map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-        let default = if tail.is_some() {
-            LIMIT_MAX
-        } else {
-            LIMIT_DEFAULT
-        };
-        let limit = params
-            .number("limit")?
-            .unwrap_or(default)
-            .clamp(1, LIMIT_MAX);
-        let resumed = headers
-            .get("last-event-id")
-            .and_then(|v| v.to_str().ok()?.parse().ok());
+        let tail = params.number("tail")?.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        let default = if tail.is_some() { LIMIT_MAX } else { LIMIT_DEFAULT };
+        let limit = params.number("limit")?.unwrap_or(default).clamp(1, LIMIT_MAX);
+        let resumed = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.parse().ok());
         let offset = resumed.or(params.number("offset")?);
         let tail = if offset.is_some() { None } else { tail };
-        Ok(Self {
-            offset,
-            limit,
-            tail,
-        })
+        Ok(Self { offset, limit, tail })
     }
 
     async fn first(&self, shared: &Shared, job_id: Uuid, file: String) -> Result<First, Error> {
-        let query = Query {
-            file,
-            offset: self.offset,
-            limit: self.limit,
-        };
-        let mut chunk = shared
-            .handle
-            .log(job_id, &query)
-            .await
-            .map_err(|e| unread(job_id, &e))?;
+        let query = Query { file, offset: self.offset, limit: self.limit };
+        let mut chunk = shared.handle.log(job_id, &query).await.map_err(|e| unread(job_id, &e))?;
         if let Some(lines) = self.tail {
             let cut = last_lines(&chunk.text, lines);
             chunk.offset += cut as u64;
@@ -187,10 +151,7 @@ fn last_lines(text: &str, lines: usize) -> usize {
     let body = text.strip_suffix('\n').unwrap_or(text);
     match lines {
         0 => text.len(),
-        _ => body
-            .rmatch_indices('\n')
-            .nth(lines - 1)
-            .map_or(0, |(at, _)| at + 1),
+        _ => body.rmatch_indices('\n').nth(lines - 1).map_or(0, |(at, _)| at + 1),
     }
 }
 
@@ -219,7 +180,7 @@ fn follow(shared: Arc<Shared>, job_id: Uuid, first: First) -> impl Stream<Item =
         let First { mut query, chunk } = first;
         let mut next = chunk.next_offset;
         yield chunk;
-        loop {
+        while !shared.shutdown.is_cancelled() {
             // Asked before reading: what a Job wrote before it ended is still shown.
             let has_ended = has_ended(&shared, job_id).await;
             query.offset = Some(next);
@@ -251,9 +212,7 @@ fn follow(shared: Arc<Shared>, job_id: Uuid, first: First) -> impl Stream<Item =
 async fn has_ended(shared: &Shared, job_id: Uuid) -> bool {
     match shared.store.by_id(Kind::Job, job_id).await {
         Ok(None) => true,
-        Ok(Some(object)) => object
-            .decode::<Job>()
-            .is_ok_and(|job| job.status.state.is_terminal()),
+        Ok(Some(object)) => object.decode::<Job>().is_ok_and(|job| job.status.state.is_terminal()),
         Err(_) => false,
     }
 }

@@ -89,37 +89,23 @@ struct Interest {
 impl Interest {
     fn of(params: &Params) -> Result<Self, Error> {
         let mut kinds = Vec::new();
-        for name in params
-            .text("kinds")
-            .unwrap_or("")
-            .split(',')
-            .filter(|n| !n.trim().is_empty())
-        {
+        for name in params.text("kinds").unwrap_or("").split(',').filter(|n| !n.trim().is_empty()) {
             let kind = Kind::from_str(name.trim()).map_err(|_| {
                 let known: Vec<String> = Kind::VARIANTS.iter().map(ToString::to_string).collect();
                 let name: String = name.chars().take(100).collect();
-                Error::bad_request(format!(
-                    "kinds: {name:?} is not one of {}.",
-                    known.join(", ")
-                ))
+                Error::bad_request(format!("kinds: {name:?} is not one of {}.", known.join(", ")))
             })?;
             kinds.push(kind);
         }
         if kinds.is_empty() {
             kinds = Kind::VARIANTS.to_vec();
         }
-        Ok(Self {
-            kinds,
-            namespace: params.text("namespace").map(str::to_owned),
-        })
+        Ok(Self { kinds, namespace: params.text("namespace").map(str::to_owned) })
     }
 
     fn covers(&self, object: &Object) -> bool {
         self.kinds.contains(&object.kind)
-            && self
-                .namespace
-                .as_ref()
-                .is_none_or(|ns| *ns == object.namespace)
+            && self.namespace.as_ref().is_none_or(|ns| *ns == object.namespace)
     }
 }
 
@@ -190,13 +176,7 @@ fn lines(mut watch: Watch, seat: Seat) -> impl Stream<Item = Result<Line, Infall
 impl Watch {
     fn new(shared: Arc<Shared>, interest: Interest, after: Option<i64>) -> Self {
         let hint = shared.store.hint();
-        Self {
-            shared,
-            interest,
-            after,
-            hint,
-            ready: VecDeque::new(),
-        }
+        Self { shared, interest, after, hint, ready: VecDeque::new() }
     }
 
     /// The next event; `None` when the server stops or the store fails. The client comes back with its last id.
@@ -245,16 +225,11 @@ impl Watch {
         for kind in &self.interest.kinds {
             let limit = (*kind == Kind::Event).then_some(SNAPSHOT_EVENTS_MAX);
             let namespace = self.interest.namespace.clone();
-            let filter = Filter {
-                namespace,
-                limit,
-                ..Filter::default()
-            };
+            let filter = Filter { namespace, limit, ..Filter::default() };
             let present = self.shared.store.list(*kind, &filter).await?;
             self.ready.extend(present.iter().rev().map(Item::present));
         }
-        self.ready
-            .push_back(Item::mark("SNAPSHOT_END", Some(revision), revision));
+        self.ready.push_back(Item::mark("SNAPSHOT_END", Some(revision), revision));
         self.after = Some(revision);
         Ok(())
     }
@@ -273,50 +248,24 @@ impl Item {
     /// A change since some revision.
     fn change(object: &Object) -> Self {
         let doc = document(object);
-        let version = doc
-            .as_ref()
-            .and_then(|d| d.pointer("/metadata/resourceVersion")?.as_i64());
+        let version = doc.as_ref().and_then(|d| d.pointer("/metadata/resourceVersion")?.as_i64());
         let name = match (object.deleted, version) {
             (true, _) => "DELETED",
             (false, Some(1)) => "ADDED",
             (false, _) => "MODIFIED",
         };
-        let data = Data {
-            name,
-            revision: object.revision,
-            object: doc,
-        };
-        Self {
-            name,
-            id: Some(object.revision),
-            data,
-        }
+        let data = Data { name, revision: object.revision, object: doc };
+        Self { name, id: Some(object.revision), data }
     }
 
     /// An object of a snapshot.
     fn present(object: &Object) -> Self {
-        let data = Data {
-            name: "ADDED",
-            revision: object.revision,
-            object: document(object),
-        };
-        Self {
-            name: "ADDED",
-            id: None,
-            data,
-        }
+        let data = Data { name: "ADDED", revision: object.revision, object: document(object) };
+        Self { name: "ADDED", id: None, data }
     }
 
     fn mark(name: &'static str, id: Option<i64>, revision: i64) -> Self {
-        Self {
-            name,
-            id,
-            data: Data {
-                name,
-                revision,
-                object: None,
-            },
-        }
+        Self { name, id, data: Data { name, revision, object: None } }
     }
 }
 

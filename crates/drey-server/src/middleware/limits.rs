@@ -25,6 +25,7 @@ pub(crate) async fn deadline(request: Request, next: Next) -> Response {
 }
 
 /// The answer to a request whose handler panicked.
+#[allow(clippy::needless_pass_by_value, reason = "the shape that tower-http asks for")]
 pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Response {
     let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
@@ -32,4 +33,37 @@ pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Response {
     let message = "A fault in the server stopped this request. Running jobs are not affected; the server's log has \
                    the details under the request id of the X-Request-Id header.";
     Error::internal(message, cause).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use tower::ServiceExt;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+    use crate::middleware::render;
+
+    async fn broken() -> &'static str {
+        panic!("the secret is 42")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_in_our_layout_and_tells_no_secrets() {
+        let router: Router = Router::new()
+            .route("/", get(broken))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(from_fn(render));
+        let request = Request::builder().uri("/").body(Body::empty()).expect("a request");
+        let response = router.oneshot(request).await.expect("an answer");
+        assert_eq!(response.status(), 500);
+        let text = to_bytes(response.into_body(), 4096).await.expect("a body");
+        let body: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+        assert_eq!(body["reason"], "InternalServerError");
+        assert!(!body.to_string().contains("42"));
+    }
 }

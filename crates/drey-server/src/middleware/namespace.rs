@@ -9,10 +9,7 @@ use crate::error::Error;
 
 /// 404 unless the path's namespace exists.
 pub(crate) async fn exists(params: RawPathParams, request: Request, next: Next) -> Response {
-    let named = params
-        .iter()
-        .find(|(name, _)| *name == "ns")
-        .map(|(_, value)| value);
+    let named = params.iter().find(|(name, _)| *name == "ns").map(|(_, value)| value);
     match named {
         Some(name) if name != DEFAULT_NAMESPACE => {
             let name: String = name.chars().take(100).collect();

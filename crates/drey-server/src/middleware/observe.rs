@@ -32,9 +32,7 @@ pub(crate) async fn observe(
     let began = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
     let took = began.elapsed();
-    shared
-        .metrics
-        .answered(&route, &method, response.status(), took);
+    shared.metrics.answered(&route, &method, response.status(), took);
     span.in_scope(|| log(&response, took.as_millis()));
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -44,10 +42,7 @@ pub(crate) async fn observe(
 
 fn log(response: &Response, took_ms: u128) {
     let status = response.status().as_u16();
-    let cause = response
-        .extensions()
-        .get::<Cause>()
-        .map_or("", |c| c.0.as_str());
+    let cause = response.extensions().get::<Cause>().map_or("", |c| c.0.as_str());
     match status {
         500 => tracing::error!(status, took_ms, cause, "request failed"),
         501.. => tracing::warn!(status, took_ms, cause, "request not served"),
@@ -57,14 +52,9 @@ fn log(response: &Response, took_ms: u128) {
 
 /// The client's own id when it is short and printable, a new one otherwise.
 fn request_id(shared: &Shared, request: &Request) -> String {
-    let given = request
-        .headers()
-        .get(REQUEST_ID)
-        .and_then(|v| v.to_str().ok());
+    let given = request.headers().get(REQUEST_ID).and_then(|v| v.to_str().ok());
     let usable = |id: &&str| {
         !id.is_empty() && id.len() <= REQUEST_ID_LEN_MAX && id.bytes().all(|b| b.is_ascii_graphic())
     };
-    given
-        .filter(usable)
-        .map_or_else(|| shared.world.id().to_string(), str::to_owned)
+    given.filter(usable).map_or_else(|| shared.world.id().to_string(), str::to_owned)
 }

@@ -41,9 +41,7 @@ fn write(mut response: Response, payload: &Payload, wants: Wants) -> Response {
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         return response;
     };
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     response.headers_mut().remove(header::CONTENT_LENGTH);
     *response.body_mut() = Body::from(bytes);
     response
@@ -54,15 +52,8 @@ async fn adopt(response: Response) -> Response {
     let (parts, body) = response.into_parts();
     let text = to_bytes(body, FOREIGN_TEXT_MAX).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text).trim().to_owned();
-    let phrase = parts
-        .status
-        .canonical_reason()
-        .unwrap_or("The request failed");
-    let message = if text.is_empty() {
-        format!("{phrase}.")
-    } else {
-        text
-    };
+    let phrase = parts.status.canonical_reason().unwrap_or("The request failed");
+    let message = if text.is_empty() { format!("{phrase}.") } else { text };
     let mut adopted = Error::new(parts.status, message).into_response();
     for (name, value) in &parts.headers {
         if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {

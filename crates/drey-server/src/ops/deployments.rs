@@ -16,11 +16,7 @@ type Outcome = Result<Accepted<Deployment>, Error>;
 impl Shared {
     /// One Deployment, by id or name.
     pub(crate) async fn deployment(&self, ns: &str, name_or_id: &str) -> Result<Deployment, Error> {
-        decode(
-            &self
-                .object_by_either(Kind::Deployment, ns, name_or_id)
-                .await?,
-        )
+        decode(&self.object_by_either(Kind::Deployment, ns, name_or_id).await?)
     }
 
     /// Stores a new Deployment.
@@ -49,14 +45,9 @@ impl Shared {
         let mut attempts = Attempts::default();
         loop {
             attempts.next(name_or_id).await?;
-            let object = self
-                .object_by_either(Kind::Deployment, ns, name_or_id)
-                .await?;
+            let object = self.object_by_either(Kind::Deployment, ns, name_or_id).await?;
             let current: Deployment = decode(&object)?;
-            if_match.check(
-                &current.metadata.name,
-                Some(current.metadata.resource_version),
-            )?;
+            if_match.check(&current.metadata.name, Some(current.metadata.resource_version))?;
             let targets = self.target_rows(ns).await?;
             let context = self.context(ns, &targets.decoded);
             let accepted = write::patch_deployment(&current, document, &context);
@@ -83,9 +74,7 @@ impl Shared {
             if_match.check(name_or_id, version)?;
             let targets = self.target_rows(ns).await?;
             let context = self.context(ns, &targets.decoded);
-            let name = current
-                .as_ref()
-                .map_or(name_or_id, |d| d.metadata.name.as_str());
+            let name = current.as_ref().map_or(name_or_id, |d| d.metadata.name.as_str());
             let accepted = write::replace_deployment(current.as_ref(), name, document, &context);
             let is_new = object.is_none();
             let done = match object {
@@ -108,24 +97,12 @@ impl Shared {
         let mut attempts = Attempts::default();
         loop {
             attempts.next(name_or_id).await?;
-            let object = self
-                .object_by_either(Kind::Deployment, ns, name_or_id)
-                .await?;
+            let object = self.object_by_either(Kind::Deployment, ns, name_or_id).await?;
             let current: Deployment = decode(&object)?;
-            if_match.check(
-                &current.metadata.name,
-                Some(current.metadata.resource_version),
-            )?;
+            if_match.check(&current.metadata.name, Some(current.metadata.resource_version))?;
             self.check_at_rest(&object, &current).await?;
             let (kind, id) = (Kind::Deployment, object.id);
-            if self
-                .commit(&[Write::Delete {
-                    kind,
-                    id,
-                    revision: object.revision,
-                }])
-                .await?
-            {
+            if self.commit(&[Write::Delete { kind, id, revision: object.revision }]).await? {
                 self.handle.wake(id);
                 return Ok(current);
             }
@@ -147,10 +124,7 @@ impl Shared {
                 )));
             }
         }
-        let filter = Filter {
-            owner: Some(object.id),
-            ..Filter::default()
-        };
+        let filter = Filter { owner: Some(object.id), ..Filter::default() };
         for row in self.store.list(Kind::Job, &filter).await? {
             let job: Job = decode(&row)?;
             if row.open || !job.status.state.is_terminal() {
@@ -192,11 +166,7 @@ impl Shared {
         accepted: Result<Accepted<Deployment>, Vec<Problem>>,
     ) -> Result<Option<Accepted<Deployment>>, Error> {
         let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
-        match self
-            .store
-            .commit(&created(&accepted.object, targets)?)
-            .await
-        {
+        match self.store.commit(&created(&accepted.object, targets)?).await {
             Ok(_) => {
                 self.handle.wake(accepted.object.metadata.id);
                 Ok(Some(accepted))
@@ -222,10 +192,7 @@ impl Shared {
     }
 
     async fn target_rows(&self, ns: &str) -> Result<TargetRows, Error> {
-        let filter = Filter {
-            namespace: Some(ns.to_owned()),
-            ..Filter::default()
-        };
+        let filter = Filter { namespace: Some(ns.to_owned()), ..Filter::default() };
         let rows = self.store.list(Kind::DeploymentTarget, &filter).await?;
         let decoded = rows.iter().map(decode).collect::<Result<_, _>>()?;
         Ok(TargetRows { rows, decoded })
@@ -243,10 +210,7 @@ impl TargetRows {
     /// target that did not see this reference fails. A guard would not do: it leaves the row as it is, and the deletion
     /// would find what it had read.
     fn hold(&self, before: Option<&Deployment>, after: &Deployment) -> Option<Write> {
-        let row = self
-            .rows
-            .iter()
-            .find(|row| refers(after, &row.name, row.id))?;
+        let row = self.rows.iter().find(|row| refers(after, &row.name, row.id))?;
         let is_new = !before.is_some_and(|before| refers(before, &row.name, row.id));
         is_new.then(|| Write::Update(row.clone(), row.revision))
     }
@@ -266,6 +230,7 @@ fn created(deployment: &Deployment, targets: &TargetRows) -> Result<Vec<Write>, 
         &deployment.metadata.name,
         deployment.metadata.id,
     );
+    object.open = true;
     object.encode(deployment)?;
     let mut writes = vec![Write::Create(object)];
     writes.extend(targets.hold(None, deployment));

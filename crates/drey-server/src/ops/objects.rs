@@ -123,9 +123,7 @@ impl Shared {
             return Err(absent(kind, ns, id));
         };
         let found = self.store.by_id(kind, uuid).await?;
-        found
-            .filter(|o| o.namespace == ns)
-            .ok_or_else(|| absent(kind, ns, id))
+        found.filter(|o| o.namespace == ns).ok_or_else(|| absent(kind, ns, id))
     }
 
     /// The object that a path segment means: an id when it parses as one and exists, else a name.

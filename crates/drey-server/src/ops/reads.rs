@@ -48,9 +48,7 @@ impl Shared {
     ) -> Result<Vec<Deployment>, Error> {
         let selector = selector.map(Selector::parse).transpose();
         let selector = selector.map_err(|why| {
-            Error::bad_request(format!(
-                "Query parameter labelSelector cannot be read: {why}"
-            ))
+            Error::bad_request(format!("Query parameter labelSelector cannot be read: {why}"))
         })?;
         let mut all: Vec<Deployment> = self.all(Kind::Deployment, within(ns)).await?;
         if let Some(selector) = selector {
@@ -66,15 +64,7 @@ impl Shared {
 
     /// Jobs, newest first.
     pub(crate) async fn jobs(&self, ns: &str, owner: Option<Uuid>) -> Result<Vec<Job>, Error> {
-        let jobs: Vec<Job> = self
-            .all(
-                Kind::Job,
-                Filter {
-                    owner,
-                    ..within(ns)
-                },
-            )
-            .await?;
+        let jobs: Vec<Job> = self.all(Kind::Job, Filter { owner, ..within(ns) }).await?;
         Ok(jobs.into_iter().map(|job| self.freshest(job)).collect())
     }
 
@@ -91,15 +81,8 @@ impl Shared {
         owner: Option<Uuid>,
         job: Option<Uuid>,
     ) -> Result<Vec<Savepoint>, Error> {
-        let mut all: Vec<Savepoint> = self
-            .all(
-                Kind::Savepoint,
-                Filter {
-                    owner,
-                    ..within(ns)
-                },
-            )
-            .await?;
+        let mut all: Vec<Savepoint> =
+            self.all(Kind::Savepoint, Filter { owner, ..within(ns) }).await?;
         all.retain(|s| job.is_none() || s.metadata.job_id == job);
         Ok(all)
     }
@@ -119,11 +102,7 @@ impl Shared {
             },
             (None, None) => None,
         };
-        let filter = Filter {
-            owner,
-            limit: Some(EVENTS_MAX),
-            ..within(ns)
-        };
+        let filter = Filter { owner, limit: Some(EVENTS_MAX), ..within(ns) };
         let mut all: Vec<Event> = self.all(Kind::Event, filter).await?;
         all.retain(|e| job.is_none() || e.metadata.job_id == job);
         Ok(all)
@@ -131,9 +110,7 @@ impl Shared {
 
     /// A Deployment, why it is where it is, and its active Jobs.
     pub(crate) async fn explained(&self, ns: &str, name_or_id: &str) -> Result<Explained, Error> {
-        let named = self
-            .object_by_either(Kind::Deployment, ns, name_or_id)
-            .await?;
+        let named = self.object_by_either(Kind::Deployment, ns, name_or_id).await?;
         let (object, open) = match self.store.deployment(named.id).await? {
             Some(found) => found,
             None => (named, Vec::new()),
@@ -142,9 +119,7 @@ impl Shared {
         let open = open.iter().filter(|o| o.kind == Kind::Job);
         let jobs: Vec<Job> = open.map(decode).collect::<Result<_, _>>()?;
         let jobs: Vec<Job> = jobs.into_iter().map(|job| self.freshest(job)).collect();
-        let known = jobs
-            .iter()
-            .filter_map(|j| self.handle.knowledge(j.metadata.id));
+        let known = jobs.iter().filter_map(|j| self.handle.knowledge(j.metadata.id));
         Ok(Explained {
             deployment: decode(&object)?,
             explanation: facts.explanation,
@@ -159,41 +134,29 @@ impl Shared {
         &self,
     ) -> Result<BTreeMap<(String, String, String), i64>, Error> {
         let mut counts = BTreeMap::new();
-        for object in self
-            .store
-            .list(Kind::Deployment, &Filter::default())
-            .await?
-        {
+        for object in self.store.list(Kind::Deployment, &Filter::default()).await? {
             // A damaged row is somebody's problem, but not the scraper's.
             let Ok(states) = object.decode::<States>() else {
                 continue;
             };
-            let key = (
-                object.namespace,
-                states.spec.state.to_string(),
-                states.status.state.to_string(),
-            );
+            let key =
+                (object.namespace, states.spec.state.to_string(), states.status.state.to_string());
             *counts.entry(key).or_insert(0) += 1;
         }
         Ok(counts)
     }
 
     /// Brings the figures of `/metrics` that live in the store up to date.
-    pub(crate) async fn refresh_metrics(&self) -> Result<(), Error> {
-        let counts = self.count_deployments().await?;
+    pub(crate) async fn refresh_metrics(&self) {
+        let counts = self.count_deployments().await.unwrap_or_else(|e| {
+            tracing::warn!(status = %e.status(), "Deployments cannot be counted: the store cannot be read");
+            BTreeMap::new()
+        });
         self.metrics.set_deployments(counts.into_iter().map(
             |((namespace, desired, actual), n)| {
-                (
-                    DeploymentLabels {
-                        namespace,
-                        desired,
-                        actual,
-                    },
-                    n,
-                )
+                (DeploymentLabels { namespace, desired, actual }, n)
             },
         ));
-        Ok(())
     }
 
     /// The Job with the freshest facts that this process has: volatile figures are not written to the store.
@@ -221,10 +184,7 @@ impl Shared {
 }
 
 fn within(ns: &str) -> Filter {
-    Filter {
-        namespace: Some(ns.to_owned()),
-        ..Filter::default()
-    }
+    Filter { namespace: Some(ns.to_owned()), ..Filter::default() }
 }
 
 /// As much of a Deployment as counting needs.

@@ -2,15 +2,19 @@
 
 use drey_model::document::Document;
 use drey_model::event::EventMetadata;
-use drey_model::write::{self, Accepted};
-use drey_model::{Deployment, Event, EventName, Job, Kind, Savepoint, SavepointState};
-use drey_store::{Object, Write};
+use drey_model::write::{self, Accepted, NewSavepoint};
+use drey_model::{Event, EventName, Job, Kind, Savepoint, SavepointState};
+use drey_store::{Filter, Object, Write};
+use uuid::Uuid;
 
 use super::objects::row;
 use super::{Attempts, decode};
 use crate::app::Shared;
 use crate::error::Error;
 use crate::wire::IfMatch;
+
+/// Snapshots that are looked at again when one is forgotten, the newest ones.
+const REOPENED_MAX: u32 = 100;
 
 impl Shared {
     /// One Savepoint, by id.
@@ -29,31 +33,19 @@ impl Shared {
         let mut attempts = Attempts::default();
         loop {
             attempts.next("the Deployment").await?;
-            let found = self
-                .store
-                .deployment(owner)
-                .await?
-                .filter(|(d, _)| d.namespace == ns);
+            let found = self.store.deployment(owner).await?.filter(|(d, _)| d.namespace == ns);
             let Some((deployment, open)) = found else {
                 return Err(Error::not_found(format!(
                     "No Deployment {owner} in namespace {ns:?}."
                 )));
             };
             let active = active_job(&open)?;
-            let deployment_doc: Deployment = decode(&deployment)?;
             let context = self.context(ns, &[]);
-            let accepted =
-                write::create_savepoint(document, &deployment_doc, active.as_ref(), &context);
-            let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
-            let guard = Write::Guard {
-                kind: Kind::Deployment,
-                id: owner,
-                revision: deployment.revision,
-            };
-            if self
-                .commit(&[guard, Write::Create(stored(&accepted.object)?)])
-                .await?
-            {
+            let accepted = write::create_savepoint(document, &context, &decode(&deployment)?);
+            let accepted = bound(accepted.map_err(|problems| Error::invalid(&problems))?, active)?;
+            let guard =
+                Write::Guard { kind: Kind::Deployment, id: owner, revision: deployment.revision };
+            if self.commit(&[guard, Write::Create(stored(&accepted.object)?)]).await? {
                 self.handle.wake(owner);
                 return Ok(accepted);
             }
@@ -84,6 +76,9 @@ impl Shared {
             if let Some(deployment) = self.store.by_id(Kind::Deployment, owner).await? {
                 writes.push(Write::Create(self.forgotten(&deployment, &savepoint)?));
             }
+            if object.open {
+                writes.extend(self.reopened(owner, object.id).await?);
+            }
             if self.commit(&writes).await? {
                 self.handle.wake(owner);
                 return Ok(savepoint);
@@ -91,17 +86,30 @@ impl Shared {
         }
     }
 
+    /// Shows the controller the older snapshots again, which it had put aside in favour of the one that goes away: the
+    /// next start restores from the newest that is left. It puts the others aside again by itself.
+    async fn reopened(&self, owner: Uuid, without: Uuid) -> Result<Vec<Write>, Error> {
+        let filter = Filter { owner: Some(owner), limit: Some(REOPENED_MAX), ..Filter::default() };
+        let mut writes = Vec::new();
+        for mut row in self.store.list(Kind::Savepoint, &filter).await? {
+            let savepoint: Savepoint = decode(&row)?;
+            let is_complete = savepoint.status.state == SavepointState::Completed;
+            if row.id != without && !row.open && is_complete {
+                let revision = row.revision;
+                row.open = true;
+                writes.push(Write::Update(row, revision));
+            }
+        }
+        Ok(writes)
+    }
+
     /// The line of the event log that says what was forgotten: a later start may restore from something older.
     fn forgotten(&self, deployment: &Object, savepoint: &Savepoint) -> Result<Object, Error> {
         let id = self.world.id();
-        let location = savepoint
-            .spec
-            .savepoint_location
-            .as_deref()
-            .unwrap_or("no location");
+        let location = savepoint.spec.savepoint_location.as_deref().unwrap_or("no location");
         let message = format!(
             "The record of savepoint {} ({location}, {}) was deleted by a user. Its data was not removed. The next \
-             start cannot restore from it any more; register it again to allow that.",
+             start restores from the newest snapshot that is left; register this one again to use it.",
             savepoint.metadata.id, savepoint.status.state
         );
         let metadata = EventMetadata {
@@ -119,6 +127,28 @@ impl Shared {
         object.encode(&Event::new(metadata, message))?;
         Ok(object)
     }
+}
+
+/// What to store: a snapshot to take is one of the active Job, under a trigger id that is the Savepoint's own.
+fn bound(
+    accepted: Accepted<NewSavepoint>,
+    active: Option<Job>,
+) -> Result<Accepted<Savepoint>, Error> {
+    let object = match (accepted.object, active) {
+        (NewSavepoint::Register(savepoint), _) => savepoint,
+        (NewSavepoint::Trigger(mut savepoint), Some(job)) => {
+            savepoint.metadata.job_id = Some(job.metadata.id);
+            savepoint.spec.flink_savepoint_id = Some(savepoint.metadata.id);
+            savepoint
+        }
+        (NewSavepoint::Trigger(_), None) => {
+            return Err(Error::bad_request(
+                "No active job for a deployment. A savepoint is taken of a running job: set spec.state to RUNNING \
+                 first. To register a snapshot that exists, give spec.savepointLocation and spec.flinkSavepointId.",
+            ));
+        }
+    };
+    Ok(Accepted { object, warnings: accepted.warnings })
 }
 
 /// 409 for a snapshot that is being taken or removed, and for one that is of use unless that is meant.
@@ -143,10 +173,7 @@ fn check_forgettable(savepoint: &Savepoint, is_forced: bool) -> Result<(), Error
 
 /// The Job that a snapshot can be asked of: the newest one that has not ended.
 fn active_job(open: &[Object]) -> Result<Option<Job>, Error> {
-    let jobs = open
-        .iter()
-        .filter(|o| o.kind == Kind::Job)
-        .map(decode::<Job>);
+    let jobs = open.iter().filter(|o| o.kind == Kind::Job).map(decode::<Job>);
     for job in jobs {
         let job = job?;
         if !job.status.state.is_terminal() {
@@ -156,12 +183,12 @@ fn active_job(open: &[Object]) -> Result<Option<Job>, Error> {
     Ok(None)
 }
 
-/// The row of a Savepoint; the controller has something to do with it until it is complete or failed.
+/// The row of a Savepoint. It is open for the controller, which takes it, or weighs it against the other snapshots.
 fn stored(savepoint: &Savepoint) -> Result<Object, Error> {
     let m = &savepoint.metadata;
     let mut object = row(Kind::Savepoint, &m.namespace, &m.id.to_string(), m.id);
     object.owner = Some(m.deployment_id);
-    object.open = savepoint.status.state == SavepointState::Started;
+    object.open = true;
     object.encode(savepoint)?;
     Ok(object)
 }

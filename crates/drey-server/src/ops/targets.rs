@@ -1,9 +1,10 @@
 //! Writing DeploymentTargets.
 
-use drey_model::document::Document;
+use drey_model::document::{Content, Document, Node};
 use drey_model::write::{self, Accepted};
-use drey_model::{Deployment, DeploymentTarget, Kind};
+use drey_model::{Deployment, DeploymentTarget, Kind, Problem};
 use drey_store::{Filter, Object, Write};
+use serde_json::json;
 
 use super::deployments::refers;
 use super::objects::row;
@@ -17,20 +18,14 @@ type Outcome = Result<Accepted<DeploymentTarget>, Error>;
 impl Shared {
     /// One target, by name.
     pub(crate) async fn target(&self, ns: &str, name: &str) -> Result<DeploymentTarget, Error> {
-        decode(
-            &self
-                .object_by_name(Kind::DeploymentTarget, ns, name)
-                .await?,
-        )
+        decode(&self.object_by_name(Kind::DeploymentTarget, ns, name).await?)
     }
 
     /// Stores a new target.
     pub(crate) async fn create_target(&self, ns: &str, document: &Document) -> Outcome {
         let accepted = write::create_target(document, &self.context(ns, &[]));
         let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
-        self.store
-            .commit(&[Write::Create(stored(&accepted.object)?)])
-            .await?;
+        self.store.commit(&[Write::Create(stored(&accepted.object)?)]).await?;
         Ok(accepted)
     }
 
@@ -50,7 +45,10 @@ impl Shared {
             let version = current.as_ref().map(|t| t.metadata.resource_version);
             if_match.check(name, version)?;
             let context = self.context(ns, &[]);
-            let accepted = write::replace_target(current.as_ref(), name, document, &context);
+            let accepted = match &current {
+                Some(current) => write::replace_target(current, document, &context),
+                None => write::create_target(&named(document, name)?, &context),
+            };
             let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
             let is_new = object.is_none();
             let write = match object {
@@ -78,21 +76,12 @@ impl Shared {
         let mut attempts = Attempts::default();
         loop {
             attempts.next(name).await?;
-            let object = self
-                .object_by_name(Kind::DeploymentTarget, ns, name)
-                .await?;
+            let object = self.object_by_name(Kind::DeploymentTarget, ns, name).await?;
             let current: DeploymentTarget = decode(&object)?;
             if_match.check(name, Some(current.metadata.resource_version))?;
             self.check_unused(&object).await?;
             let (kind, id) = (object.kind, object.id);
-            if self
-                .commit(&[Write::Delete {
-                    kind,
-                    id,
-                    revision: object.revision,
-                }])
-                .await?
-            {
+            if self.commit(&[Write::Delete { kind, id, revision: object.revision }]).await? {
                 return Ok(current);
             }
         }
@@ -100,10 +89,7 @@ impl Shared {
 
     /// 409 while a Deployment refers to the target.
     async fn check_unused(&self, target: &Object) -> Result<(), Error> {
-        let filter = Filter {
-            namespace: Some(target.namespace.clone()),
-            ..Filter::default()
-        };
+        let filter = Filter { namespace: Some(target.namespace.clone()), ..Filter::default() };
         let mut users = Vec::new();
         for row in self.store.list(Kind::Deployment, &filter).await? {
             let deployment: Deployment = decode(&row)?;
@@ -115,11 +101,7 @@ impl Shared {
             return Ok(());
         }
         users.sort();
-        let noun = if users.len() == 1 {
-            "deployment"
-        } else {
-            "deployments"
-        };
+        let noun = if users.len() == 1 { "deployment" } else { "deployments" };
         Err(Error::conflict(format!(
             "Target {} is used by {} {noun} ({}). Move or delete them first.",
             target.name,
@@ -127,6 +109,36 @@ impl Shared {
             names(users.iter().map(String::as_str))
         )))
     }
+}
+
+/// A document that is put under `name`: with that name, or with none, which then is filled in.
+fn named(document: &Document, name: &str) -> Result<Document, Error> {
+    if let Some(given) = document.name() {
+        if given == name {
+            return Ok(document.clone());
+        }
+        let message = format!("Expected {name:?}, as in the path, or nothing; found {given:?}.");
+        return Err(Error::invalid(&[Problem::new("metadata.name", message)]));
+    }
+    let mut named = document.clone();
+    if let Content::Map(members) = &mut named.root.content {
+        let is_metadata = |key: &String| key.eq_ignore_ascii_case("metadata");
+        match members.iter_mut().find(|(key, _)| is_metadata(key)) {
+            Some((_, Node { content: Content::Map(metadata), .. })) => {
+                metadata.retain(|(key, _)| !key.eq_ignore_ascii_case("name"));
+                metadata.push(("name".to_owned(), Node::from_value(&json!(name))));
+            }
+            Some((_, other)) if other.is_null() => {
+                *other = Node::from_value(&json!({ "name": name }))
+            }
+            // Of another type, which is a problem that the model reports.
+            Some(_) => {}
+            None => {
+                members.push(("metadata".to_owned(), Node::from_value(&json!({ "name": name }))));
+            }
+        }
+    }
+    Ok(named)
 }
 
 /// The row of a new target.

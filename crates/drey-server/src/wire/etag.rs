@@ -44,9 +44,7 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
         if values.iter().next().is_none() {
             return Ok(Self(None));
         }
-        let tags = values
-            .iter()
-            .flat_map(|v| v.to_str().unwrap_or("?").split(','));
+        let tags = values.iter().flat_map(|v| v.to_str().unwrap_or("?").split(','));
         Ok(Self(Some(tags.map(bare).take(32).collect())))
     }
 }
@@ -54,8 +52,5 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
 /// `W/"7"`, `"7"` and `7` all mean version 7.
 fn bare(tag: &str) -> String {
     let tag = tag.trim();
-    tag.strip_prefix("W/")
-        .unwrap_or(tag)
-        .trim_matches('"')
-        .to_owned()
+    tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').to_owned()
 }

@@ -1,9 +1,10 @@
 //! The body of a write: limited in size, in the format that the client names or the text shows.
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use drey_model::document::{self, Document};
+use futures::StreamExt;
 
 use super::media;
 use crate::error::Error;
@@ -32,19 +33,24 @@ impl<S: Sync> FromRequest<S> for Incoming {
 
 /// The whole body, unless it is too large or ends early.
 async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Error> {
-    let declared = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|v| v.to_str().ok()?.parse().ok());
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: u64| length > BODY_BYTES_MAX as u64) {
         return Err(too_large());
     }
-    match to_bytes(body, BODY_BYTES_MAX).await {
-        Ok(bytes) => Ok(bytes.into()),
-        Err(e) if crate::error::chain(&e).contains("length limit exceeded") => Err(too_large()),
-        Err(_) => Err(Error::bad_request(
-            "The body ended before it was complete. Send it again.",
-        )),
+    let mut text = Vec::new();
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let Ok(piece) = piece else {
+            let message =
+                "The body ended before it was complete. Nothing was changed; send it again.";
+            return Err(Error::bad_request(message));
+        };
+        if text.len() + piece.len() > BODY_BYTES_MAX {
+            return Err(too_large());
+        }
+        text.extend_from_slice(&piece);
     }
+    Ok(text)
 }
 
 fn too_large() -> Error {

@@ -51,10 +51,7 @@ fn essence(value: &str) -> &str {
 
 /// What the client prefers among what this API can write; JSON when it does not say or wants something else.
 pub(crate) fn wants(headers: &HeaderMap) -> Wants {
-    let listed = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|v| v.to_str().ok());
+    let listed = headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok());
     let mut best = (Wants::Json, 0_u32);
     for item in listed.flat_map(|line| line.split(',')).take(32) {
         if let Some((wants, weight)) = weigh(item)
@@ -77,13 +74,8 @@ fn weigh(item: &str) -> Option<(Wants, u32)> {
         "*/*" | "application/*" => (Wants::Json, 0),
         _ => return None,
     };
-    let quality = item
-        .split(';')
-        .skip(1)
-        .find_map(|p| p.trim().strip_prefix("q="));
-    let quality = quality
-        .and_then(|q| q.trim().parse::<f32>().ok())
-        .unwrap_or(1.0);
+    let quality = item.split(';').skip(1).find_map(|p| p.trim().strip_prefix("q="));
+    let quality = quality.and_then(|q| q.trim().parse::<f32>().ok()).unwrap_or(1.0);
     let thousandths = (quality.clamp(0.0, 1.0) * 1000.0) as u32;
     (thousandths > 0).then_some((wants, thousandths * 2 + specific))
 }
@@ -105,10 +97,7 @@ mod tests {
         assert_eq!(accept("application/yaml"), Wants::Yaml);
         assert_eq!(accept("*/*, Application/YAML; charset=utf-8"), Wants::Yaml);
         assert_eq!(accept("application/json, application/yaml"), Wants::Json);
-        assert_eq!(
-            accept("application/json;q=0.5, text/yaml;q=0.9"),
-            Wants::Yaml
-        );
+        assert_eq!(accept("application/json;q=0.5, text/yaml;q=0.9"), Wants::Yaml);
         assert_eq!(accept("text/html, image/webp"), Wants::Json);
         assert_eq!(accept("application/yaml;q=0"), Wants::Json);
         assert_eq!(accept("application/yaml;q=NaN"), Wants::Json);
@@ -121,10 +110,7 @@ mod tests {
         assert_eq!(format_of(&none, b"{a: 1}"), Some(Format::Yaml));
         assert_eq!(format_of(&none, b"a: 1"), Some(Format::Yaml));
         let mut xml = HeaderMap::new();
-        xml.insert(
-            header::CONTENT_TYPE,
-            "application/xml".parse().expect("a header value"),
-        );
+        xml.insert(header::CONTENT_TYPE, "application/xml".parse().expect("a header value"));
         assert_eq!(format_of(&xml, b"<a/>"), None);
     }
 }

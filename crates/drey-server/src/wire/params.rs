@@ -14,9 +14,7 @@ impl Params {
     /// The text of a parameter; an empty one counts as absent.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().rev().find(|(n, _)| n == name);
-        found
-            .map(|(_, value)| value.as_str())
-            .filter(|value| !value.is_empty())
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
     /// A UUID.
@@ -43,17 +41,13 @@ impl Params {
         let Some(text) = self.text(name) else {
             return Ok(None);
         };
-        text.parse()
-            .map(Some)
-            .map_err(|_| unreadable(name, text, expected))
+        text.parse().map(Some).map_err(|_| unreadable(name, text, expected))
     }
 }
 
 fn unreadable(name: &str, found: &str, expected: &str) -> Error {
     let found: String = found.chars().take(100).collect();
-    Error::bad_request(format!(
-        "Query parameter {name} must be {expected}; found {found:?}."
-    ))
+    Error::bad_request(format!("Query parameter {name} must be {expected}; found {found:?}."))
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Params {
@@ -62,10 +56,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         let query = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
         let Query(pairs) = query.map_err(|e| {
-            Error::bad_request(format!(
-                "The query string cannot be read: {}.",
-                e.body_text()
-            ))
+            Error::bad_request(format!("The query string cannot be read: {}.", e.body_text()))
         })?;
         Ok(Self(pairs))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use drey_model::document;
+use drey_model::{Problem, document};
 use serde::Serialize;
 
 use super::{etag, warnings};
@@ -21,11 +21,7 @@ pub(crate) struct Reply {
 impl Reply {
     /// An answer.
     pub(crate) fn new<T: Serialize + Send + Sync + 'static>(status: StatusCode, value: T) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            payload: Payload(Arc::new(value)),
-        }
+        Self { status, headers: Vec::new(), payload: Payload(Arc::new(value)) }
     }
 
     /// 200.
@@ -35,14 +31,13 @@ impl Reply {
 
     /// The same answer with an entity tag.
     pub(crate) fn at_version(mut self, resource_version: i32) -> Self {
-        self.headers
-            .extend(etag(resource_version).map(|value| (header::ETAG, value)));
+        self.headers.extend(etag(resource_version).map(|value| (header::ETAG, value)));
         self
     }
 
     /// The same answer with one `Drey-Warning` header per warning.
-    pub(crate) fn with_warnings(mut self, texts: &[String]) -> Self {
-        self.headers.extend(warnings::headers(texts));
+    pub(crate) fn with_warnings(mut self, warnings: &[Problem]) -> Self {
+        self.headers.extend(warnings::headers(warnings));
         self
     }
 }

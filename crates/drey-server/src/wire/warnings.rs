@@ -2,6 +2,7 @@
 //! know them.
 
 use axum::http::{HeaderName, HeaderValue};
+use drey_model::Problem;
 
 /// The header.
 pub(crate) const WARNING: HeaderName = HeaderName::from_static("drey-warning");
@@ -11,16 +12,20 @@ const WARNINGS_MAX: usize = 16;
 /// At most this many characters of one; 16 of them stay well below what proxies allow for all headers.
 const WARNING_LEN_MAX: usize = 240;
 
-/// The headers for `texts`.
-pub(super) fn headers(texts: &[String]) -> Vec<(HeaderName, HeaderValue)> {
-    let mut lines: Vec<String> = texts.iter().take(WARNINGS_MAX).map(|t| ascii(t)).collect();
-    if texts.len() > WARNINGS_MAX {
-        lines.push(format!("+{} more warnings", texts.len() - WARNINGS_MAX));
+/// The headers for `warnings`.
+pub(super) fn headers(warnings: &[Problem]) -> Vec<(HeaderName, HeaderValue)> {
+    let mut lines: Vec<String> = warnings.iter().take(WARNINGS_MAX).map(line).collect();
+    if warnings.len() > WARNINGS_MAX {
+        lines.push(format!("+{} more warnings", warnings.len() - WARNINGS_MAX));
     }
-    lines
-        .iter()
-        .filter_map(|l| Some((WARNING, HeaderValue::from_str(l).ok()?)))
-        .collect()
+    lines.iter().filter_map(|l| Some((WARNING, HeaderValue::from_str(l).ok()?))).collect()
+}
+
+fn line(warning: &Problem) -> String {
+    match warning.path.as_str() {
+        "" => ascii(&warning.message),
+        path => ascii(&format!("{path}: {}", warning.message)),
+    }
 }
 
 /// Printable ASCII; everything else as `\u{…}`.
@@ -46,11 +51,11 @@ mod tests {
 
     #[test]
     fn no_text_can_break_out_of_a_header() {
-        let texts = vec!["a\r\nSet-Cookie: x=1 \u{e9}".to_owned(), "y".repeat(5000)];
-        let sent = headers(&texts);
+        let odd = Problem::new("", "a\r\nSet-Cookie: x=1 \u{e9}");
+        let sent = headers(&[odd, Problem::new("p", "y".repeat(5000))]);
         assert_eq!(sent.len(), 2);
         assert_eq!(sent[0].1, "a\\u{d} Set-Cookie: x=1 \\u{e9}");
         assert!(sent[1].1.len() < 300);
-        assert_eq!(headers(&vec!["z".to_owned(); 40]).len(), WARNINGS_MAX + 1);
+        assert_eq!(headers(&vec![Problem::new("", "z"); 40]).len(), WARNINGS_MAX + 1);
     }
 }

@@ -37,18 +37,19 @@ async fn patch_removes_with_null_replaces_arrays_and_changes_state_in_any_case()
     let server = Server::start().await;
     let mut body = deployment("one");
     body["spec"]["template"]["spec"]["flinkConfiguration"] = json!({"a.b": "1", "c": 2});
-    body["spec"]["template"]["spec"]["artifact"]["additionalDependencies"] = json!(["x", "y"]);
+    body["spec"]["template"]["spec"]["artifact"]["additionalDependencies"] =
+        json!(["s3://b/x", "s3://b/y"]);
     server.json("POST", DEPLOYMENTS, body).await.expect(201);
 
     let path = format!("{DEPLOYMENTS}/one");
     let patch = json!({"spec": {"state": "canceled", "template": {"spec": {
         "flinkConfiguration": {"a.b": null, "d": true},
-        "artifact": {"additionalDependencies": ["z"]},
+        "artifact": {"additionalDependencies": ["s3://b/z"]},
     }}}});
     let changed = server.json("PATCH", &path, patch).await.expect(200);
     let spec = &changed["spec"]["template"]["spec"];
     assert_eq!(spec["flinkConfiguration"], json!({"c": "2", "d": "true"}));
-    assert_eq!(spec["artifact"]["additionalDependencies"], json!(["z"]));
+    assert_eq!(spec["artifact"]["additionalDependencies"], json!(["s3://b/z"]));
     assert_eq!(spec["artifact"]["jarUri"], "https://x/app.jar");
     assert_eq!(changed["metadata"]["resourceVersion"], 2);
 
@@ -103,7 +104,8 @@ async fn if_match_is_honoured() {
     for tag in ["\"1\"", "W/\"2\"", "3", "*"] {
         server.text("PATCH", &path, &[("if-match", tag)], patch).await.expect(200);
     }
-    let absent = server.text("PUT", &format!("{DEPLOYMENTS}/two"), &[("if-match", "1")], "{}").await;
+    let absent =
+        server.text("PUT", &format!("{DEPLOYMENTS}/two"), &[("if-match", "1")], "{}").await;
     absent.refused(412, "PreconditionFailed");
 }
 

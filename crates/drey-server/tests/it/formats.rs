@@ -28,7 +28,7 @@ async fn yaml_in_and_out_keeps_what_was_written() {
     let answer = server.text("POST", DEPLOYMENTS, &headers, YAML).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
     assert_eq!(answer.header("content-type"), "application/yaml");
-    assert!(answer.text.contains("flinkVersion: \"1.20\""), "{}", answer.text);
+    assert!(answer.text.contains("flinkVersion: '1.20'"), "{}", answer.text);
     let seen = server.get(&format!("{DEPLOYMENTS}/one")).await.expect(200);
     let spec = &seen["spec"]["template"]["spec"];
     assert_eq!(spec["artifact"]["flinkVersion"], "1.20");
@@ -62,7 +62,8 @@ async fn every_way_to_name_a_format_works() {
         let answer = server.text("POST", DEPLOYMENTS, headers, &body).await;
         assert_eq!(answer.status, 201, "{media_type}: {}", answer.text);
     }
-    let xml = server.text("POST", DEPLOYMENTS, &[("content-type", "application/xml")], "<a/>").await;
+    let xml =
+        server.text("POST", DEPLOYMENTS, &[("content-type", "application/xml")], "<a/>").await;
     xml.refused(415, "UnsupportedMediaType");
 }
 

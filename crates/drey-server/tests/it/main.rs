@@ -1,5 +1,12 @@
 //! The HTTP surface as a client sees it: the router on an in-memory store, with a fake backend behind the handle.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests say what went wrong by panicking"
+)]
+
 mod world;
 
 mod deletes;

@@ -138,15 +138,22 @@ impl Answer {
 }
 
 impl Server {
-    /// An empty server with the target `local`.
+    /// An empty server with the target `local`, in memory: each call of the store is one step.
     pub(crate) async fn start() -> Self {
-        let store = Store::in_memory().await.unwrap();
+        Self::on(Store::in_memory().await.unwrap()).await
+    }
+
+    /// The same on a file, where calls of the store overlap.
+    pub(crate) async fn on_disk(folder: &tempfile::TempDir) -> Self {
+        Self::on(Store::open(&folder.path().join("drey.db")).await.unwrap()).await
+    }
+
+    async fn on(store: Store) -> Self {
         let backend = Arc::new(Fake::default());
         let (handle, woken) = Handle::new(Arc::clone(&backend));
         let ticks = AtomicI64::new(1_790_000_000_000);
-        let now = move || {
-            Timestamp::from_millisecond(ticks.fetch_add(1, Ordering::Relaxed)).unwrap()
-        };
+        let now =
+            move || Timestamp::from_millisecond(ticks.fetch_add(1, Ordering::Relaxed)).unwrap();
         let world = World::of(now, Uuid::now_v7);
         bootstrap(&store, world.now(), world.id()).await.unwrap();
         let app = App {
@@ -155,7 +162,11 @@ impl Server {
             world,
             layers: Layers::new("1.20", []),
             metrics: Arc::default(),
-            build: Build { version: "1.2.3".into(), commit: "0123456789".into(), time: "now".into() },
+            build: Build {
+                version: "1.2.3".into(),
+                commit: "0123456789".into(),
+                time: "now".into(),
+            },
             shutdown: CancellationToken::new(),
         };
         Self { router: router(app.clone()), app, backend, woken }

@@ -42,7 +42,9 @@ pub(crate) struct Get {
 
 /// A kind and a name.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  drey describe dep top-speed\n  drey describe job/0198c0de-7000-7000-8000-000000000001")]
+#[command(
+    after_help = "Examples:\n  drey describe dep top-speed\n  drey describe job/0198c0de-7000-7000-8000-000000000001"
+)]
 pub(crate) struct One {
     /// Kind, or KIND/NAME
     #[arg(value_name = "KIND")]
@@ -218,7 +220,9 @@ pub(crate) enum FailOn {
 
 /// `drey events`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  drey events top-speed\n  drey events top-speed -f\n  drey events top-speed -o jsonl | jq .spec.message")]
+#[command(
+    after_help = "Examples:\n  drey events top-speed\n  drey events top-speed -f\n  drey events top-speed -o jsonl | jq .spec.message"
+)]
 pub(crate) struct Events {
     /// Deployment
     pub(crate) name: String,

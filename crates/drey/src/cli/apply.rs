@@ -18,10 +18,8 @@ use crate::subject::{collection, singular};
 pub(super) async fn run(shell: &Shell, args: Apply) -> Result<()> {
     let declared = documents::read(&shell.client, &args.files).await?;
     if args.if_version.is_some() && declared.len() > 1 {
-        return Err(Failure::usage("--if-version is about one document").why(format!(
-            "the files hold {} documents",
-            declared.len()
-        )));
+        return Err(Failure::usage("--if-version is about one document")
+            .why(format!("the files hold {} documents", declared.len())));
     }
     let mut targets: Vec<(String, Target)> = Vec::new();
     for document in &declared {

@@ -1,29 +1,37 @@
 //! `drey start`, `drey suspend`, `drey cancel`: set the desired state.
 
-use drey_model::{Deployment, DesiredState, Kind};
+use drey_model::{Deployment, DeploymentState, DesiredState, Kind};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Shell;
 use super::goal::Goal;
 use super::wait::{self, Pin, Plan, Target};
 use crate::args::{Change, FailOn, WaitRules};
-use crate::client::{Body, typed};
+use crate::client::Body;
 use crate::failure::{Exit, Failure, Result};
 
 /// One of the three verbs.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Verb {
+pub(crate) struct Verb {
     state: DesiredState,
+    /// Where to go first when a transition to `state` was given up: only a changed spec is tried again.
+    detour: Option<DesiredState>,
     doing: &'static str,
 }
 
 /// `drey start`.
-pub(super) const START: Verb = Verb { state: DesiredState::Running, doing: "starting" };
-/// `drey suspend`.
-pub(super) const SUSPEND: Verb = Verb { state: DesiredState::Suspended, doing: "suspending" };
+pub(crate) const START: Verb =
+    Verb { state: DesiredState::Running, detour: Some(DesiredState::Cancelled), doing: "starting" };
+/// `drey suspend`. Its detour must not stop a job that is still alive without a savepoint.
+pub(crate) const SUSPEND: Verb = Verb {
+    state: DesiredState::Suspended,
+    detour: Some(DesiredState::Running),
+    doing: "suspending",
+};
 /// `drey cancel`.
-pub(super) const CANCEL: Verb = Verb { state: DesiredState::Cancelled, doing: "cancelling" };
+pub(crate) const CANCEL: Verb =
+    Verb { state: DesiredState::Cancelled, detour: None, doing: "cancelling" };
 
 pub(super) async fn run(shell: &Shell, args: Change, verb: Verb) -> Result<()> {
     let names = match &args.selector {
@@ -59,16 +67,30 @@ async fn selected(shell: &Shell, selector: &str) -> Result<Vec<String>> {
 
 /// Sets the desired state; the pin says from which version on a wait counts.
 async fn change(shell: &Shell, name: &str, verb: Verb) -> Result<Option<Pin>> {
-    let doing = format!("{} deployment/{name}", verb.doing);
     let before = shell.client.deployment(&shell.ns, name).await?;
-    let body = Body::Json(json!({ "spec": { "state": verb.state } }));
+    let there =
+        before.spec.state == verb.state && Goal::AsDeclared.holds(Some(&wait::bare(&before)));
+    if there {
+        let did = format!("is {} already", before.status.state);
+        shell.report(Kind::Deployment, &json!(before), &did)?;
+        return Ok(None);
+    }
+    let after = set(shell, &before, verb).await?;
+    shell.report(Kind::Deployment, &after, verb.doing)?;
+    Ok(Pin::of(&after))
+}
+
+/// Makes the desired state that of the verb, and has a transition that was given up tried again.
+pub(crate) async fn set(shell: &Shell, before: &Deployment, verb: Verb) -> Result<Value> {
+    let name = before.metadata.name.as_str();
+    let doing = format!("{} deployment/{name}", verb.doing);
     let path = ["api", "v1", "namespaces", &shell.ns, "deployments", name];
-    // Also when the desired state is this one already: that is how a FAILED Deployment is tried again.
-    let after = shell.client.send(&doing, Method::PATCH, &path, Some(body), None).await?;
-    let now: Deployment = typed(&doing, after.clone())?;
-    let same = before.spec.state == now.spec.state;
-    let there = same && Goal::AsDeclared.holds(Some(&super::wait::bare(&now)));
-    let did = if there { format!("is {} already", now.status.state) } else { verb.doing.to_owned() };
-    shell.report(Kind::Deployment, &after, &did)?;
-    Ok(if there { None } else { Pin::of(&after) })
+    let given_up =
+        before.status.state == DeploymentState::Failed && before.spec.state == verb.state;
+    if let Some(detour) = verb.detour.filter(|_| given_up) {
+        let body = Body::Json(json!({ "spec": { "state": detour } }));
+        shell.client.send(&doing, Method::PATCH, &path, Some(body), None).await?;
+    }
+    let body = Body::Json(json!({ "spec": { "state": verb.state } }));
+    shell.client.send(&doing, Method::PATCH, &path, Some(body), None).await
 }

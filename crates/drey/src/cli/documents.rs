@@ -91,7 +91,8 @@ fn parse(source: &str, text: &str) -> Result<Vec<Declared>> {
     let documents: Vec<Document> = documents.into_iter().flat_map(items).collect();
     let alone = documents.len() == 1 && documents.iter().all(|document| document.has_lines);
     let each = documents.into_iter().enumerate().map(|(at, document)| {
-        let place = if alone { source.to_owned() } else { format!("{source}, document {}", at + 1) };
+        let place =
+            if alone { source.to_owned() } else { format!("{source}, document {}", at + 1) };
         let body = match alone {
             true => Body::Text("application/yaml", text.to_owned()),
             false => Body::Text("application/json", document.to_json_text()),
@@ -119,9 +120,10 @@ fn declared(source: String, document: &Document, body: Body) -> Result<Declared>
         Some(word) => match word.parse::<Subject>().map(|subject| subject.kind) {
             Ok(kind @ (Kind::Deployment | Kind::DeploymentTarget)) => kind,
             Ok(_) | Err(_) => {
-                return Err(Failure::new(Exit::Invalid, format!("{source} cannot be applied")).why(
-                    format!("kind \"{word}\" cannot be declared; Deployment and DeploymentTarget can"),
-                ));
+                return Err(Failure::new(Exit::Invalid, format!("{source} cannot be applied"))
+                    .why(format!(
+                        "kind \"{word}\" cannot be declared; Deployment and DeploymentTarget can"
+                    )));
             }
         },
     };

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use drey_model::Kind;
-use drey_model::document;
+use drey_model::document::{self, Content, Document, Node, Place};
 use reqwest::Method;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::documents::written;
 use super::{Shell, one};
@@ -23,7 +23,9 @@ pub(super) async fn run(shell: &Shell, args: Edit) -> Result<()> {
     let (kind, name) = one(args.one.subject, args.one.name)?;
     let word = singular(kind);
     if kind != Kind::Deployment {
-        return Err(Failure::usage(format!("a {word} cannot be edited")).why("only deployments can"));
+        return Err(
+            Failure::usage(format!("a {word} cannot be edited")).why("only deployments can")
+        );
     }
     let object = shell.client.object(&shell.ns, kind, &name).await?;
     let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_i64);
@@ -81,37 +83,41 @@ async fn send(
         failure.why.extend(problems.into_iter().map(|problem| problem.message));
         failure
     })?;
-    // The literal text of scalars decides what changed, so that `1.20` does not turn into 1.2 on the way.
-    let patch = difference(&literal(before), &parsed.to_value()).unwrap_or(Value::Object(Map::new()));
+    let root = difference(&Node::from_value(before), &parsed.root).unwrap_or_else(nothing);
+    // As literal text, so that `1.20` does not turn into 1.2 on the way.
+    let patch = Document { root, has_lines: false }.to_json_text();
+    let body = Some(Body::Text("application/json", patch));
     let path = ["api", "v1", "namespaces", &shell.ns, collection(kind), name];
-    shell.client.send(&doing, Method::PATCH, &path, Some(Body::Json(patch)), version).await
-}
-
-/// A value as its own YAML text would be read, so that both sides of the difference went the same way.
-fn literal(value: &Value) -> Value {
-    let text = yaml(value).unwrap_or_default();
-    let parsed = document::parse(text.as_bytes(), document::Format::Yaml);
-    parsed.map_or_else(|_| value.clone(), |parsed| parsed.to_value())
+    shell.client.send(&doing, Method::PATCH, &path, body, version).await
 }
 
 /// The merge patch (RFC 7386) that leads from one document to the other; `None` when they are equal.
-fn difference(from: &Value, to: &Value) -> Option<Value> {
-    let (Value::Object(old), Value::Object(new)) = (from, to) else {
-        return (from != to).then(|| to.clone());
+fn difference(from: &Node, to: &Node) -> Option<Node> {
+    let (Content::Map(old), Content::Map(new)) = (&from.content, &to.content) else {
+        let same = from.to_value() == to.to_value() && from.text() == to.text();
+        return (!same).then(|| to.clone());
     };
-    let mut patch = Map::new();
-    for key in old.keys().filter(|key| !new.contains_key(*key)) {
-        patch.insert(key.clone(), Value::Null);
+    let find = |members: &[(String, Node)], key: &str| {
+        members.iter().find(|(name, _)| name == key).map(|(_, node)| node.clone())
+    };
+    let mut patch = Vec::new();
+    for (key, _) in old.iter().filter(|(key, _)| find(new, key).is_none()) {
+        patch.push((key.clone(), Node::from_value(&Value::Null)));
     }
     for (key, value) in new {
-        match old.get(key) {
-            Some(before) => patch.extend(difference(before, value).map(|d| (key.clone(), d))),
-            None => {
-                patch.insert(key.clone(), value.clone());
-            }
-        }
+        let changed = match find(old, key) {
+            Some(before) => difference(&before, value),
+            None => Some(value.clone()),
+        };
+        patch.extend(changed.map(|changed| (key.clone(), changed)));
     }
-    (!patch.is_empty()).then_some(Value::Object(patch))
+    let content = Content::Map(patch);
+    let is_empty = matches!(&content, Content::Map(members) if members.is_empty());
+    (!is_empty).then_some(Node { place: Place::START, content })
+}
+
+fn nothing() -> Node {
+    Node { place: Place::START, content: Content::Map(Vec::new()) }
 }
 
 fn with_message(text: &str, refused: Option<&Failure>, word: &str, name: &str) -> String {
@@ -130,12 +136,14 @@ fn without_message(text: &str) -> String {
 /// Lets the user edit the text in a file.
 fn open(file: &PathBuf, text: &str) -> Result<String> {
     let editor = ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok());
-    let editor = editor.filter(|editor| !editor.trim().is_empty()).unwrap_or_else(|| "vi".to_owned());
+    let editor =
+        editor.filter(|editor| !editor.trim().is_empty()).unwrap_or_else(|| "vi".to_owned());
     let unusable = |what: String, why: String| Failure::usage(what).why(why);
     std::fs::write(file, text)
         .map_err(|e| unusable(format!("writing {}", file.display()), e.to_string()))?;
     // Through the shell, because EDITOR may hold arguments: EDITOR='code --wait'.
-    let status = Command::new("sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(file).status();
+    let status =
+        Command::new("sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(file).status();
     match status {
         Ok(status) if status.success() => {}
         Ok(status) => {
@@ -151,6 +159,7 @@ fn open(file: &PathBuf, text: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use drey_model::document::{self, Document, Node};
     use serde_json::json;
 
     use super::{difference, with_message, without_message};
@@ -158,10 +167,12 @@ mod tests {
     #[test]
     fn the_difference_removes_what_was_deleted_and_keeps_silent_about_the_rest() {
         let from = json!({"spec": {"a": 1, "b": {"x": 1, "y": [1, 2]}, "c": "t"}});
-        let to = json!({"spec": {"a": 1, "b": {"y": [2]}, "c": "t", "d": true}});
-        let patch = difference(&from, &to);
-        assert_eq!(patch, Some(json!({"spec": {"b": {"x": null, "y": [2]}, "d": true}})));
-        assert_eq!(difference(&to, &to), None);
+        let text = "spec: {a: 1, b: {y: [2]}, c: t, d: 1.20}";
+        let to = document::parse(text.as_bytes(), document::Format::Yaml).unwrap();
+        let root = difference(&Node::from_value(&from), &to.root).unwrap();
+        let patch = Document { root, has_lines: false }.to_json_text();
+        assert_eq!(patch.replace(' ', ""), r#"{"spec":{"b":{"x":null,"y":[2]},"d":1.20}}"#);
+        assert_eq!(difference(&Node::from_value(&from), &Node::from_value(&from)), None);
     }
 
     #[test]

@@ -49,7 +49,11 @@ fn print(shell: &Shell, events: &[Event], follow: bool, headers: bool) -> Result
         None | Some(Format::Table | Format::Wide) if follow => {
             let line = |event: &Event| {
                 let at = event.metadata.created_at.strftime("%H:%M:%S");
-                format!("{at}  {}  {}\n", event.metadata.name, event.spec.message.replace('\n', " "))
+                format!(
+                    "{at}  {}  {}\n",
+                    event.metadata.name,
+                    event.spec.message.replace('\n', " ")
+                )
             };
             put(&events.iter().map(line).collect::<String>())
         }

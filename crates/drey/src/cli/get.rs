@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use drey_model::{Deployment, DeploymentTarget, Event, Job, Kind, List, Savepoint};
+use drey_model::{Deployment, DeploymentTarget, Event, Job, Kind, Savepoint};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::{Shell, printer};
 use crate::args::{Format, Get};
-use crate::client::watch::Watch;
 use crate::client::typed;
+use crate::client::watch::Watch;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::table::{self, Beside, Table};
 use crate::output::{json_line, put};
@@ -29,7 +29,10 @@ pub(super) async fn run(shell: &Shell, args: Get) -> Result<()> {
         names.push(name_of(kind, name)?);
     }
     if args.selector.is_some() && kind != Kind::Deployment {
-        return Err(Failure::usage(format!("-l selects deployments; {} have no labels to select by", collection(kind))));
+        return Err(Failure::usage(format!(
+            "-l selects deployments; {} have no labels to select by",
+            collection(kind)
+        )));
     }
     let selector = args.selector.as_deref();
     if args.watch {
@@ -62,7 +65,10 @@ fn name_of(kind: Kind, text: String) -> Result<String> {
     let Some((_, name)) = text.split_once('/') else { return Ok(text) };
     let subject: Subject = text.parse().map_err(Failure::usage)?;
     if subject.kind != kind {
-        return Err(Failure::usage(format!("one kind at a time: {text} is not one of {}", collection(kind))));
+        return Err(Failure::usage(format!(
+            "one kind at a time: {text} is not one of {}",
+            collection(kind)
+        )));
     }
     Ok(name.to_owned())
 }
@@ -106,9 +112,8 @@ async fn read(
 }
 
 fn all<T: DeserializeOwned>(kind: Kind, objects: Vec<Value>) -> Result<Vec<T>> {
-    let list = json!({ "kind": format!("{kind}List"), "apiVersion": "v1", "metadata": {}, "items": objects });
-    let list: List<T> = typed(&format!("reading {}", collection(kind)), list)?;
-    Ok(list.items)
+    let doing = format!("reading {}", collection(kind));
+    objects.into_iter().map(|object| typed(&doing, object)).collect()
 }
 
 async fn tabulate(shell: &Shell, kind: Kind, objects: Vec<Value>, wide: bool) -> Result<Table> {
@@ -123,7 +128,8 @@ async fn tabulate(shell: &Shell, kind: Kind, objects: Vec<Value>, wide: bool) ->
         Kind::Job => table::jobs(&all::<Job>(kind, objects)?, wide, now),
         Kind::Savepoint => {
             let shown: Vec<Savepoint> = all(kind, objects)?;
-            let owners: Vec<Deployment> = shell.client.list(&shell.ns, Kind::Deployment, &[]).await?;
+            let owners: Vec<Deployment> =
+                shell.client.list(&shell.ns, Kind::Deployment, &[]).await?;
             let names: HashMap<Uuid, String> =
                 owners.into_iter().map(|d| (d.metadata.id, d.metadata.name)).collect();
             table::savepoints(&shown, &names, wide, now)
@@ -150,15 +156,12 @@ async fn beside(shell: &Shell, shown: &[Deployment]) -> Result<Beside> {
 }
 
 /// `-w`: everything that is there, then every change.
-async fn follow(
-    shell: &Shell,
-    kind: Kind,
-    names: &[String],
-    selector: Option<&str>,
-) -> Result<()> {
+async fn follow(shell: &Shell, kind: Kind, names: &[String], selector: Option<&str>) -> Result<()> {
     let format = shell.format.unwrap_or(Format::Table);
     if matches!(format, Format::Json | Format::Yaml) {
-        return Err(Failure::usage("-w prints tables, names or lines").next("drey get dep -w -o jsonl"));
+        return Err(
+            Failure::usage("-w prints tables, names or lines").next("drey get dep -w -o jsonl")
+        );
     }
     // Also the answer to "is there a server, and do these exist?", which a watch that reconnects never gives.
     read(shell, kind, names, selector).await?;
@@ -200,7 +203,8 @@ async fn follow(
 
 /// Whether a change is about what was asked for.
 fn covers(kind: Kind, names: &[String], selector: Option<&str>, object: &Value) -> bool {
-    let meta = |member: &str| object.pointer(&format!("/metadata/{member}")).and_then(Value::as_str);
+    let meta =
+        |member: &str| object.pointer(&format!("/metadata/{member}")).and_then(Value::as_str);
     let handle = printer::handle_of(kind, object);
     let owner = meta("deploymentName").or_else(|| meta("resourceName"));
     let named = names.is_empty()

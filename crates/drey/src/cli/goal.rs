@@ -64,7 +64,9 @@ impl Goal {
                 let mut conditions = running.iter().flat_map(|r| &r.conditions);
                 conditions.any(|c| c.kind == *kind && c.status == *wanted)
             }
-            Self::Path(path, wanted) => at(&serde_json::json!(deployment), path) == Some(wanted.clone()),
+            Self::Path(path, wanted) => {
+                at(&serde_json::json!(deployment), path) == Some(wanted.clone())
+            }
         }
     }
 
@@ -136,9 +138,11 @@ impl FromStr for Goal {
         };
         let (what, rest) = text.split_once('=').ok_or_else(wrong)?;
         match what.to_ascii_lowercase().as_str() {
-            "state" => word::<DeploymentState>(&rest.to_ascii_uppercase().replace("CELED", "CELLED"))
-                .map(Self::State)
-                .ok_or_else(wrong),
+            "state" => {
+                word::<DeploymentState>(&rest.to_ascii_uppercase().replace("CELED", "CELLED"))
+                    .map(Self::State)
+                    .ok_or_else(wrong)
+            }
             "condition" => {
                 let (kind, status) = rest.split_once('=').unwrap_or((rest, "True"));
                 let kind = word(kind).ok_or_else(wrong)?;

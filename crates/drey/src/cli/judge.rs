@@ -71,7 +71,8 @@ impl Judge {
         let settled = self.settled(view, at);
         let fresh = settled || self.since.is_none();
         let holds = |goal: &Goal| goal.holds(Some(view));
-        let met = if self.any { self.goals.iter().any(holds) } else { self.goals.iter().all(holds) };
+        let met =
+            if self.any { self.goals.iter().any(holds) } else { self.goals.iter().all(holds) };
         if fresh && met {
             let since = *self.held_since.get_or_insert(at);
             let held = at.saturating_sub(since) >= self.stable;
@@ -141,7 +142,10 @@ mod tests {
         let mut judge = judge(|rules| rules.since_version = Some(7));
         assert_eq!(judge.look(Some(&view(6, DeploymentState::Failed)), S(0)), Verdict::Pending);
         assert_eq!(judge.look(Some(&view(7, DeploymentState::Failed)), S(1)), Verdict::Pending);
-        assert_eq!(judge.look(Some(&view(8, DeploymentState::Transitioning)), S(2)), Verdict::Pending);
+        assert_eq!(
+            judge.look(Some(&view(8, DeploymentState::Transitioning)), S(2)),
+            Verdict::Pending
+        );
         assert_eq!(judge.look(Some(&view(9, DeploymentState::Failed)), S(3)), Verdict::Failed);
     }
 
@@ -165,7 +169,10 @@ mod tests {
     fn stable_begins_anew_after_each_break() {
         let mut judge = judge(|rules| rules.stable = Duration::from_secs(60));
         assert_eq!(judge.look(Some(&view(1, DeploymentState::Running)), S(0)), Verdict::Pending);
-        assert_eq!(judge.look(Some(&view(2, DeploymentState::Transitioning)), S(50)), Verdict::Pending);
+        assert_eq!(
+            judge.look(Some(&view(2, DeploymentState::Transitioning)), S(50)),
+            Verdict::Pending
+        );
         assert_eq!(judge.look(Some(&view(3, DeploymentState::Running)), S(55)), Verdict::Pending);
         assert_eq!(judge.look(Some(&view(3, DeploymentState::Running)), S(115)), Verdict::Done);
     }
@@ -186,12 +193,7 @@ mod tests {
     #[test]
     fn a_disappeared_object_is_gone_unless_that_is_the_goal() {
         assert_eq!(judge(|_| {}).look(None, S(0)), Verdict::Gone);
-        let rules = WaitRules {
-            timeout: S(1),
-            fail_on: vec![],
-            stable: S(0),
-            since_version: None,
-        };
+        let rules = WaitRules { timeout: S(1), fail_on: vec![], stable: S(0), since_version: None };
         assert_eq!(Judge::new(&[Goal::Deleted], false, &rules).look(None, S(0)), Verdict::Done);
     }
 }

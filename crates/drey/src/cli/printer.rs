@@ -23,9 +23,7 @@ pub(crate) fn document(format: Option<Format>, object: &Value) -> Result<String>
     match format {
         Some(Format::Yaml) => yaml(object),
         Some(Format::Jsonl) => json_line(object),
-        Some(Format::Json | Format::Name | Format::Table | Format::Wide) | None => {
-            json(object)
-        }
+        Some(Format::Json | Format::Name | Format::Table | Format::Wide) | None => json(object),
     }
 }
 

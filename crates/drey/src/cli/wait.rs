@@ -81,7 +81,9 @@ pub(super) async fn run(shell: &Shell, args: Wait) -> Result<()> {
             (Kind::Deployment, Some(name)) => targets.push(Target { name, pin: None }),
             (kind, _) => {
                 let word = crate::subject::singular(kind);
-                return Err(Failure::usage(format!("only deployments can be waited for, not {word}s")));
+                return Err(Failure::usage(format!(
+                    "only deployments can be waited for, not {word}s"
+                )));
             }
         }
     }
@@ -220,7 +222,12 @@ fn failed(course: &Course, plan: &Plan) -> Failure {
     picture(Failure::new(Exit::Failed, what), course)
 }
 
-fn timed_out(courses: &[Course], plan: &Plan, lost: bool, client: &crate::client::Client) -> Failure {
+fn timed_out(
+    courses: &[Course],
+    plan: &Plan,
+    lost: bool,
+    client: &crate::client::Client,
+) -> Failure {
     let pending: Vec<&Course> = courses.iter().filter(|c| c.verdict != Verdict::Done).collect();
     let names: Vec<String> = pending.iter().map(|c| format!("deployment/{}", c.name)).collect();
     let limit = short(plan.rules.timeout.as_secs());

@@ -38,11 +38,6 @@ impl Change {
     pub(crate) fn meta(&self, member: &str) -> Option<&str> {
         self.object.get("metadata")?.get(member)?.as_str()
     }
-
-    /// The object's kind.
-    pub(crate) fn kind(&self) -> &str {
-        self.object.get("kind").and_then(Value::as_str).unwrap_or_default()
-    }
 }
 
 type Chunks = Pin<Box<dyn Stream<Item = reqwest::Result<Vec<u8>>> + Send>>;
@@ -95,16 +90,16 @@ impl Watch {
             };
             match timeout_at(deadline, chunks.next()).await {
                 Err(_) => return None,
-                Ok(Some(Ok(bytes))) if self.parser.push(&bytes) => self.lost = false,
-                Ok(_) => {
-                    self.open = None;
-                    self.lost = true;
+                Ok(Some(Ok(bytes))) if self.parser.push(&bytes) => {
+                    self.lost = false;
+                    self.pause = PAUSE_MIN;
                 }
+                Ok(_) => self.pause(deadline).await,
             }
         }
     }
 
-    /// Connects, or sleeps until the next try is due.
+    /// Connects, or waits until the next try is due.
     async fn connect(&mut self, deadline: Instant) {
         let after = self.after.map(|revision| revision.to_string());
         let mut query = vec![("kinds", self.kinds.as_str()), ("namespace", self.ns.as_str())];
@@ -117,15 +112,18 @@ impl Watch {
             Ok(Ok(answer)) if answer.status().is_success() => {
                 let chunks = answer.bytes_stream();
                 self.open = Some(Box::pin(chunks.map(|piece| piece.map(|bytes| bytes.to_vec()))));
-                self.pause = PAUSE_MIN;
             }
-            Ok(_) => {
-                self.lost = true;
-                sleep_until(deadline.min(Instant::now() + self.pause)).await;
-                self.pause = (self.pause * 2).min(PAUSE_MAX);
-            }
+            Ok(_) => self.pause(deadline).await,
             Err(_) => {}
         }
+    }
+
+    /// Lets go, and waits until the next try is due.
+    async fn pause(&mut self, deadline: Instant) {
+        self.open = None;
+        self.lost = true;
+        sleep_until(deadline.min(Instant::now() + self.pause)).await;
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
     }
 }
 
@@ -206,7 +204,7 @@ mod tests {
         }
         let change = parser.pop().expect("one change");
         assert_eq!((change.what.as_str(), change.revision), ("MODIFIED", 7));
-        assert_eq!((change.kind(), change.meta("id")), ("Job", Some("x")));
+        assert_eq!(change.meta("id"), Some("x"));
         assert_eq!(parser.pop().map(|c| c.what), Some("RESET".to_owned()));
         assert_eq!(parser.pop(), None);
     }

@@ -36,6 +36,7 @@ impl Style {
     }
 
     /// No colour at all.
+    #[cfg(test)]
     pub(crate) const PLAIN: Self = Self { colour: false };
 
     fn of(when: When, terminal: bool) -> Self {

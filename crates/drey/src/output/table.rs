@@ -156,7 +156,8 @@ fn wide_cells(deployment: &Deployment) -> Vec<Cell> {
     let spec = &deployment.spec;
     let template = &spec.template.spec;
     let cpu = |key: &str| template.resources.get(key).map_or(1.0, |resource| resource.cpu);
-    let all = cpu("jobmanager") + cpu("taskmanager") * f64::from(template.effective_task_managers());
+    let all =
+        cpu("jobmanager") + cpu("taskmanager") * f64::from(template.effective_task_managers());
     let (place, mode) = match (&spec.session_cluster_name, &spec.deployment_target_name) {
         (Some(session), _) => (session.clone(), "session"),
         (None, Some(target)) => (target.clone(), "application"),

@@ -21,7 +21,13 @@ const RELEASE: &str = "11";
 
 macro_rules! source {
     ($name:literal) => {
-        ($name, include_str!(concat!("../../../../examples/top-speed-windowing/src/io/drey/examples/", $name)))
+        (
+            $name,
+            include_str!(concat!(
+                "../../../../examples/top-speed-windowing/src/io/drey/examples/",
+                $name
+            )),
+        )
     };
 }
 
@@ -73,7 +79,9 @@ async fn make(temp: &Path, flink: &Installed, javac: &Path) -> anyhow::Result<()
         std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     }
     let mut command = Command::new(javac);
-    command.args(["--release", RELEASE, "-nowarn", "-cp"]).arg(flink.flink.home.join("lib").join("*"));
+    command
+        .args(["--release", RELEASE, "-nowarn", "-cp"])
+        .arg(flink.flink.home.join("lib").join("*"));
     command.arg("-d").arg(&classes);
     for (name, text) in SOURCES {
         let file = sources.join(name);
@@ -96,6 +104,7 @@ async fn tool(mut command: Command, name: &str) -> anyhow::Result<()> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    let failure = Failure::new(Exit::No, format!("compiling the demo: {name} ended with {}", output.status));
+    let failure =
+        Failure::new(Exit::No, format!("compiling the demo: {name} ended with {}", output.status));
     Err(failure.why(said).into())
 }

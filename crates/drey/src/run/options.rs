@@ -14,11 +14,11 @@ const LISTEN_DEFAULT: SocketAddr =
 
 /// Everything that the server needs to know before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServeOptions {
+pub(crate) struct ServeOptions {
     /// Address to listen on; port 0 picks a free one.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Folder for everything that must survive.
-    pub data_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
     /// How to write the log.
     pub(crate) log_format: LogFormat,
 }
@@ -65,7 +65,9 @@ pub(crate) fn default_data_dir() -> Result<PathBuf> {
     let home = var("HOME").filter(|path| !path.as_os_str().is_empty());
     let base = xdg.or_else(|| home.map(|home| home.join(".local").join("share")));
     base.map(|base| base.join("drey")).ok_or_else(|| {
-        Failure::usage("there is no place for data").why("HOME is not set").next("add --data-dir DIR")
+        Failure::usage("there is no place for data")
+            .why("HOME is not set")
+            .next("add --data-dir DIR")
     })
 }
 
@@ -77,7 +79,8 @@ mod tests {
     #[test]
     fn flags_win_over_the_file_and_the_file_over_the_default() {
         let path = std::env::temp_dir().join(format!("drey-options-{}.yaml", std::process::id()));
-        std::fs::write(&path, "listen: 127.0.0.1:1234\ndataDir: /from/file\nlogFormat: json\n").unwrap();
+        std::fs::write(&path, "listen: 127.0.0.1:1234\ndataDir: /from/file\nlogFormat: json\n")
+            .unwrap();
         let mut args = Serve { config: Some(path.clone()), ..Serve::default() };
         args.data_dir = Some("/from/flag".into());
         let options = ServeOptions::of(&args).unwrap();

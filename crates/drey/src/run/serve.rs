@@ -9,13 +9,18 @@
 //! Owns the order of starting and stopping. Everything that is started is in [`Server`] and is joined by its `stop`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use drey_cluster::local::{DataDir, LocalBackend, LocalConfig};
-use drey_controller::Handle;
+use drey_controller::{Metrics, Parts};
+use drey_flink::client::Client;
+use drey_flink::config::Inputs;
 use drey_flink::dist::Cache;
+use drey_model::defaults::Layers;
+use drey_model::job::Job;
+use drey_model::meta::TextMap;
 use drey_server::{App, Build, World};
 use drey_store::Store;
 use tokio::net::TcpListener;
@@ -39,8 +44,8 @@ pub(crate) struct Server {
     /// What runs the clusters.
     pub(crate) backend: Arc<LocalBackend>,
     shutdown: CancellationToken,
-    http: JoinHandle<std::io::Result<()>>,
-    controller: JoinHandle<()>,
+    http: Option<JoinHandle<std::io::Result<()>>>,
+    controller: Option<JoinHandle<()>>,
     _lock: DataDir,
 }
 
@@ -48,7 +53,7 @@ pub(crate) struct Server {
 ///
 /// # Errors
 /// When the server cannot start, or stops by itself.
-pub async fn run(options: ServeOptions) -> anyhow::Result<()> {
+pub(crate) async fn run(options: ServeOptions) -> anyhow::Result<()> {
     log_to_stderr(options.log_format);
     let mut server = start(&options).await?;
     put_line(&format!("listening on http://{}", server.address))?;
@@ -79,53 +84,95 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
     let store = Store::open(&database).await;
     let store = store.with_context(|| format!("opening the database {}", database.display()))?;
     let world = World::real();
-    drey_server::bootstrap(&store, world.now(), world.id()).await.context("preparing the database")?;
+    drey_server::bootstrap(&store, world.now(), world.id())
+        .await
+        .context("preparing the database")?;
     let cache = Cache::open().context("finding the cache")?;
     let config = LocalConfig::new(&data_dir, cache.root());
     let backend = LocalBackend::open(config).await.context("opening the local backend")?;
     let backend = Arc::new(backend);
-    let (handle, woken) = Handle::new(Arc::clone(&backend));
     let shutdown = CancellationToken::new();
-    let controller =
-        start_controller(&store, &backend, handle.clone(), woken, shutdown.child_token());
+    let metrics = drey_server::SharedRegistry::default();
+    let parts = controller_parts(&store, &backend, &data_dir, &metrics)?;
+    let (handle, controller) = drey_controller::start(parts, shutdown.child_token());
     let app = App {
         store,
         handle,
         world,
-        layers: drey_model::defaults::Layers::default(),
-        metrics: drey_server::SharedRegistry::default(),
+        layers: Layers::new(&drey_flink::versions::DEFAULT.to_string(), []),
+        metrics,
         build: Build::current(),
         shutdown: shutdown.clone(),
     };
     let http = tokio::spawn(drey_server::serve(listener, app, shutdown.clone()));
     tracing::info!(%address, data_dir = %data_dir.display(), "serving");
-    Ok(Server { address, data_dir, backend, shutdown, http, controller, _lock: lock })
+    Ok(Server {
+        address,
+        data_dir,
+        backend,
+        shutdown,
+        http: Some(http),
+        controller: Some(controller),
+        _lock: lock,
+    })
 }
 
-/// Starts the control loop.
-fn start_controller(
-    _store: &Store,
-    _backend: &Arc<LocalBackend>,
-    _handle: Handle,
-    mut woken: tokio::sync::mpsc::UnboundedReceiver<uuid::Uuid>,
-    cancel: CancellationToken,
-) -> JoinHandle<()> {
-    // WIRE: drey_controller::start(ControllerConfig { .. }, store, backend, flink, handle, woken, cancel)
-    tokio::spawn(async move {
-        let drain = async { while woken.recv().await.is_some() {} };
-        tokio::select! {
-            () = drain => {}
-            () = cancel.cancelled() => {}
-        }
+/// What the control loop works with.
+fn controller_parts(
+    store: &Store,
+    backend: &Arc<LocalBackend>,
+    data_dir: &Path,
+    metrics: &drey_server::SharedRegistry,
+) -> anyhow::Result<Parts<LocalBackend, Client>> {
+    let counters = Metrics::default();
+    match metrics.lock() {
+        Ok(mut registry) => counters.register(&mut registry),
+        Err(poisoned) => counters.register(&mut poisoned.into_inner()),
+    }
+    let storage = url::Url::from_file_path(data_dir)
+        .map_err(|()| anyhow::anyhow!("{} is not an absolute path", data_dir.display()))?;
+    let storage = storage.as_str().trim_end_matches('/').to_owned();
+    Ok(Parts {
+        store: store.clone(),
+        backend: Arc::clone(backend),
+        flink: Arc::new(Client::new().context("preparing the Flink client")?),
+        configure: Arc::new(move |job| configuration(job, &storage)),
+        metrics: counters,
     })
+}
+
+/// The configuration that a Job's cluster will run with.
+fn configuration(job: &Job, storage: &str) -> TextMap {
+    let effective = drey_flink::config::effective(&Inputs {
+        user: &job.spec.user_flink_configuration,
+        namespace: &job.metadata.namespace,
+        deployment_id: job.metadata.deployment_id,
+        job_id: job.metadata.id,
+        parallelism: Some(job.spec.parallelism),
+        storage,
+        is_local: true,
+    });
+    for note in &effective.notes {
+        tracing::info!(job = %job.metadata.id, "{note}");
+    }
+    effective.config
 }
 
 impl Server {
     /// Returns when the server stops by itself, which it should not.
     pub(crate) async fn ended(&mut self) -> anyhow::Result<()> {
+        let (Some(http), Some(controller)) = (self.http.as_mut(), self.controller.as_mut()) else {
+            return Ok(());
+        };
+        // A handle that has answered must not be asked again.
         tokio::select! {
-            served = &mut self.http => served.context("serving")?.context("serving"),
-            ended = &mut self.controller => {
+            served = http => {
+                self.http = None;
+                served.context("serving")?.context("serving")?;
+                anyhow::bail!("the HTTP server ended by itself")
+            }
+            ended = controller => {
+                self.controller = None;
                 ended.context("controlling")?;
                 anyhow::bail!("the controller ended by itself")
             }
@@ -136,16 +183,25 @@ impl Server {
     ///
     /// # Errors
     /// When a part of the server did not end well.
-    pub(crate) async fn stop(self) -> anyhow::Result<()> {
-        self.shutdown.cancel();
-        if !self.http.is_finished() {
-            self.http.await.context("stopping the HTTP server")?.context("serving")?;
-        }
-        if !self.controller.is_finished() {
-            self.controller.await.context("stopping the controller")?;
-        }
-        self.backend.close().await;
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        let halted = self.halt().await;
+        self.backend.shutdown().await;
         tracing::info!("stopped");
+        halted
+    }
+
+    /// Stops serving and controlling; the backend still obeys.
+    ///
+    /// # Errors
+    /// When a part of the server did not end well.
+    pub(crate) async fn halt(&mut self) -> anyhow::Result<()> {
+        self.shutdown.cancel();
+        if let Some(http) = self.http.take() {
+            http.await.context("stopping the HTTP server")?.context("serving")?;
+        }
+        if let Some(controller) = self.controller.take() {
+            controller.await.context("stopping the controller")?;
+        }
         Ok(())
     }
 }

@@ -1,0 +1,179 @@
+//! What must hold of every decision, whatever the world does (design brief, section 5). Called by the world itself, so
+//! each scenario and each random history is checked.
+
+use drey_engine::{Action, JobRecord, Plan, SavepointRecord, Situation, decide};
+use drey_model::deployment::RestoreKind;
+use drey_model::{
+    DeploymentState, DesiredState, JobState, SavepointOrigin, SavepointState, Seen,
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::World;
+
+/// Checks one decision against the records before it.
+pub(crate) fn check(world: &World, situation: &Situation, plan: &Plan) {
+    new_jobs_are_safe(world, situation, plan);
+    actions_follow_from_records(situation, plan);
+    not_knowing_is_harmless(situation, plan);
+    status_tells_the_facts(plan);
+    no_record_is_lost(situation, plan);
+}
+
+/// Design invariants 1, 2 and 3.
+fn new_jobs_are_safe(world: &World, situation: &Situation, plan: &Plan) {
+    let is_new = |r: &&JobRecord| world.job(r.id()).is_none();
+    let new: Vec<&JobRecord> = plan.jobs.iter().filter(is_new).collect();
+    assert!(new.len() <= 1, "two Jobs in one decision");
+    let Some(job) = new.first() else { return };
+    for other in plan.jobs.iter().filter(|r| r.id() != job.id()) {
+        assert!(other.is_closed(), "{} is created while {} is not closed", job.id(), other.id());
+        assert!(!other.may_live(), "{} is created while {} may live", job.id(), other.id());
+    }
+    assert_eq!(situation.deployment.spec.state, DesiredState::Running, "a Job that nobody wants");
+    let kind = situation.deployment.spec.restore_strategy.kind;
+    let expected = newest(world, plan, kind);
+    assert_eq!(job.job.spec.savepoint_location, expected, "the restore point is the newest allowed one");
+    let held = match kind {
+        RestoreKind::LatestState => plan.facts.holds_state,
+        RestoreKind::LatestSavepoint => plan.facts.holds_savepoint,
+        RestoreKind::None => false,
+    };
+    assert!(expected.is_some() || !held, "a Job starts empty although there was state");
+}
+
+/// The newest complete snapshot of all that ever were, not only of those handed to the engine.
+fn newest(world: &World, plan: &Plan, kind: RestoreKind) -> Option<String> {
+    let known = |id: Uuid| plan.savepoints.iter().any(|r| r.id() == id);
+    let closed = world.savepoints.iter().filter(|r| !known(r.id()));
+    let all = plan.savepoints.iter().chain(closed);
+    let allowed = all.filter(|r| {
+        let is_retained = r.savepoint.metadata.origin == SavepointOrigin::RetainedCheckpoint;
+        r.savepoint.status.state == SavepointState::Completed
+            && match kind {
+                RestoreKind::LatestState => true,
+                RestoreKind::LatestSavepoint => !is_retained,
+                RestoreKind::None => false,
+            }
+    });
+    allowed.max_by_key(|r| age(r)).and_then(|r| r.savepoint.spec.savepoint_location.clone())
+}
+
+fn age(record: &SavepointRecord) -> (u32, Timestamp) {
+    record.age_key()
+}
+
+/// Design invariant 5: each effect is called for by a record of the same plan.
+fn actions_follow_from_records(situation: &Situation, plan: &Plan) {
+    for action in &plan.actions {
+        let record = plan.jobs.iter().find(|r| r.id() == action.job());
+        let record = record.unwrap_or_else(|| panic!("{action:?} is about no Job of the plan"));
+        let (end, state) = (&record.facts.end, record.job.status.state);
+        match action {
+            Action::EnsureCluster(job) => {
+                assert!(end.is_none() && !record.facts.removed, "a cluster for a Job that has ended");
+                assert_eq!(**job, record.job, "what is launched is what is recorded");
+                let seen = situation.observed.get(&record.id());
+                let is_absent = seen.is_some_and(|s| s.cluster == Seen::Absent);
+                let is_relaunch = state == JobState::Started && is_absent;
+                assert!(!is_relaunch, "a Job that had started is launched a second time");
+            }
+            Action::Cancel { .. } => {
+                assert!(record.facts.cancel.is_some() && end.is_none(), "a cancellation nobody recorded");
+                assert_eq!(state, JobState::Terminating);
+            }
+            Action::RemoveCluster { .. } => assert!(end.is_some(), "the cluster of a Job that has not ended"),
+            Action::Snapshot { savepoint, directory, stop, .. } => {
+                let own = plan.savepoints.iter().find(|r| r.id() == *savepoint);
+                let own = own.unwrap_or_else(|| panic!("{action:?} has no Savepoint"));
+                let facts = own.facts.as_ref().unwrap_or_else(|| panic!("{action:?} has no facts"));
+                assert_eq!((&facts.directory, facts.stop), (directory, *stop));
+                assert_eq!(own.savepoint.status.state, SavepointState::Started);
+                assert!(directory.ends_with(&savepoint.to_string()), "its directory is its own");
+            }
+        }
+    }
+}
+
+/// Design invariant 4: while nothing of any Job is known, nothing ends because of it. What the user asked for and
+/// what was under way goes on.
+fn not_knowing_is_harmless(situation: &Situation, plan: &Plan) {
+    let knows_nothing = situation.jobs.iter().all(|r| {
+        let seen = situation.observed.get(&r.id());
+        seen.is_none_or(|s| {
+            matches!(s.cluster, Seen::Unknown { .. }) && matches!(s.job, Seen::Unknown { .. })
+        })
+    });
+    let wants_job = situation.deployment.spec.state == DesiredState::Running;
+    let living: Vec<Uuid> =
+        situation.jobs.iter().filter(|r| r.facts.end.is_none()).map(JobRecord::id).collect();
+    if !knows_nothing || !wants_job || living.len() != 1 || !situation.reports.is_empty() {
+        return;
+    }
+    let before = situation.jobs.iter().find(|r| r.facts.end.is_none());
+    let after = plan.jobs.iter().find(|r| living.contains(&r.id()));
+    let (Some(before), Some(after)) = (before, after) else { return };
+    let launched = drey_model::diff::deviates(&before.facts.launched, &situation.deployment.spec);
+    if before.facts.cancel.is_some() || launched {
+        return;
+    }
+    assert_eq!(after.facts.end, None, "a Job ended although nothing was seen");
+    assert_eq!(after.facts.cancel, None, "a Job is cancelled although nothing was seen");
+    assert_eq!(plan.jobs.len(), situation.jobs.len(), "a Job is created although nothing was seen");
+    assert!(
+        plan.facts.gave_up.is_none() || situation.facts.gave_up.is_some(),
+        "given up although nothing was seen: {:?}",
+        plan.facts.gave_up
+    );
+}
+
+/// Design invariant 7, and the platform's rule about `status.running`.
+fn status_tells_the_facts(plan: &Plan) {
+    let status = &plan.deployment.status;
+    assert_eq!(status.state == DeploymentState::Failed, plan.facts.gave_up.is_some());
+    assert_eq!(status.state == DeploymentState::Running, status.running.is_some());
+    assert_eq!(status.state == DeploymentState::Transitioning, plan.facts.transition.is_some());
+    let living = plan.jobs.iter().filter(|r| r.may_live()).count();
+    let is_resting = matches!(status.state, DeploymentState::Suspended | DeploymentState::Cancelled);
+    assert!(!is_resting || living == 0, "{} with a Job that may live", status.state);
+    for record in &plan.jobs {
+        let is_final = record.job.status.state.is_terminal();
+        assert!(!is_final || record.facts.end.is_some(), "a final state without a recorded end");
+        assert_eq!(is_final, record.job.metadata.terminated_at.is_some());
+    }
+    if status.state == DeploymentState::Transitioning {
+        assert!(plan.wake_at.is_some(), "in transition, and never looked at again: {:?}", plan.facts);
+    }
+}
+
+fn no_record_is_lost(situation: &Situation, plan: &Plan) {
+    for old in &situation.jobs {
+        assert!(plan.jobs.iter().any(|r| r.id() == old.id()));
+    }
+    for old in &situation.savepoints {
+        assert!(plan.savepoints.iter().any(|r| r.id() == old.id()));
+    }
+}
+
+/// Checks a situation in which nothing is due: the same look again changes nothing, and a transition says what it waits
+/// for (design invariant 8).
+pub(crate) fn check_rest(world: &mut World) {
+    let situation = world.same_situation();
+    let (first, second) = (decide(situation.clone()), decide(situation.clone()));
+    assert_eq!(format!("{first:?}"), format!("{second:?}"), "a decision is repeatable");
+    assert_eq!(first.events, Vec::new(), "events of a situation that has not changed");
+    assert_eq!(first.jobs, sorted(&situation.jobs), "Jobs change in a situation that has not changed");
+    assert_eq!(first.savepoints, situation.savepoints, "Savepoints change in a situation that has not changed");
+    assert_eq!(first.deployment, situation.deployment, "the status changes in a situation that has not changed");
+    assert_eq!(first.facts, situation.facts, "facts change in a situation that has not changed");
+    if world.state() == DeploymentState::Transitioning {
+        let explanation = world.explanation();
+        assert!(explanation.wait.is_some(), "in transition without a visible wait: {explanation:?}");
+    }
+}
+
+fn sorted(jobs: &[JobRecord]) -> Vec<JobRecord> {
+    let mut jobs = jobs.to_vec();
+    jobs.sort_by_key(|r| r.facts.ordinal);
+    jobs
+}

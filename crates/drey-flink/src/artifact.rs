@@ -1,0 +1,332 @@
+//! Programs on this machine: every artifact is copied into the cache under the hash of its content.
+//!
+//! ```text
+//! file:///a/job.jar ─┐
+//!                    ├─► artifacts/.tmp/x ──hash, limit──► artifacts/<sha256>/job.jar
+//! https://h/job.jar ─┘
+//! ```
+//!
+//! A later overwrite of the file or of what a URL serves cannot change a job that runs. HTTP artifacts are fetched again
+//! for each Job, since a jar behind the same URL may be a new one. Owns URIs, limits and hashes of artifacts; credentials
+//! in a URI are used and never shown. Dropping a future abandons the work and leaves nothing behind. Does not own which
+//! artifacts a Job has, nor the class to start ([`crate::jar`]).
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use futures::StreamExt;
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+use url::Url;
+
+use crate::causes::chain;
+use crate::hash::hex;
+use crate::jar;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A download that stands still for this long is dead.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// 2 GiB at 1.2 MB/s.
+const FETCH_TIMEOUT: Duration = Duration::from_mins(30);
+const ARTIFACT_BYTES_MAX: u64 = 2 << 30;
+const REDIRECTS_MAX: usize = 5;
+const CHUNK_BYTES: usize = 1 << 18;
+const NAME_CHARS_MAX: usize = 200;
+/// Temporary files of a server that died are removed after this time.
+const TEMP_AGE_MAX: Duration = Duration::from_hours(24);
+
+/// An artifact in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// Where it is; the content of this path never changes.
+    pub path: PathBuf,
+    /// Its SHA-256, hex digits.
+    pub sha256: String,
+}
+
+/// Why an artifact cannot be had. No variant shows credentials.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not a URI that can be fetched.
+    #[error("reading the artifact URI {uri}: {why}")]
+    Uri {
+        /// The URI, without credentials.
+        uri: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Fetching failed.
+    #[error("fetching {uri}: {why}")]
+    Fetch {
+        /// The URI, without credentials.
+        uri: String,
+        /// What happened.
+        why: String,
+    },
+    /// The content is not what the URI promises.
+    #[error("checking {uri}: its SHA-256 is {actual}, but the URI demands {expected}")]
+    Hash {
+        /// The URI, without credentials.
+        uri: String,
+        /// From the URI's fragment.
+        expected: String,
+        /// Of the content.
+        actual: String,
+    },
+    /// The content is not a jar.
+    #[error("opening {uri} as a jar")]
+    Jar {
+        /// The URI, without credentials.
+        uri: String,
+        /// What is wrong with it.
+        #[source]
+        source: jar::Error,
+    },
+    /// Reading or writing in the cache.
+    #[error("{what} {}", path.display())]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is no HTTP client.
+    #[error("setting up the HTTP client")]
+    Http(#[source] reqwest::Error),
+}
+
+impl Error {
+    fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { what, path, source }
+    }
+}
+
+/// The artifacts of this machine.
+#[derive(Debug, Clone)]
+pub struct Artifacts {
+    dir: PathBuf,
+    http: reqwest::Client,
+}
+
+impl Artifacts {
+    /// Artifacts below `cache` ([`crate::dist::Cache::root`]); the folder is created.
+    ///
+    /// # Errors
+    /// The folder cannot be created, or the system offers no usable TLS.
+    pub fn new(cache: &Path) -> Result<Self, Error> {
+        let dir = cache.join("artifacts");
+        let temp = dir.join(".tmp");
+        fs::create_dir_all(&temp).map_err(Error::io("creating", &temp))?;
+        sweep(&temp);
+        let redirects = reqwest::redirect::Policy::custom(|attempt| {
+            let was_secure = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
+            if attempt.previous().len() > REDIRECTS_MAX {
+                attempt.error("too many redirects")
+            } else if was_secure && attempt.url().scheme() != "https" {
+                attempt.error("it redirects from https to plain http")
+            } else {
+                attempt.follow()
+            }
+        });
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .timeout(FETCH_TIMEOUT)
+            .redirect(redirects)
+            .build()
+            .map_err(Error::Http)?;
+        Ok(Self { dir, http })
+    }
+
+    /// Fetches any file. A fragment `#sha256=<64 hex digits>` is verified.
+    ///
+    /// # Errors
+    /// A URI of another kind than `file:` and `http(s):`, content that cannot be had, is too large, or is not what the
+    /// fragment demands.
+    pub async fn fetch(&self, uri: &str) -> Result<Fetched, Error> {
+        let url = parse(uri)?;
+        let expected = promised(&url)?;
+        let (temp, actual) = match url.scheme() {
+            "file" => self.copy(&url).await?,
+            _ => self.download(&url).await?,
+        };
+        if let Some(expected) = expected.filter(|expected| *expected != actual) {
+            return Err(Error::Hash { uri: redacted(&url), expected, actual });
+        }
+        let dir = self.dir.join(&actual);
+        fs::create_dir_all(&dir).map_err(Error::io("creating", &dir))?;
+        let path = dir.join(file_name(&url));
+        temp.persist(&path).map_err(|error| Error::io("writing", &path)(error.error))?;
+        Ok(Fetched { path, sha256: actual })
+    }
+
+    /// Fetches a jar, and names the Main-Class of its manifest if it has one.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`]; content that is not a jar.
+    pub async fn fetch_jar(&self, uri: &str) -> Result<(Fetched, Option<String>), Error> {
+        let fetched = self.fetch(uri).await?;
+        let path = fetched.path.clone();
+        let uri = || parse(uri).map_or_else(|_| "the artifact".to_owned(), |url| redacted(&url));
+        let class = tokio::task::spawn_blocking(move || jar::main_class(&path)).await;
+        let class = class.map_err(|_| Error::Fetch { uri: uri(), why: interrupted() })?;
+        let class = class.map_err(|source| Error::Jar { uri: uri(), source })?;
+        Ok((fetched, class))
+    }
+
+    fn temp(&self) -> Result<NamedTempFile, Error> {
+        let dir = self.dir.join(".tmp");
+        NamedTempFile::new_in(&dir).map_err(Error::io("creating a file in", &dir))
+    }
+
+    async fn copy(&self, url: &Url) -> Result<(NamedTempFile, String), Error> {
+        let fail = |why: String| Error::Fetch { uri: redacted(url), why };
+        let bad =
+            |_| Error::Uri { uri: redacted(url), why: "it names no absolute path".to_owned() };
+        let path = url.to_file_path().map_err(bad)?;
+        let temp = self.temp()?;
+        let work = tokio::task::spawn_blocking(move || copy(&path, temp)).await;
+        work.map_err(|_| fail(interrupted()))?.map_err(|error| fail(error.to_string()))
+    }
+
+    async fn download(&self, url: &Url) -> Result<(NamedTempFile, String), Error> {
+        let fail = |why: String| Error::Fetch { uri: redacted(url), why };
+        let lost = |error: reqwest::Error| fail(chain(&error.without_url()));
+        let mut bare = url.clone();
+        bare.set_fragment(None);
+        let response = self.http.get(bare).send().await.map_err(lost)?;
+        if !response.status().is_success() {
+            return Err(fail(format!("the server answered {}", response.status())));
+        }
+        if response.content_length().is_some_and(|n| n > ARTIFACT_BYTES_MAX) {
+            return Err(fail(too_large()));
+        }
+        let mut temp = self.temp()?;
+        let mut digest = Sha256::new();
+        let mut bytes = 0;
+        let mut body = response.bytes_stream();
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk.map_err(lost)?;
+            bytes += chunk.len() as u64;
+            if bytes > ARTIFACT_BYTES_MAX {
+                return Err(fail(too_large()));
+            }
+            digest.update(&chunk);
+            let path = temp.path().to_owned();
+            temp.write_all(&chunk).map_err(Error::io("writing", &path))?;
+        }
+        Ok((temp, hex(&digest.finalize())))
+    }
+}
+
+/// A URI as it may be shown: without user, password and query, which may be a signature.
+#[must_use]
+pub fn redacted(url: &Url) -> String {
+    let mut url = url.clone();
+    let is_secret = !url.username().is_empty() || url.password().is_some();
+    if is_secret && (url.set_username("").is_err() || url.set_password(None).is_err()) {
+        return format!("{}://…", url.scheme());
+    }
+    if url.query().is_some() && url.scheme() != "file" {
+        url.set_query(Some("…"));
+    }
+    url.set_fragment(None);
+    url.as_str().replace("?%E2%80%A6", "?…")
+}
+
+fn parse(uri: &str) -> Result<Url, Error> {
+    let trimmed = uri.trim();
+    // The text itself may hold a password: it is shown only as far as it cannot.
+    let scheme = trimmed.split_once(':').map_or("", |(scheme, _)| scheme);
+    let fail = |why: &str| Error::Uri { uri: format!("{scheme}:…"), why: why.to_owned() };
+    if trimmed.starts_with('/') {
+        return Url::from_file_path(trimmed).map_err(|()| fail("it names no absolute path"));
+    }
+    let url = Url::parse(trimmed).map_err(|error| fail(&error.to_string()))?;
+    match url.scheme() {
+        "file" if !url.path().is_empty() && trimmed.contains(":/") => Ok(url),
+        "file" => Err(fail("the path must be absolute: write file:///folder/job.jar")),
+        "http" | "https" => Ok(url),
+        _ => Err(fail("only file:, http: and https: can be fetched here")),
+    }
+}
+
+/// The hash in the fragment. Other fragments mean nothing.
+fn promised(url: &Url) -> Result<Option<String>, Error> {
+    let Some(hash) = url.fragment().and_then(|fragment| fragment.strip_prefix("sha256=")) else {
+        return Ok(None);
+    };
+    let is_hash = hash.len() == 64 && hash.chars().all(|c| c.is_ascii_hexdigit());
+    let why = "the fragment sha256= must be followed by 64 hex digits";
+    let bad = || Error::Uri { uri: redacted(url), why: why.to_owned() };
+    is_hash.then(|| Some(hash.to_ascii_lowercase())).ok_or_else(bad)
+}
+
+/// The last segment of the path, made harmless.
+fn file_name(url: &Url) -> String {
+    let last = match url.to_file_path() {
+        Ok(path) if url.scheme() == "file" => {
+            path.file_name().map(|name| name.to_string_lossy().into_owned())
+        }
+        _ => url.path_segments().and_then(|mut all| all.next_back()).map(str::to_owned),
+    };
+    let is_safe = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '+');
+    let safe = |c: char| if is_safe(c) { c } else { '_' };
+    let name: String = last.unwrap_or_default().chars().map(safe).collect();
+    let length = name.chars().count();
+    // The end holds the extension.
+    let name: String = name.chars().skip(length.saturating_sub(NAME_CHARS_MAX)).collect();
+    let name = name.trim_start_matches('.');
+    if name.is_empty() { "artifact".to_owned() } else { name.to_owned() }
+}
+
+fn copy(from: &Path, mut temp: NamedTempFile) -> std::io::Result<(NamedTempFile, String)> {
+    let mut file = File::open(from)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is not a file"));
+    }
+    let mut digest = Sha256::new();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut bytes = 0;
+    loop {
+        let n = file.read(&mut chunk)?;
+        if n == 0 {
+            return Ok((temp, hex(&digest.finalize())));
+        }
+        bytes += n as u64;
+        if bytes > ARTIFACT_BYTES_MAX {
+            return Err(std::io::Error::other(too_large()));
+        }
+        digest.update(&chunk[..n]);
+        temp.write_all(&chunk[..n])?;
+    }
+}
+
+/// Removes what a server that died left behind. Nothing depends on it.
+fn sweep(temp: &Path) {
+    let Ok(entries) = fs::read_dir(temp) else { return };
+    for entry in entries.flatten() {
+        let changed = entry.metadata().and_then(|meta| meta.modified());
+        let age = changed.ok().and_then(|changed| SystemTime::now().duration_since(changed).ok());
+        if age.is_some_and(|age| age > TEMP_AGE_MAX) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn too_large() -> String {
+    format!("it is larger than {} MiB", ARTIFACT_BYTES_MAX >> 20)
+}
+
+fn interrupted() -> String {
+    "the work was interrupted".to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Artifacts from files and from a web server, and everything that can be wrong with them.
+
+use wiremock::matchers::{header, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+
+/// SHA-256 of `hello`.
+const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+
+fn artifacts() -> (tempfile::TempDir, Artifacts) {
+    let dir = tempfile::tempdir().unwrap();
+    let artifacts = Artifacts::new(dir.path()).unwrap();
+    (dir, artifacts)
+}
+
+fn jar(path: &Path, manifest: Option<&str>) {
+    let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
+    let options = zip::write::SimpleFileOptions::default();
+    let (name, text) = manifest.map_or(("A.class", ""), |text| ("META-INF/MANIFEST.MF", text));
+    zip.start_file(name, options).unwrap();
+    zip.write_all(text.as_bytes()).unwrap();
+    zip.finish().unwrap();
+}
+
+fn leftovers(artifacts: &Artifacts) -> usize {
+    fs::read_dir(artifacts.dir.join(".tmp")).unwrap().count()
+}
+
+#[tokio::test]
+async fn an_overwritten_file_does_not_change_what_was_fetched() {
+    let (dir, artifacts) = artifacts();
+    let file = dir.path().join("my job.jar");
+    fs::write(&file, "hello").unwrap();
+    let uri = format!("file://{}?commit=abc", file.display().to_string().replace(' ', "%20"));
+    let first = artifacts.fetch(&uri).await.unwrap();
+    fs::write(&file, "other").unwrap();
+    let second = artifacts.fetch(&uri).await.unwrap();
+    assert_eq!((first.sha256.as_str(), fs::read(&first.path).unwrap()), (HELLO, b"hello".to_vec()));
+    assert_eq!(first.path, dir.path().join("artifacts").join(HELLO).join("my_job.jar"));
+    assert_ne!(first.path, second.path);
+    assert_eq!(artifacts.fetch(&file.display().to_string()).await.unwrap(), second);
+    assert_eq!(leftovers(&artifacts), 0);
+}
+
+#[tokio::test]
+async fn a_web_server_is_asked_with_the_credentials_of_the_uri() {
+    let (_dir, artifacts) = artifacts();
+    let server = MockServer::start().await;
+    let target = ResponseTemplate::new(200).set_body_string("hello");
+    let auth = header("authorization", "Basic bWU6c2VjcmV0");
+    Mock::given(path("/a/job.jar")).and(auth).respond_with(target).mount(&server).await;
+    let moved = ResponseTemplate::new(302).insert_header("location", "/a/job.jar");
+    Mock::given(path("/old")).respond_with(moved).mount(&server).await;
+    let with_user = server.uri().replace("http://", "http://me:secret@");
+    let fetched = artifacts.fetch(&format!("{with_user}/a/job.jar#sha256={HELLO}")).await.unwrap();
+    assert!(fetched.path.ends_with(format!("{HELLO}/job.jar")));
+    assert_eq!(artifacts.fetch(&format!("{with_user}/old")).await.unwrap().sha256, HELLO);
+
+    let error = artifacts.fetch(&format!("{with_user}/nope.jar?sig=secret")).await.unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("404 Not Found") && error.contains("/nope.jar"), "{error}");
+    assert!(!error.contains("secret"), "{error}");
+    assert_eq!(leftovers(&artifacts), 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_fetched_says_why_and_shows_no_secret() {
+    let (dir, artifacts) = artifacts();
+    let file = dir.path().join("x");
+    fs::write(&file, "hello").unwrap();
+    let wrong = "0".repeat(64);
+    let cases = [
+        ("s3://key:secret@bucket/x".to_owned(), "only file:, http: and https:"),
+        ("job.jar".to_owned(), "reading the artifact URI"),
+        ("file:job.jar".to_owned(), "must be absolute"),
+        ("file:///no/such/file.jar".to_owned(), "No such file"),
+        (format!("file://{}", dir.path().display()), "not a file"),
+        (format!("file://{}#sha256=12", file.display()), "64 hex digits"),
+        (format!("file://{}#sha256={wrong}", file.display()), HELLO),
+        ("http://u:secret@127.0.0.1:1/x.jar".to_owned(), "refused"),
+        ("http://u:secret@[/x".to_owned(), "http:…"),
+    ];
+    for (uri, why) in cases {
+        let error = artifacts.fetch(&uri).await.unwrap_err().to_string();
+        assert!(error.contains(why), "{uri}: {error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+    assert_eq!(leftovers(&artifacts), 0);
+}
+
+#[tokio::test]
+async fn a_jar_names_its_main_class() {
+    let (dir, artifacts) = artifacts();
+    let file = dir.path().join("a.jar");
+    let uri = format!("file://{}", file.display());
+    jar(&file, Some("Manifest-Version: 1.0\nMain-Class: a.Main\n\n"));
+    assert_eq!(artifacts.fetch_jar(&uri).await.unwrap().1.as_deref(), Some("a.Main"));
+    jar(&file, None);
+    assert_eq!(artifacts.fetch_jar(&uri).await.unwrap().1, None);
+    fs::write(&file, "<html>not found</html>").unwrap();
+    let error = artifacts.fetch_jar(&uri).await.unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(error.to_string().contains("as a jar") && source.contains("not a jar"), "{source}");
+}
+
+#[test]
+fn names_of_files_are_harmless() {
+    let cases = [
+        ("http://h/a/b.jar?x=/y", "b.jar"),
+        ("http://h/", "artifact"),
+        ("http://h/%2e%2e%2fpasswd", "2e_2e_2fpasswd"),
+        ("file:///a/b%20c,d.jar", "b_c_d.jar"),
+    ];
+    for (uri, name) in cases {
+        let actual = file_name(&Url::parse(uri).unwrap());
+        assert!(!actual.contains('/') && !actual.starts_with('.'), "{actual}");
+        if name != "2e_2e_2fpasswd" {
+            assert_eq!(actual, name);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Whether a resource makes sense: names, references, ranges and the grammars inside texts. All problems at once.
+//!
+//! Messages say what was expected, what was found and what to do; paths are those of the document. What works but
+//! probably not as meant is a warning ([`deployment_warnings`]).
+//!
+//! Does not own types and spelling ([`crate::shape`]) or uniqueness, which needs the store.
+
+mod names;
+mod spec;
+mod template;
+
+pub use names::{check_labels, check_name, slug};
+pub(crate) use spec::available;
+pub use template::{OWNED_KEYS, PARALLELISM_MAX, TASK_MANAGERS_MAX};
+
+use url::Url;
+
+use crate::deployment::{Deployment, DeploymentSpec};
+use crate::meta::{Kind, Metadata};
+use crate::patchset;
+use crate::problem::Problem;
+use crate::target::{DeploymentTarget, DeploymentTargetSpec};
+
+/// What references of a spec may name.
+#[derive(Debug, Clone, Copy)]
+pub struct Refs<'a> {
+    /// The namespace, for messages.
+    pub namespace: &'a str,
+    /// The DeploymentTargets of the namespace.
+    pub targets: &'a [DeploymentTarget],
+    /// Names of the SessionClusters of the namespace.
+    pub session_clusters: &'a [String],
+}
+
+/// Everything that is wrong with a Deployment.
+#[must_use]
+pub fn validate_deployment(deployment: &Deployment, refs: &Refs<'_>) -> Vec<Problem> {
+    let mut problems = metadata(Kind::Deployment, &deployment.metadata);
+    problems.extend(validate_spec(&deployment.spec, refs));
+    problems
+}
+
+/// Everything that is wrong with the spec of a Deployment.
+#[must_use]
+pub fn validate_spec(spec: &DeploymentSpec, refs: &Refs<'_>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    spec::place(spec, refs, &mut problems);
+    spec::limits(spec, &mut problems);
+    template::check(&spec.template.spec, &mut problems);
+    problems
+}
+
+/// What works, but probably not as meant.
+#[must_use]
+pub fn deployment_warnings(spec: &DeploymentSpec) -> Vec<Problem> {
+    let mut warnings = Vec::new();
+    spec::strategies(spec, &mut warnings);
+    template::warn(spec, &mut warnings);
+    warnings
+}
+
+/// Everything that is wrong with a DeploymentTarget.
+#[must_use]
+pub fn validate_target(target: &DeploymentTarget) -> Vec<Problem> {
+    let mut problems = metadata(Kind::DeploymentTarget, &target.metadata);
+    let DeploymentTargetSpec { kubernetes, local, deployment_patch_set } = &target.spec;
+    match (kubernetes, local) {
+        (Some(_), Some(_)) => {
+            let message = "Set either kubernetes or local, not both.";
+            problems.push(Problem::new("spec", message));
+        }
+        (None, None) => {
+            let message = "Say what the target is: kubernetes: {namespace: …} or local: {}.";
+            problems.push(Problem::new("spec", message));
+        }
+        (Some(kubernetes), None) => {
+            problems.extend(kubernetes.namespace.as_deref().and_then(|name| {
+                let why = names::dns_label(name)?;
+                Some(Problem::new("spec.kubernetes.namespace", format!("{name:?} {why}")))
+            }))
+        }
+        (None, Some(_)) => {}
+    }
+    problems.extend(patchset::check(deployment_patch_set.as_deref().unwrap_or_default()));
+    problems
+}
+
+/// Why a location is not a URI that Flink could read; nothing when it is.
+#[must_use]
+pub fn check_uri(text: &str) -> Option<String> {
+    if text.trim().is_empty() {
+        return Some("Expected a URI, found nothing.".to_owned());
+    }
+    if text.contains(char::is_whitespace) {
+        return Some(format!("{text:?} contains spaces. Write %20 for a space in a URI."));
+    }
+    let example =
+        "Use for example file:///opt/app.jar, https://host/app.jar or s3://bucket/app.jar.";
+    if text.starts_with('/') {
+        return Some(format!(
+            "{text:?} is a path without a scheme. Write file://{text} for a local file."
+        ));
+    }
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return Some(format!("{text:?} is not a URI with a scheme. {example}"));
+    };
+    let is_scheme = scheme.len() > 1
+        && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    if !is_scheme || rest.trim_start_matches('/').is_empty() {
+        return Some(format!("{text:?} is not a URI with a scheme. {example}"));
+    }
+    // Placeholders of secrets are resolved when the job starts; before that the text need not parse.
+    let is_final = !text.contains("${");
+    let parsed = if is_final { Url::parse(text).err() } else { None };
+    parsed.map(|e| format!("{text:?} is not a URI: {e}."))
+}
+
+fn metadata(kind: Kind, metadata: &Metadata) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Some(why) = check_name(kind, &metadata.name) {
+        problems.push(Problem::new("metadata.name", why));
+    }
+    problems.extend(check_labels("metadata.labels", &metadata.labels));
+    problems
+}
+
+#[cfg(test)]
+#[path = "validate/tests.rs"]
+mod tests;

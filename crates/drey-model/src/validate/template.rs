@@ -1,0 +1,220 @@
+//! The template: artifact, sizes, resources, configuration, logging, pods.
+
+use super::{check_labels, check_uri};
+use crate::deployment::{
+    Artifact, ArtifactKind, DeploymentSpec, KubernetesOptions, Logging, TemplateSpec,
+};
+use crate::document::quoted;
+use crate::problem::{Problem, join_path};
+use crate::quantity::{
+    CPU_MIN, JOB_MANAGER_BYTES_MIN, TASK_MANAGER_BYTES_MIN, memory, memory_text,
+};
+use crate::{args, nearest};
+
+/// Flink's own upper bound of the parallelism of an operator.
+pub const PARALLELISM_MAX: i32 = 1 << 15;
+/// More than any machine park that Flink runs on.
+pub const TASK_MANAGERS_MAX: i32 = 100_000;
+
+const SPEC: &str = "spec.template.spec";
+const SLOTS: &str = "taskmanager.numberOfTaskSlots";
+const LEVELS: [&str; 8] = ["OFF", "FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE", "ALL"];
+
+/// Configuration that Drey sets itself: with another value it could no longer find the cluster, recognise its job or
+/// see how the job ended.
+pub const OWNED_KEYS: [&str; 8] = [
+    "$internal.pipeline.job-id",
+    "execution.shutdown-on-application-finish",
+    "execution.submit-failed-job-on-application-error",
+    "jobmanager.rpc.address",
+    "jobmanager.rpc.port",
+    "rest.address",
+    "rest.bind-port",
+    "rest.port",
+];
+
+pub(super) fn check(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
+    artifact(&spec.artifact, problems);
+    sizes(spec, problems);
+    resources(spec, problems);
+    if let Some(logging) = &spec.logging {
+        levels(logging, problems);
+    }
+    if let Some(kubernetes) = &spec.kubernetes {
+        pods(kubernetes, problems);
+    }
+}
+
+pub(super) fn warn(spec: &DeploymentSpec, warnings: &mut Vec<Problem>) {
+    let template = &spec.template.spec;
+    let configuration = format!("{SPEC}.flinkConfiguration");
+    for key in OWNED_KEYS.iter().filter(|key| template.flink_configuration.contains_key(**key)) {
+        let message = format!("Drey sets {key} itself, so this value is ignored.");
+        warnings.push(Problem::new(join_path(&configuration, key), message));
+    }
+    let (slots, managers) = (template.slots(), template.number_of_task_managers);
+    let has_own_cluster = spec.session_cluster_name.is_none();
+    if let Some(managers) = managers
+        .filter(|n| has_own_cluster && n.saturating_mul(slots) < template.effective_parallelism())
+    {
+        let message = format!(
+            "{managers} TaskManagers with {slots} slots each are fewer slots than parallelism {} needs: the job waits for more.",
+            template.effective_parallelism()
+        );
+        warnings.push(Problem::new(format!("{SPEC}.numberOfTaskManagers"), message));
+    }
+    let profile = template.logging.as_ref().and_then(|l| l.logging_profile.as_deref());
+    if let Some(profile) = profile.filter(|p| *p != "default") {
+        let message = format!(
+            "There is no logging profile {}; the profile default is used.",
+            quoted(profile)
+        );
+        warnings.push(Problem::new(format!("{SPEC}.logging.loggingProfile"), message));
+    }
+}
+
+fn artifact(artifact: &Artifact, problems: &mut Vec<Problem>) {
+    let mut add = |name: &str, message: String| {
+        problems.push(Problem::new(format!("{SPEC}.artifact.{name}"), message));
+    };
+    let (name, value) = match artifact.kind {
+        ArtifactKind::Jar => ("jarUri", &artifact.jar_uri),
+        ArtifactKind::SqlScript => ("sqlScript", &artifact.sql_script),
+        ArtifactKind::Python => ("pythonArtifactUri", &artifact.python_artifact_uri),
+    };
+    match value.as_deref().filter(|text| !text.trim().is_empty()) {
+        None => add(name, format!("An artifact of kind {} needs {name}.", artifact.kind)),
+        Some(text) if artifact.kind != ArtifactKind::SqlScript => {
+            if let Some(why) = check_uri(text) {
+                add(name, why);
+            }
+            let is_zip = text.split(['?', '#']).next().is_some_and(|path| path.ends_with(".zip"));
+            if artifact.kind == ArtifactKind::Python && is_zip && artifact.entry_module.is_none() {
+                add(
+                    "entryModule",
+                    "A zip of Python modules needs entryModule, the module to run.".to_owned(),
+                );
+            }
+        }
+        Some(_) => {}
+    }
+    let uris = artifact.additional_dependencies.as_deref().unwrap_or_default();
+    for (at, uri) in uris.iter().enumerate() {
+        if let Some(why) = check_uri(uri) {
+            add(&format!("additionalDependencies[{at}]"), why);
+        }
+    }
+    if let Some(Err(why)) = artifact.main_args.as_deref().map(args::split) {
+        add("mainArgs", format!("The text {why}"));
+    }
+    if let Some(why) = artifact.flink_version.as_deref().and_then(version) {
+        add("flinkVersion", why);
+    }
+}
+
+/// Why a text is not a Flink version.
+fn version(text: &str) -> Option<String> {
+    if matches!(text, "1.1" | "1.2") {
+        return Some(format!(
+            "{text} is not a supported version. YAML reads unquoted {text}0 as the number {text}. Write flinkVersion: \"{text}0\"."
+        ));
+    }
+    let (numbers, suffix) = text.split_once('-').map_or((text, None), |(n, s)| (n, Some(s)));
+    let parts: Vec<&str> = numbers.split('.').collect();
+    let are_numbers = parts
+        .iter()
+        .all(|p| !p.is_empty() && p.len() <= 4 && p.bytes().all(|b| b.is_ascii_digit()));
+    let is_suffix = |s: &str| {
+        !s.is_empty()
+            && s.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
+    };
+    let is_version = are_numbers && (2..=3).contains(&parts.len()) && suffix.is_none_or(is_suffix);
+    (!is_version).then(|| {
+        format!("{} is not a Flink version. Use for example \"1.20\" or \"2.2.1\".", quoted(text))
+    })
+}
+
+fn sizes(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
+    for (name, value, max) in [
+        ("parallelism", spec.parallelism, PARALLELISM_MAX),
+        ("numberOfTaskManagers", spec.number_of_task_managers, TASK_MANAGERS_MAX),
+        ("latestCheckpointFetchInterval", spec.latest_checkpoint_fetch_interval, i32::MAX),
+    ] {
+        let bound = match value {
+            Some(value) if value < 1 => Some(format!("Must be at least 1, found {value}.")),
+            Some(value) if value > max => Some(format!("Must be at most {max}, found {value}.")),
+            Some(_) | None => None,
+        };
+        problems.extend(bound.map(|message| Problem::new(format!("{SPEC}.{name}"), message)));
+    }
+    let slots = spec.flink_configuration.get(SLOTS);
+    if let Some(text) = slots.filter(|text| !text.trim().parse::<i32>().is_ok_and(|n| n >= 1)) {
+        let path = join_path(&format!("{SPEC}.flinkConfiguration"), SLOTS);
+        problems.push(Problem::new(
+            path,
+            format!("Expected a whole number of at least 1, found {}.", quoted(text)),
+        ));
+    }
+}
+
+fn resources(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
+    for (name, resource) in &spec.resources {
+        let mut add = |member: &str, message: String| {
+            problems.push(Problem::new(format!("{SPEC}.resources.{name}.{member}"), message));
+        };
+        // Not `<`: that would let NaN pass.
+        if !(resource.cpu >= CPU_MIN) {
+            add("cpu", format!("{} is below the minimum {CPU_MIN}.", resource.cpu));
+        }
+        let min = match name.as_str() {
+            "jobmanager" => JOB_MANAGER_BYTES_MIN,
+            _ => TASK_MANAGER_BYTES_MIN,
+        };
+        match resource.memory.as_deref().map(|text| (text, memory(text))) {
+            Some((text, Err(why))) => add("memory", format!("{} {why}", quoted(text))),
+            Some((text, Ok(bytes))) if bytes < min => {
+                add("memory", format!("{text} is below the minimum {}.", memory_text(min)));
+            }
+            Some((_, Ok(_))) | None => {}
+        }
+    }
+}
+
+fn levels(logging: &Logging, problems: &mut Vec<Problem>) {
+    for (logger, level) in logging.log4j_loggers.iter().flatten() {
+        if !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
+            let path = join_path(&format!("{SPEC}.logging.log4jLoggers"), logger);
+            let near = nearest::nearest(level, LEVELS)
+                .map(|l| format!(" Did you mean {l}?"))
+                .unwrap_or_default();
+            let message = format!(
+                "{} is not a log level. Use one of {}.{near}",
+                quoted(level),
+                LEVELS.join(", ")
+            );
+            problems.push(Problem::new(path, message));
+        }
+    }
+}
+
+fn pods(kubernetes: &KubernetesOptions, problems: &mut Vec<Problem>) {
+    let path = format!("{SPEC}.kubernetes");
+    let has_template = kubernetes.job_manager_pod_template.is_some()
+        || kubernetes.task_manager_pod_template.is_some();
+    if kubernetes.pods.is_some() && has_template {
+        let message = "Set either pods or the pod templates, not both: a pod template says everything that pods can say.";
+        problems.push(Problem::new(format!("{path}.pods"), message));
+    }
+    for (name, value) in [
+        ("pods", &kubernetes.pods),
+        ("jobManagerPodTemplate", &kubernetes.job_manager_pod_template),
+        ("taskManagerPodTemplate", &kubernetes.task_manager_pod_template),
+    ] {
+        if value.as_ref().is_some_and(|value| !value.is_object()) {
+            problems.push(Problem::new(format!("{path}.{name}"), "Expected an object."));
+        }
+    }
+    if let Some(labels) = &kubernetes.labels {
+        problems.extend(check_labels(&format!("{path}.labels"), labels));
+    }
+}

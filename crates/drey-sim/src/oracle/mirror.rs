@@ -1,0 +1,127 @@
+//! What the store held, object by object, as its change feed told. The oracle reads records through this and through
+//! nothing of the controller.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use drey_engine::{DeploymentFacts, JobFacts, SavepointFacts};
+use drey_model::{Deployment, Event, Job, Savepoint};
+use drey_store::Object;
+use uuid::Uuid;
+
+/// A Deployment as stored.
+#[derive(Debug, Clone)]
+pub struct StoredDeployment {
+    /// The document.
+    pub doc: Deployment,
+    /// The controller's facts.
+    pub facts: DeploymentFacts,
+}
+
+/// A Job as stored.
+#[derive(Debug, Clone)]
+pub struct StoredJob {
+    /// The document.
+    pub doc: Job,
+    /// The controller's facts.
+    pub facts: JobFacts,
+    /// Whether the controller still has something to do with it.
+    pub is_open: bool,
+}
+
+/// A Savepoint as stored.
+#[derive(Debug, Clone)]
+pub struct StoredSavepoint {
+    /// The document.
+    pub doc: Savepoint,
+    /// The controller's facts.
+    pub facts: Option<SavepointFacts>,
+}
+
+/// One change, decoded.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A Deployment was written.
+    Deployment(Box<StoredDeployment>),
+    /// A Job was written.
+    Job(Box<StoredJob>),
+    /// A Savepoint was written.
+    Savepoint(Box<StoredSavepoint>),
+    /// A line was logged.
+    Event(Box<Event>),
+    /// Something was deleted.
+    Gone(Uuid),
+    /// Nothing that matters here.
+    Other,
+}
+
+/// The store's contents.
+#[derive(Debug, Default)]
+pub struct Mirror {
+    /// By id.
+    pub deployments: BTreeMap<Uuid, StoredDeployment>,
+    /// By id, in order of creation.
+    pub jobs: BTreeMap<Uuid, StoredJob>,
+    /// By id.
+    pub savepoints: BTreeMap<Uuid, StoredSavepoint>,
+    /// What was deleted.
+    pub gone: BTreeSet<Uuid>,
+    /// The last revision that was read.
+    pub revision: i64,
+}
+
+impl Mirror {
+    /// Decodes a row of the change feed.
+    ///
+    /// # Errors
+    /// When the row is not what its kind says.
+    pub fn decode(row: &Object) -> Result<Change, drey_store::Error> {
+        use drey_model::Kind;
+        if row.deleted {
+            return Ok(Change::Gone(row.id));
+        }
+        Ok(match row.kind {
+            Kind::Deployment => Change::Deployment(Box::new(StoredDeployment {
+                doc: row.decode()?,
+                facts: row.decode_facts()?,
+            })),
+            Kind::Job => Change::Job(Box::new(StoredJob {
+                doc: row.decode()?,
+                facts: row.decode_facts()?,
+                is_open: row.open,
+            })),
+            Kind::Savepoint => Change::Savepoint(Box::new(StoredSavepoint {
+                doc: row.decode()?,
+                facts: row.facts.as_ref().map(|_| row.decode_facts()).transpose()?,
+            })),
+            Kind::Event => Change::Event(Box::new(row.decode()?)),
+            Kind::DeploymentTarget => Change::Other,
+        })
+    }
+
+    /// Takes a change in.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Deployment(d) => {
+                self.deployments.insert(d.doc.metadata.id, *d);
+            }
+            Change::Job(j) => {
+                self.jobs.insert(j.doc.metadata.id, *j);
+            }
+            Change::Savepoint(s) => {
+                self.savepoints.insert(s.doc.metadata.id, *s);
+            }
+            Change::Gone(id) => {
+                self.deployments.remove(&id);
+                self.jobs.remove(&id);
+                self.savepoints.remove(&id);
+                self.gone.insert(id);
+            }
+            Change::Event(_) | Change::Other => {}
+        }
+    }
+
+    /// The Jobs of a Deployment, the oldest first.
+    pub fn jobs_of(&self, deployment: Uuid) -> impl DoubleEndedIterator<Item = &StoredJob> {
+        self.jobs.values().filter(move |j| j.doc.metadata.deployment_id == deployment)
+    }
+}

@@ -1,0 +1,59 @@
+//! One blocking HTTP client. Owns nothing of Drey.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method};
+use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
+
+/// A client with a runtime of its own, for the thread that owns it.
+pub(crate) struct Http {
+    runtime: Runtime,
+    client: Client,
+}
+
+/// Status, content type and body.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The body as JSON; null when it is none.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+}
+
+impl Http {
+    pub(crate) fn new(timeout: Duration) -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let client = Client::builder().timeout(timeout).no_proxy().build().unwrap();
+        Self { runtime, client }
+    }
+
+    /// What came back; an error when nothing did.
+    pub(crate) fn call(&self, method: &str, url: &str, body: Option<&Value>) -> Result<Answer, String> {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.client.request(method, url);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        self.runtime.block_on(async {
+            let response = request.send().await.map_err(|e| format!("{url}: {e:?}"))?;
+            let status = response.status().as_u16();
+            let content_type = response.headers().get("content-type");
+            let content_type = content_type.and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+            let body = response.text().await.map_err(|e| format!("{url}: {e:?}"))?;
+            Ok(Answer { status, content_type, body })
+        })
+    }
+
+    /// The JSON at `url`, if it is there.
+    pub(crate) fn json(&self, url: &str) -> Option<Value> {
+        let answer = self.call("GET", url, None).ok()?;
+        (answer.status == 200).then(|| answer.json())
+    }
+}
