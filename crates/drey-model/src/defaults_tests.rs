@@ -1,4 +1,5 @@
 //! What is filled in, what is not, and what comes back after a change.
+#![allow(clippy::needless_pass_by_value, reason = "rows read better without borrows")]
 
 use proptest::prelude::*;
 

@@ -1,4 +1,5 @@
 //! The rules of §3.13 and §2.1.3, the worked example of seed 000 included.
+#![allow(clippy::needless_pass_by_value, reason = "rows read better without borrows")]
 
 use proptest::prelude::*;
 use serde_json::json;

@@ -138,6 +138,7 @@ fn shortened(value: &Value) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "rows read better without borrows")]
 mod tests {
     use serde_json::json;
 

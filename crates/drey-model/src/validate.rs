@@ -77,7 +77,7 @@ pub fn validate_target(target: &DeploymentTarget) -> Vec<Problem> {
             problems.extend(kubernetes.namespace.as_deref().and_then(|name| {
                 let why = names::dns_label(name)?;
                 Some(Problem::new("spec.kubernetes.namespace", format!("{name:?} {why}")))
-            }))
+            }));
         }
         (None, Some(_)) => {}
     }

@@ -15,8 +15,17 @@ use crate::world::{Answer, Round, World, cluster, flink_job};
 /// Looks within which a cooperating world has to settle.
 const LOOKS_MAX: usize = 400;
 
-/// Applies one line.
+/// Applies one line: its changes, parted by semicolons, are seen at once.
 pub(crate) fn apply(world: &mut World, line: &str) -> Result<Vec<Round>, String> {
+    let mut changes: Vec<&str> = line.split(" ; ").collect();
+    let last = changes.pop().unwrap_or_default();
+    for change in changes {
+        apply_one(world, change, false)?;
+    }
+    apply_one(world, last, true)
+}
+
+fn apply_one(world: &mut World, line: &str, is_last: bool) -> Result<Vec<Round>, String> {
     let words = words(line);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let unknown = || format!("'{line}' is not understood");
@@ -47,7 +56,7 @@ pub(crate) fn apply(world: &mut World, line: &str) -> Result<Vec<Round>, String>
         [subject, rest @ ..] => answer(world, subject, rest).ok_or_else(unknown)?,
         [] => {}
     }
-    Ok(world.settle())
+    Ok(if is_last { world.settle() } else { Vec::new() })
 }
 
 /// Splits at spaces outside of double quotes, and drops the quotes.

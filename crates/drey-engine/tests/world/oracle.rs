@@ -160,7 +160,7 @@ fn no_record_is_lost(situation: &Situation, plan: &Plan) {
 pub(crate) fn check_rest(world: &mut World) {
     let situation = world.same_situation();
     let (first, second) = (decide(situation.clone()), decide(situation.clone()));
-    assert_eq!(format!("{first:?}"), format!("{second:?}"), "a decision is repeatable");
+    assert!(is_same(&first, &second), "a decision is repeatable");
     assert_eq!(first.events, Vec::new(), "events of a situation that has not changed");
     assert_eq!(first.jobs, sorted(&situation.jobs), "Jobs change in a situation that has not changed");
     assert_eq!(first.savepoints, situation.savepoints, "Savepoints change in a situation that has not changed");
@@ -170,6 +170,12 @@ pub(crate) fn check_rest(world: &mut World) {
         let explanation = world.explanation();
         assert!(explanation.wait.is_some(), "in transition without a visible wait: {explanation:?}");
     }
+}
+
+/// Whether two plans are equal.
+pub(crate) fn is_same(a: &Plan, b: &Plan) -> bool {
+    (&a.deployment, &a.facts, &a.jobs, &a.savepoints) == (&b.deployment, &b.facts, &b.jobs, &b.savepoints)
+        && (&a.events, &a.actions, a.wake_at) == (&b.events, &b.actions, b.wake_at)
 }
 
 fn sorted(jobs: &[JobRecord]) -> Vec<JobRecord> {

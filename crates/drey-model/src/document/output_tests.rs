@@ -1,4 +1,5 @@
 //! What is written is read back as the same.
+#![allow(clippy::needless_pass_by_value, reason = "rows read better without borrows")]
 
 use proptest::prelude::*;
 use serde_json::json;

@@ -162,7 +162,7 @@ impl Reader {
         let text = node.text().unwrap_or_default();
         let is_text = |known: &&str| known.eq_ignore_ascii_case(text);
         let alias = words.aliases.iter().find(|(alias, _)| is_text(alias)).map(|(_, word)| *word);
-        if let Some(word) = alias.or_else(|| words.words.iter().copied().find(|w| is_text(&w))) {
+        if let Some(word) = alias.or_else(|| words.words.iter().copied().find(|w| is_text(w))) {
             return Some(Value::String(word.to_owned()));
         }
         let known = words.words.join(", ");

@@ -1,4 +1,5 @@
 //! Reading by the tables: spelling, types, warnings, places.
+#![allow(clippy::needless_pass_by_value, reason = "rows read better without borrows")]
 
 use proptest::prelude::*;
 use serde_json::json;

@@ -162,8 +162,7 @@ fn resources(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
         let mut add = |member: &str, message: String| {
             problems.push(Problem::new(format!("{SPEC}.resources.{name}.{member}"), message));
         };
-        // Not `<`: that would let NaN pass.
-        if !(resource.cpu >= CPU_MIN) {
+        if resource.cpu < CPU_MIN || resource.cpu.is_nan() {
             add("cpu", format!("{} is below the minimum {CPU_MIN}.", resource.cpu));
         }
         let min = match name.as_str() {

@@ -1,4 +1,5 @@
 //! One row per rule: a small edit of a Deployment that is fine, and what is said about it.
+#![allow(clippy::needless_pass_by_value, reason = "rows read better without borrows")]
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
 //! Whole writes, from text to resource.
+#![allow(clippy::needless_pass_by_value, reason = "rows read better without borrows")]
 
 use proptest::prelude::*;
 use serde_json::json;

@@ -62,12 +62,7 @@ pub(crate) async fn read(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let job = shared.object_by_id(Kind::Job, &ns, &id).await?;
-    let wanted = Wanted::of(&params, &headers)?;
-    let known = files(&shared, job.id).await?;
-    if !known.iter().any(|f| f.name == file) {
-        return Err(no_such_file(job.id, &file, &known));
-    }
-    let first = wanted.first(&shared, job.id, file).await?;
+    let first = Wanted::of(&params, &headers)?.first(&shared, job.id, file).await?;
     match (params.flag("follow")?, wants(&headers)) {
         (false, Wants::Json)
             if headers.contains_key(header::ACCEPT) && !accepts_anything(&headers) =>
@@ -135,6 +130,10 @@ impl Wanted {
     }
 
     async fn first(&self, shared: &Shared, job_id: Uuid, file: String) -> Result<First, Error> {
+        let known = files(shared, job_id).await?;
+        if !known.iter().any(|f| f.name == file) {
+            return Err(no_such_file(job_id, &file, &known));
+        }
         let query = Query { file, offset: self.offset, limit: self.limit };
         let mut chunk = shared.handle.log(job_id, &query).await.map_err(|e| unread(job_id, &e))?;
         if let Some(lines) = self.tail {

@@ -129,7 +129,7 @@ fn named(document: &Document, name: &str) -> Result<Document, Error> {
                 metadata.push(("name".to_owned(), Node::from_value(&json!(name))));
             }
             Some((_, other)) if other.is_null() => {
-                *other = Node::from_value(&json!({ "name": name }))
+                *other = Node::from_value(&json!({ "name": name }));
             }
             // Of another type, which is a problem that the model reports.
             Some(_) => {}

@@ -269,7 +269,7 @@ async fn unless_signalled(work: impl Future<Output = Result<()>>) -> Result<()> 
     tokio::select! {
         done = work => done,
         _ = serve::signalled() => Err(interrupted(
-            "the job was stopped at once; the next `drey demo` starts from its newest checkpoint",
+            "the job was stopped at once; the next `drey demo` starts from its newest snapshot",
         )),
     }
 }
