@@ -146,6 +146,8 @@ impl Draft {
         }
         record.facts.end = Some(End { how, at: now, why: why.to_owned(), confirmed });
         record.facts.swept = matches!(how, How::Finished | How::Stopped);
+        // The removal that follows may go unanswered: the next look waits for it.
+        self.wake(now);
         if confirmed {
             self.close_state(id);
         } else if let Some(record) = self.job_mut(id) {

@@ -202,7 +202,7 @@ fn compare(
         return;
     }
     if let (Some(Value::Object(a)), Some(Value::Object(b))) = (old, new) {
-        for (key, value) in a {
+        for (key, value) in a.iter().filter(|(key, value)| b.get(*key) != Some(*value)) {
             compare(&join_path(path, key), Some(value), b.get(key), impact, into);
         }
         for (key, value) in b.iter().filter(|(key, _)| !a.contains_key(*key)) {

@@ -36,6 +36,8 @@ pub const DEPTH_MAX: usize = 64;
 pub const NODES_MAX: usize = 100_000;
 /// Most bytes of scalars and keys of one text, after aliases are expanded.
 pub const EXPANDED_BYTES_MAX: usize = 2 * TEXT_BYTES_MAX;
+/// Longest key of a map.
+pub const KEY_BYTES_MAX: usize = 1_024;
 /// Most documents in one text.
 pub const DOCUMENTS_MAX: usize = 1_000;
 
@@ -165,6 +167,10 @@ impl Unreadable {
 
     fn too_deep(place: Place) -> Self {
         Self::new(place, format!("nested more than {DEPTH_MAX} levels deep"))
+    }
+
+    fn long_key(place: Place) -> Self {
+        Self::new(place, format!("a key has more than {KEY_BYTES_MAX} bytes"))
     }
 
     fn into_problem(self, format: &str) -> Problem {

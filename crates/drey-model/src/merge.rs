@@ -38,8 +38,8 @@ pub fn apply_patch(
     shape: &Shape,
     how: How,
 ) -> Result<Value, Vec<Problem>> {
-    let mut merger = Merger { how, problems: Vec::new() };
-    let merged = merger.merge(Some(target), patch, shape, "");
+    let mut merger = Merger { how, problems: Vec::new(), comparisons: 0 };
+    let merged = merger.merge(Some(target), patch, shape, &At::Root);
     if merger.problems.is_empty() { Ok(merged) } else { Err(merger.problems) }
 }
 
@@ -74,13 +74,40 @@ pub fn drop_nulls(value: &mut Value, shape: &Shape) {
 const DIRECTIVE: &str = "$patch";
 const MERGE_KEY: &str = "mergeKey";
 
+/// Most elements that are compared in one merge: matching two arrays costs their product.
+pub const COMPARISONS_MAX: usize = 1_000_000;
+
 struct Merger {
     how: How,
     problems: Vec<Problem>,
+    comparisons: usize,
+}
+
+/// Where the merge is; text only when there is a problem.
+enum At<'a> {
+    Root,
+    Key(&'a At<'a>, &'a str),
+    Index(&'a At<'a>, usize),
+}
+
+impl At<'_> {
+    fn text(&self) -> String {
+        match self {
+            Self::Root => String::new(),
+            Self::Key(above, key) => join_path(&above.text(), key),
+            Self::Index(above, index) => index_path(&above.text(), *index),
+        }
+    }
 }
 
 impl Merger {
-    fn merge(&mut self, target: Option<&Value>, patch: &Value, shape: &Shape, path: &str) -> Value {
+    fn merge(
+        &mut self,
+        target: Option<&Value>,
+        patch: &Value,
+        shape: &Shape,
+        path: &At<'_>,
+    ) -> Value {
         match (patch, target) {
             (Value::Object(patch), target) => {
                 let empty = Map::new();
@@ -99,7 +126,7 @@ impl Merger {
         target: &Map<String, Value>,
         patch: &Map<String, Value>,
         shape: &Shape,
-        path: &str,
+        path: &At<'_>,
     ) -> Map<String, Value> {
         let mut merged = target.clone();
         let is_schema = matches!(shape, Shape::Object(_) | Shape::Keys(..));
@@ -107,7 +134,7 @@ impl Merger {
             let inner = shape.member(key).unwrap_or(&Shape::Opaque);
             match (value.is_null(), self.how, is_schema) {
                 (false, ..) => {
-                    let value = self.merge(target.get(key), value, inner, &join_path(path, key));
+                    let value = self.merge(target.get(key), value, inner, &At::Key(path, key));
                     merged.insert(key.clone(), value);
                 }
                 (true, How::Layer, true) => {
@@ -121,9 +148,9 @@ impl Merger {
         merged
     }
 
-    fn arrays(&mut self, target: Option<&Vec<Value>>, patch: &[Value], path: &str) -> Value {
+    fn arrays(&mut self, target: Option<&Vec<Value>>, patch: &[Value], path: &At<'_>) -> Value {
         let directive = patch.iter().position(is_directive);
-        let merge_key = directive.map(|at| self.merge_key(patch.get(at), &index_path(path, at)));
+        let merge_key = directive.map(|at| self.merge_key(patch.get(at), &At::Index(path, at)));
         self.check_others(patch, directive, path);
         let items = patch.iter().enumerate().filter(|(_, item)| !is_directive(item));
         let mut merged: Vec<Value> = match merge_key {
@@ -131,14 +158,14 @@ impl Merger {
             None => Vec::new(),
         };
         for (at, item) in items {
-            let path = index_path(path, at);
+            let path = At::Index(path, at);
             let wanted = merge_key
                 .as_ref()
                 .and_then(Option::as_deref)
                 .and_then(|key| item.get(key).map(|v| (key, v)));
-            let same = wanted.and_then(|(key, value)| {
-                merged.iter().position(|other| other.get(key) == Some(value))
-            });
+            let same = wanted.filter(|_| self.may_compare(merged.len(), &path)).and_then(
+                |(key, value)| merged.iter().position(|other| other.get(key) == Some(value)),
+            );
             match same.and_then(|at| merged.get_mut(at)) {
                 Some(slot) => *slot = self.merge(Some(&*slot), item, &Shape::Opaque, &path),
                 None => merged.push(self.strip(item, &path)),
@@ -148,40 +175,52 @@ impl Merger {
     }
 
     /// The merge key of a directive, if it has one; what is odd about it is a problem.
-    fn merge_key(&mut self, directive: Option<&Value>, path: &str) -> Option<String> {
+    fn merge_key(&mut self, directive: Option<&Value>, path: &At<'_>) -> Option<String> {
         let directive = directive.and_then(Value::as_object)?;
         let method = directive.get(DIRECTIVE);
         if method.and_then(Value::as_str) != Some("merge") {
             let found = method.map(Value::to_string).unwrap_or_default();
             let message = format!("Expected \"merge\", the only $patch method, found {found}.");
-            self.problems.push(Problem::new(join_path(path, DIRECTIVE), message));
+            self.problems.push(Problem::new(At::Key(path, DIRECTIVE).text(), message));
         }
         match directive.get(MERGE_KEY) {
             None | Some(Value::Null) => None,
             Some(Value::String(key)) => Some(key.clone()),
             Some(other) => {
                 let message = format!("Expected the name of a field, found {other}.");
-                self.problems.push(Problem::new(join_path(path, MERGE_KEY), message));
+                self.problems.push(Problem::new(At::Key(path, MERGE_KEY).text(), message));
                 None
             }
         }
     }
 
-    fn check_others(&mut self, patch: &[Value], first: Option<usize>, path: &str) {
+    /// Whether one more element may be looked for among `count`.
+    fn may_compare(&mut self, count: usize, path: &At<'_>) -> bool {
+        let was_within = self.comparisons <= COMPARISONS_MAX;
+        self.comparisons = self.comparisons.saturating_add(count);
+        let is_within = self.comparisons <= COMPARISONS_MAX;
+        if was_within && !is_within {
+            let message = "The lists to merge are too long to match their elements. Send the whole list without a directive.";
+            self.problems.push(Problem::new(path.text(), message));
+        }
+        is_within
+    }
+
+    fn check_others(&mut self, patch: &[Value], first: Option<usize>, path: &At<'_>) {
         let others =
             patch.iter().enumerate().filter(|(at, item)| is_directive(item) && Some(*at) != first);
         for (at, _) in others {
             let message = "This list has more than one $patch directive. Keep one.";
-            self.problems.push(Problem::new(index_path(path, at), message));
+            self.problems.push(Problem::new(At::Index(path, at).text(), message));
         }
     }
 
     /// An inserted element, without directives at any depth; its nulls are kept.
-    fn strip(&mut self, value: &Value, path: &str) -> Value {
+    fn strip(&mut self, value: &Value, path: &At<'_>) -> Value {
         match value {
             Value::Object(object) => {
                 let inner =
-                    object.iter().map(|(k, v)| (k.clone(), self.strip(v, &join_path(path, k))));
+                    object.iter().map(|(k, v)| (k.clone(), self.strip(v, &At::Key(path, k))));
                 Value::Object(inner.collect())
             }
             Value::Array(items) => self.arrays(None, items, path),

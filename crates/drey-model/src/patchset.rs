@@ -8,6 +8,7 @@ use json_patch::PatchOperation;
 use json_patch::jsonptr::Pointer;
 use serde_json::Value;
 
+use crate::document::{DEPTH_MAX, EXPANDED_BYTES_MAX};
 use crate::problem::{Problem, index_path};
 use crate::target::DeploymentTarget;
 
@@ -36,19 +37,61 @@ pub fn check(operations: &[Value]) -> Vec<Problem> {
 /// The operation that cannot be applied: its number (from 1), itself, and why.
 pub fn apply(target: &DeploymentTarget, document: &Value) -> Result<Value, Problem> {
     let mut patched = document.clone();
+    let mut added = 0;
     let operations = target.spec.deployment_patch_set.as_deref().unwrap_or_default();
     for (at, operation) in operations.iter().enumerate() {
         let outcome = read(operation).and_then(|read| {
-            let described = describe(&read);
-            let failed =
-                |e: json_patch::PatchError| format!("({described}) {}", why(&read, &patched, &e));
-            let mut next = patched.clone();
-            json_patch::patch(&mut next, std::slice::from_ref(&read)).map_err(|e| failed(e))?;
-            Ok(next)
+            check_size(&read, &patched, &mut added)
+                // An operation that fails leaves the document as it was.
+                .and_then(|()| {
+                    let outcome = json_patch::patch(&mut patched, std::slice::from_ref(&read));
+                    outcome.map_err(|e| why(&read, &patched, &e))
+                })
+                .map_err(|why| format!("({}) {why}", describe(&read)))
         });
-        patched = outcome.map_err(|why| refusal(target, at, &why))?;
+        outcome.map_err(|why| refusal(target, at, &why))?;
     }
     Ok(patched)
+}
+
+/// Copies of copies double a document with each operation, so what operations add is bounded like what a text holds.
+fn check_size(
+    operation: &PatchOperation,
+    document: &Value,
+    added: &mut usize,
+) -> Result<(), String> {
+    let from = |from: &Pointer| from.resolve(document).ok().map(measure);
+    let size = match operation {
+        PatchOperation::Add(op) => Some(measure(&op.value)),
+        PatchOperation::Replace(op) => Some(measure(&op.value)),
+        PatchOperation::Copy(op) => from(&op.from),
+        PatchOperation::Move(op) => from(&op.from),
+        PatchOperation::Remove(_) | PatchOperation::Test(_) => None,
+    };
+    let Some((bytes, depth)) = size else { return Ok(()) };
+    *added = added.saturating_add(bytes);
+    if operation.path().count() + depth > DEPTH_MAX {
+        return Err(format!("cannot be applied: nested more than {DEPTH_MAX} levels deep."));
+    }
+    if *added > EXPANDED_BYTES_MAX {
+        return Err(format!("cannot be applied: adds more than {EXPANDED_BYTES_MAX} bytes."));
+    }
+    Ok(())
+}
+
+/// About how many bytes a value is as text, and how deep.
+fn measure(value: &Value) -> (usize, usize) {
+    const SCALAR_BYTES: usize = 8;
+    let within = |(bytes, depth): (usize, usize), (key, value): (usize, &Value)| {
+        let (inner, below) = measure(value);
+        (bytes + key + inner, depth.max(below + 1))
+    };
+    match value {
+        Value::Object(map) => map.iter().map(|(k, v)| (k.len(), v)).fold((SCALAR_BYTES, 1), within),
+        Value::Array(items) => items.iter().map(|v| (0, v)).fold((SCALAR_BYTES, 1), within),
+        Value::String(text) => (SCALAR_BYTES + text.len(), 0),
+        Value::Null | Value::Bool(_) | Value::Number(_) => (SCALAR_BYTES, 0),
+    }
 }
 
 fn refusal(target: &DeploymentTarget, at: usize, why: &str) -> Problem {
@@ -199,6 +242,20 @@ mod tests {
             json!({"op": "add", "path": "/spec/x/y/z", "value": 1}),
             "(add /spec/x/y/z = 1) cannot be applied: the Deployment has no /spec/x.",
         );
+    }
+
+    #[test]
+    fn copies_of_copies_are_bounded() {
+        let wide = (0..100).map(|i| json!({"op": "copy", "from": "/a", "path": format!("/a/{i}")}));
+        let tall = (0..100).map(|_| json!({"op": "copy", "from": "/a", "path": "/b/-"}));
+        let mut double = vec![json!({"op": "add", "path": "/b", "value": []})];
+        double.extend(tall);
+        double.extend((0..100).map(|_| json!({"op": "copy", "from": "/b", "path": "/b/-"})));
+        for operations in [wide.collect(), double] {
+            let document = json!({"a": {"x": "x".repeat(10_000)}});
+            let problem = apply(&target(Value::Array(operations)), &document).unwrap_err();
+            assert!(problem.message.contains("more than"), "{}", problem.message);
+        }
     }
 
     #[test]

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use crate::meta::API_VERSION;
 
+/// Most problems, and most warnings, that are said about one document.
+pub const PROBLEMS_MAX: usize = 100;
+
 /// One thing that is wrong with a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {

@@ -29,7 +29,7 @@ pub use target::{create_target, local_target, replace_target};
 use crate::defaults::Layers;
 use crate::document::{Document, Place};
 use crate::meta::{SPEC_VERSION, TRANSITIONING, TRANSITIONING_SINCE, TextMap};
-use crate::problem::Problem;
+use crate::problem::{PROBLEMS_MAX, Problem};
 use crate::shape::{Shape, normalise, point};
 use crate::target::DeploymentTarget;
 
@@ -101,6 +101,9 @@ impl Draft {
     /// Adds problems of members about which nothing is known to be wrong yet: a member that was left out because of
     /// its type is not reported as missing on top.
     fn add(&mut self, problems: Vec<Problem>) {
+        if self.problems.len() >= PROBLEMS_MAX {
+            return;
+        }
         let known: Vec<String> = self.problems.iter().map(|p| p.path.clone()).collect();
         let is_known = |path: &str| known.iter().any(|k| is_within(path, k) || is_within(k, path));
         self.problems.extend(problems.into_iter().filter(|p| !is_known(&p.path)));
@@ -108,6 +111,8 @@ impl Draft {
 
     /// The result: the object with the warnings, or every problem with its place.
     fn finish<T>(mut self, object: Option<T>) -> Result<Accepted<T>, Vec<Problem>> {
+        self.problems.truncate(PROBLEMS_MAX);
+        self.warnings.truncate(PROBLEMS_MAX);
         point(&mut self.problems, &self.places);
         point(&mut self.warnings, &self.places);
         match object {

@@ -33,13 +33,24 @@ pub(crate) struct Outcome {
 pub(crate) fn run(text: &str) -> Result<Outcome, String> {
     let (title, rest) = text.split_once("\n\n").ok_or("a file begins with a title and a blank line")?;
     let mut blocks = Vec::new();
-    let mut cases = 0;
+    let (mut cases, mut problems) = (0, Vec::new());
     for part in rest.split(&format!("\n{BREAK}\n")) {
         let mut block = split(part);
-        let (golden, count) = run_block(&block.head).map_err(|why| format!("{why}\n  in:\n{}", block.head))?;
+        let run = std::panic::catch_unwind(|| run_block(&block.head));
+        let run = run.unwrap_or_else(|_| Err("a rule was broken, see above".to_owned()));
+        let (golden, count) = match run {
+            Ok(run) => run,
+            Err(why) => {
+                problems.push(format!("{why}, in:\n{}", block.head));
+                continue;
+            }
+        };
         block.golden = golden;
         cases += count;
         blocks.push(format!("{}\n{RULE}\n{}", block.head.trim_end(), block.golden));
+    }
+    if !problems.is_empty() {
+        return Err(problems.join("\n"));
     }
     let text = format!("{title}\n\n{}", blocks.join(&format!("{BREAK}\n")));
     Ok(Outcome { text, cases })

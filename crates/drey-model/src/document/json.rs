@@ -2,7 +2,7 @@
 //! neither without changing its numbers for the whole program.
 
 use super::node::{Content, Node, Place, Scalar};
-use super::{Budget, DEPTH_MAX, Unreadable};
+use super::{Budget, DEPTH_MAX, KEY_BYTES_MAX, Unreadable};
 
 /// Reads one JSON value and nothing after it.
 pub(super) fn read(text: &str) -> Result<Node, Unreadable> {
@@ -90,6 +90,9 @@ impl Reader<'_> {
                 return Err(self.expected("a member name in double quotes"));
             }
             let key = self.string()?;
+            if key.len() > KEY_BYTES_MAX {
+                return Err(Unreadable::long_key(place));
+            }
             if !keys.insert(key.clone()) {
                 return Err(Unreadable::new(place, format!("the member {key:?} is given twice")));
             }

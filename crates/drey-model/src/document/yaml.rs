@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
 use super::node::{Content, Node, Place, Scalar};
-use super::{Budget, DEPTH_MAX, DOCUMENTS_MAX, Unreadable};
+use super::{Budget, DEPTH_MAX, DOCUMENTS_MAX, KEY_BYTES_MAX, Unreadable};
 
 /// Reads the roots of all documents that are not empty.
 pub(super) fn read(text: &str) -> Result<Vec<Node>, Unreadable> {
@@ -219,6 +219,9 @@ fn not_a_map(place: Place) -> Unreadable {
 
 fn as_key(node: Node) -> Result<Key, Unreadable> {
     match node.content {
+        Content::Scalar(Scalar { text, .. }) if text.len() > KEY_BYTES_MAX => {
+            Err(Unreadable::long_key(node.place))
+        }
         Content::Scalar(Scalar { text, is_plain }) => {
             Ok(Key { is_merge: is_plain && text == MERGE, name: text, place: node.place })
         }

@@ -8,7 +8,7 @@ use super::{Member, Normalised, Shape, Words};
 use crate::document::{Content, Document, Node, Scalar};
 use crate::merge::is_directive;
 use crate::nearest::nearest;
-use crate::problem::{Problem, index_path, join_path};
+use crate::problem::{PROBLEMS_MAX, Problem, index_path, join_path};
 
 pub(super) fn read(document: &Document, shape: &Shape, noun: &str) -> Normalised {
     let mut reader = Reader { has_lines: document.has_lines, found: Normalised::default() };
@@ -23,9 +23,15 @@ struct Reader {
 }
 
 impl Reader {
+    fn problem(&mut self, path: &str, message: String) {
+        if self.found.problems.len() < PROBLEMS_MAX {
+            self.found.problems.push(Problem::new(path, message));
+        }
+    }
+
     fn wrong(&mut self, path: &str, expected: &str, node: &Node) {
         let message = format!("Expected {expected}, found {}.", node.describe());
-        self.found.problems.push(Problem::new(path, message));
+        self.problem(path, message);
     }
 
     /// The canonical value; nothing when it is ignored or wrong. `noun` names what contains it.
@@ -173,7 +179,7 @@ impl Reader {
             || nearest(text, words.words.iter().copied()).map(|w| format!(" Did you mean {w}?"));
         let hint = hint.or_else(near).unwrap_or_default();
         let message = format!("{one_of} {known}, found {}.{hint}", node.describe());
-        self.found.problems.push(Problem::new(path, message));
+        self.problem(path, message);
         None
     }
 
@@ -185,6 +191,9 @@ impl Reader {
         path: &str,
         noun: &str,
     ) {
+        if self.found.warnings.len() >= PROBLEMS_MAX {
+            return;
+        }
         let inner = join_path(path, key);
         if self.has_lines {
             self.found.places.insert(inner.clone(), node.place);
@@ -199,7 +208,7 @@ impl Reader {
         let message = format!(
             "Given twice: {key:?} differs from the other one only in letter case. Remove one."
         );
-        self.found.problems.push(Problem::new(path, message));
+        self.problem(path, message);
     }
 }
 
