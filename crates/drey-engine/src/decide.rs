@@ -11,7 +11,7 @@ use drey_model::{DesiredState, EventName, JobState, SavepointOrigin, SavepointSt
 use jiff::SignedDuration;
 
 use crate::draft::{Draft, SaturatingAdd};
-use crate::facts::{DeploymentFacts, Rest};
+use crate::facts::{DeploymentFacts, JobRecord, Rest};
 use crate::plan::{Action, Plan};
 use crate::situation::Situation;
 use crate::{backoff, cancel, phase, restore, run, savepoint, start, suspend, upgrade};
@@ -30,7 +30,7 @@ pub fn decide(situation: Situation) -> Plan {
     for id in d.savepoints.iter().map(crate::SavepointRecord::id).collect::<Vec<_>>() {
         savepoint::advance(&mut d, id);
     }
-    for id in d.jobs.iter().map(crate::JobRecord::id).collect::<Vec<_>>() {
+    for id in d.jobs.iter().map(JobRecord::id).collect::<Vec<_>>() {
         run::advance(&mut d, id);
     }
     end_all_but_newest(&mut d);
@@ -76,7 +76,7 @@ fn notice_new_spec(d: &mut Draft) {
 /// Two live Jobs cannot come about by our own doing; should they be found all the same, the older ones go.
 fn end_all_but_newest(d: &mut Draft) {
     let living: Vec<_> =
-        d.jobs.iter().filter(|r| r.facts.end.is_none()).map(crate::JobRecord::id).collect();
+        d.jobs.iter().filter(|r| r.facts.end.is_none()).map(JobRecord::id).collect();
     let Some((_, older)) = living.split_last() else { return };
     for id in older {
         let why = "a newer Job of this Deployment exists, and only one may run";
@@ -119,7 +119,7 @@ fn pursue_suspended(d: &mut Draft) {
 }
 
 fn pursue_cancelled(d: &mut Draft) {
-    match d.active_job().map(crate::JobRecord::id) {
+    match d.active_job().map(JobRecord::id) {
         Some(id) => {
             d.cancel(id, EventName::FoundAJobToTerminate, "the desired state is CANCELLED");
             // The cancellation has begun in this very decision: what was seen may already settle it.
@@ -144,7 +144,7 @@ fn actions(d: &mut Draft) -> Vec<Action> {
         }
         match record.job.status.state {
             JobState::Starting | JobState::Standby | JobState::Started => {
-                if needs_processes(&seen.cluster, record.job.spec.number_of_task_managers) {
+                if needs_processes(&seen.cluster, record) {
                     actions.push(Action::EnsureCluster(Box::new(record.job.clone())));
                 }
             }
@@ -166,10 +166,12 @@ fn actions(d: &mut Draft) -> Vec<Action> {
     actions
 }
 
-/// Whether something of the cluster is missing that [`Action::EnsureCluster`] brings.
-fn needs_processes(cluster: &Seen<drey_model::seen::Cluster>, wanted: i32) -> bool {
+/// Whether something of the cluster is missing that [`Action::EnsureCluster`] brings. The JobManager of a job that had
+/// started is never launched again: it would run the job a second time.
+fn needs_processes(cluster: &Seen<drey_model::seen::Cluster>, record: &JobRecord) -> bool {
+    let wanted = record.job.spec.number_of_task_managers;
     match cluster {
-        Seen::Absent => true,
+        Seen::Absent => record.job.status.state != JobState::Started,
         Seen::Present(c) => match c.phase {
             ClusterPhase::Alive => i64::from(c.task_managers) < i64::from(wanted),
             ClusterPhase::Preparing { .. } | ClusterPhase::Dead { .. } => false,

@@ -197,6 +197,15 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// Takes back a giving-up for `reason`, now that what was missing is there.
+    pub(crate) fn resume_after(&mut self, reason: &str) {
+        if self.facts.gave_up.as_ref().is_some_and(|f| f.reason == reason) {
+            self.facts.gave_up = None;
+        }
+    }
+}
+
 /// Adding a duration to a time without overflow.
 pub(crate) trait SaturatingAdd {
     fn saturating_add_or_max(self, duration: SignedDuration) -> Timestamp;

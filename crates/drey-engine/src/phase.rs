@@ -217,7 +217,8 @@ fn condition(
 fn explanation(d: &Draft, state: DeploymentState) -> Explanation {
     let spec = &d.deployment.spec;
     let name = &d.deployment.metadata.name;
-    let wait = d.waits.first().cloned();
+    // The last one is the nearest to the goal: savepoints come first, then Jobs, then what is pursued.
+    let wait = d.waits.last().cloned();
     let summary = match (&d.facts.gave_up, &wait, state) {
         (Some(failure), _, _) => failure.message.clone(),
         (None, Some(wait), DeploymentState::Transitioning) => {

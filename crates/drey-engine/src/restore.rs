@@ -42,6 +42,17 @@ pub(crate) fn choose(d: &Draft) -> Choice {
     }
 }
 
+/// Whether a run that has ended may have left a snapshot of which is not known yet whether it is complete. Nothing is
+/// restored until that is known: it may be the newest.
+pub(crate) fn is_undecided(d: &Draft) -> bool {
+    let has_ended = |job: Uuid| d.job(job).is_none_or(|r| r.facts.end.is_some());
+    d.deployment.spec.restore_strategy.kind != RestoreKind::None
+        && d.savepoints.iter().any(|r| {
+            r.savepoint.status.state == SavepointState::Started
+                && r.savepoint.metadata.job_id.is_some_and(has_ended)
+        })
+}
+
 /// The newest complete snapshot that `kind` allows.
 pub(crate) fn newest(savepoints: &[SavepointRecord], kind: RestoreKind) -> Option<(Uuid, String)> {
     let candidate = savepoints.iter().filter(|r| allows(kind, r)).max_by_key(|r| r.age_key())?;
@@ -61,13 +72,15 @@ fn allows(kind: RestoreKind, record: &SavepointRecord) -> bool {
 }
 
 /// Closes every complete snapshot that no restore strategy would choose any more: what stays open is the newest of
-/// all and the newest savepoint.
+/// all and the newest savepoint. The stop of a run whose end was not seen yet stays open too: it tells how the run ends.
 pub(crate) fn close_superseded(d: &mut Draft) {
     let keep = [RestoreKind::LatestState, RestoreKind::LatestSavepoint]
         .map(|kind| newest(&d.savepoints, kind).map(|(id, _)| id));
+    let running = d.jobs.iter().filter(|r| r.facts.end.is_none());
+    let awaited: Vec<Uuid> = running.flat_map(|r| r.facts.stops.clone()).collect();
     for record in &mut d.savepoints {
         if record.savepoint.status.state == SavepointState::Completed {
-            record.open = keep.contains(&Some(record.id()));
+            record.open = keep.contains(&Some(record.id())) || awaited.contains(&record.id());
         }
     }
 }

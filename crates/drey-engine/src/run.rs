@@ -17,7 +17,7 @@ use crate::facts::{How, Rest, SavepointFacts, SavepointRecord};
 use crate::phase::{STABLE_POLL, UNREACHABLE_AFTER};
 use crate::savepoint;
 use crate::situation::{Observation, Report};
-use crate::start;
+use crate::{start, suspend};
 
 /// How long a reachable JobManager may not know a started job before that counts as the job's end.
 const MISSING: SignedDuration = SignedDuration::from_secs(10);
@@ -204,6 +204,7 @@ fn stop_outcome(d: &mut Draft, id: Uuid, seen: &Observation, why: &str) -> bool 
                 d.facts.failed_savepoints = 0;
                 d.facts.not_before = None;
                 d.facts.last_failure = None;
+                d.resume_after(suspend::TOO_MANY);
                 return false;
             }
             savepoint::Settled::Failed => {}
@@ -255,7 +256,7 @@ fn clear(d: &mut Draft, id: Uuid, seen: &Observation) {
         }
         d.job_facts(id, |f| f.gone_at = Some(now));
         d.close_state(id);
-        resume_after(d, NOT_REMOVED);
+        d.resume_after(NOT_REMOVED);
     }
     sweep(d, id, seen);
 }
@@ -292,14 +293,7 @@ fn sweep(d: &mut Draft, id: Uuid, seen: &Observation) {
         }
     }
     d.job_facts(id, |f| f.swept = true);
-    resume_after(d, NOT_LISTED);
-}
-
-/// Takes back a giving-up that was only about not seeing, now that it is seen.
-fn resume_after(d: &mut Draft, reason: &str) {
-    if d.facts.gave_up.as_ref().is_some_and(|f| f.reason == reason) {
-        d.facts.gave_up = None;
-    }
+    d.resume_after(NOT_LISTED);
 }
 
 fn record_retained(d: &mut Draft, id: Uuid, snapshot: &Snapshot) -> bool {

@@ -15,7 +15,7 @@ use crate::draft::{Draft, SaturatingAdd, next_mark};
 use crate::facts::{JobRecord, SavepointFacts, SavepointRecord};
 use crate::plan::Action;
 use crate::situation::Observation;
-use crate::suspend;
+use crate::{start, suspend};
 
 /// Flink's own limit for a checkpoint when the configuration names none.
 const FLINK_TIMEOUT: SignedDuration = SignedDuration::from_mins(10);
@@ -171,6 +171,7 @@ fn adopt_registered(d: &mut Draft, id: Uuid) {
         });
     }
     hold(d, SavepointOrigin::Copied);
+    d.resume_after(start::NO_SNAPSHOT);
 }
 
 fn hold(d: &mut Draft, origin: SavepointOrigin) {
@@ -185,7 +186,8 @@ fn watch(d: &mut Draft, id: Uuid, facts: &SavepointFacts) {
     let created = find(d, id).map_or(now, |r| r.savepoint.metadata.created_at);
     if has_ended(d, job, &seen) {
         if matches!(settle(d, id, &seen, "the job ended"), Settled::NotYet) {
-            d.wait("a look at the savepoint's directory", created, facts.complete_by);
+            let until = next_mark(created, facts.complete_by.duration_since(created), now);
+            d.wait("a look at the savepoint's directory", created, until);
         }
         return;
     }
@@ -344,6 +346,7 @@ pub(crate) fn fail(d: &mut Draft, id: Uuid, why: &str) {
     if let Some(job) = job {
         drop_stop(d, job, id);
     }
+    forget_when_over(d, id);
 }
 
 /// Ends a Savepoint as FAILED; a stop counts as a failed attempt, and its job goes on. Flink may complete it late.
@@ -355,6 +358,7 @@ fn fail_late(d: &mut Draft, id: Uuid, why: &str) {
     let is_stop = record.facts.as_ref().is_some_and(|f| f.stop);
     let job = record.savepoint.metadata.job_id;
     mark_failed(d, id, why);
+    forget_when_over(d, id);
     if let (true, Some(job)) = (is_stop, job) {
         suspend::count_failure(d, job, why);
     }

@@ -15,6 +15,9 @@ use crate::facts::{How, JobFacts, JobRecord};
 use crate::restore::{self, Choice};
 use crate::situation::Observation;
 
+/// Why a start is given up that has nothing to restore; a snapshot that is registered takes it back.
+pub(crate) const NO_SNAPSHOT: &str = "NoSnapshotToRestore";
+
 /// How long fetching Flink and the artifact may take.
 const PREPARE: SignedDuration = SignedDuration::from_mins(15);
 /// How long a launched cluster may take until every task runs.
@@ -40,9 +43,12 @@ pub(crate) fn create(d: &mut Draft) {
         return d.pause(format!("the pause before attempt {number} of {limit}"), since, at);
     }
     let Some(target) = job_target(d) else { return };
+    if restore::is_undecided(d) {
+        return;
+    }
     match restore::choose(d) {
         Choice::Stuck { why } => {
-            d.give_up(EventName::GeneralFailure, None, "NoSnapshotToRestore", why);
+            d.give_up(EventName::GeneralFailure, None, NO_SNAPSHOT, why);
         }
         Choice::Empty => record_job(d, target, None),
         Choice::From { savepoint, location } => record_job(d, target, Some((savepoint, location))),

@@ -12,6 +12,9 @@ use crate::draft::{Draft, SaturatingAdd, next_mark};
 use crate::facts::Rest;
 use crate::savepoint;
 
+/// Why a stop is given up; a stop that completes late takes it back.
+pub(crate) const TOO_MANY: &str = "TooManyFailedSuspensionAttempts";
+
 /// How long a job may take to have all tasks running before a savepoint is tried; then the attempt counts as failed.
 const READY: SignedDuration = SignedDuration::from_mins(1);
 
@@ -90,7 +93,7 @@ fn give_up(d: &mut Draft, id: Uuid, limit: u32) {
         d.facts.failed_savepoints
     );
     let event = EventName::TooManyFailedSuspensionAttempts;
-    d.give_up(event, Some(id), "TooManyFailedSuspensionAttempts", message);
+    d.give_up(event, Some(id), TOO_MANY, message);
 }
 
 /// SUSPENDED with nothing to stop (platform API reference Q27).

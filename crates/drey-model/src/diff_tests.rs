@@ -20,110 +20,96 @@ fn check(name: &str, edit: Edit, path: &str, expected: Impact) {
     assert!(!deviates(&Launched::of(&new), &new), "{name}: what was launched is what is asked for");
 }
 
+/// Path of the changed member, the change, what it does.
+const ROWS: &[(&str, Edit, Impact)] = &[
+    ("spec.state", |s| s.state = DesiredState::Running, Impact::None),
+    ("spec.deploymentTargetName", |s| s.deployment_target_name = Some("b".into()), Impact::Restart),
+    ("spec.deploymentTargetId", |s| s.deployment_target_id = Some(uuid::Uuid::nil()), Impact::None),
+    ("spec.sessionClusterName", |s| s.session_cluster_name = Some("c".into()), Impact::Restart),
+    (
+        "spec.upgradeStrategy.kind",
+        |s| s.upgrade_strategy.kind = UpgradeKind::Stateless,
+        Impact::None,
+    ),
+    (
+        "spec.restoreStrategy.kind",
+        |s| s.restore_strategy.kind = RestoreKind::None,
+        Impact::NextStart,
+    ),
+    (
+        "spec.restoreStrategy.allowNonRestoredState",
+        |s| s.restore_strategy.allow_non_restored_state = true,
+        Impact::NextStart,
+    ),
+    ("spec.maxSavepointCreationAttempts", |s| s.max_savepoint_creation_attempts = 9, Impact::None),
+    ("spec.maxJobCreationAttempts", |s| s.max_job_creation_attempts = 9, Impact::None),
+    (
+        "spec.jobFailureExpirationTime",
+        |s| s.job_failure_expiration_time = Some("1 d".into()),
+        Impact::None,
+    ),
+    (
+        "spec.template.metadata.annotations.a",
+        |s| {
+            s.template.metadata.annotations.insert("a".into(), "b".into());
+        },
+        Impact::Restart,
+    ),
+    (
+        "spec.template.spec.artifact.kind",
+        |s| s.template.spec.artifact.kind = ArtifactKind::Python,
+        Impact::Restart,
+    ),
+    (
+        "spec.template.spec.artifact.jarUri",
+        |s| s.template.spec.artifact.jar_uri = Some("file:///a?commit=1".into()),
+        Impact::Restart,
+    ),
+    (
+        "spec.template.spec.artifact.flinkVersion",
+        |s| s.template.spec.artifact.flink_version = Some("1.20".into()),
+        Impact::Restart,
+    ),
+    ("spec.template.spec.parallelism", |s| s.template.spec.parallelism = Some(3), Impact::Restart),
+    (
+        "spec.template.spec.numberOfTaskManagers",
+        |s| s.template.spec.number_of_task_managers = Some(3),
+        Impact::Restart,
+    ),
+    (
+        "spec.template.spec.resources",
+        |s| {
+            s.template.spec.resources.insert("jobmanager".into(), ResourceSpec::default());
+        },
+        Impact::Restart,
+    ),
+    (
+        "spec.template.spec.flinkConfiguration[\"a.b\"]",
+        |s| {
+            s.template.spec.flink_configuration.insert("a.b".into(), "c".into());
+        },
+        Impact::Restart,
+    ),
+    (
+        "spec.template.spec.logging",
+        |s| s.template.spec.logging = Some(Logging::default()),
+        Impact::Restart,
+    ),
+    (
+        "spec.template.spec.kubernetes",
+        |s| s.template.spec.kubernetes = Some(KubernetesOptions::default()),
+        Impact::Restart,
+    ),
+    (
+        "spec.template.spec.latestCheckpointFetchInterval",
+        |s| s.template.spec.latest_checkpoint_fetch_interval = Some(5),
+        Impact::Restart,
+    ),
+];
+
 #[test]
 fn every_member_has_a_known_impact() {
-    let rows: &[(&str, Edit, Impact)] = &[
-        ("spec.state", |s| s.state = DesiredState::Running, Impact::None),
-        (
-            "spec.deploymentTargetName",
-            |s| s.deployment_target_name = Some("b".into()),
-            Impact::Restart,
-        ),
-        (
-            "spec.deploymentTargetId",
-            |s| s.deployment_target_id = Some(uuid::Uuid::nil()),
-            Impact::None,
-        ),
-        ("spec.sessionClusterName", |s| s.session_cluster_name = Some("c".into()), Impact::Restart),
-        (
-            "spec.upgradeStrategy.kind",
-            |s| s.upgrade_strategy.kind = UpgradeKind::Stateless,
-            Impact::None,
-        ),
-        (
-            "spec.restoreStrategy.kind",
-            |s| s.restore_strategy.kind = RestoreKind::None,
-            Impact::NextStart,
-        ),
-        (
-            "spec.restoreStrategy.allowNonRestoredState",
-            |s| s.restore_strategy.allow_non_restored_state = true,
-            Impact::NextStart,
-        ),
-        (
-            "spec.maxSavepointCreationAttempts",
-            |s| s.max_savepoint_creation_attempts = 9,
-            Impact::None,
-        ),
-        ("spec.maxJobCreationAttempts", |s| s.max_job_creation_attempts = 9, Impact::None),
-        (
-            "spec.jobFailureExpirationTime",
-            |s| s.job_failure_expiration_time = Some("1 d".into()),
-            Impact::None,
-        ),
-        (
-            "spec.template.metadata.annotations.a",
-            |s| {
-                s.template.metadata.annotations.insert("a".into(), "b".into());
-            },
-            Impact::Restart,
-        ),
-        (
-            "spec.template.spec.artifact.kind",
-            |s| s.template.spec.artifact.kind = ArtifactKind::Python,
-            Impact::Restart,
-        ),
-        (
-            "spec.template.spec.artifact.jarUri",
-            |s| s.template.spec.artifact.jar_uri = Some("file:///a?commit=1".into()),
-            Impact::Restart,
-        ),
-        (
-            "spec.template.spec.artifact.flinkVersion",
-            |s| s.template.spec.artifact.flink_version = Some("1.20".into()),
-            Impact::Restart,
-        ),
-        (
-            "spec.template.spec.parallelism",
-            |s| s.template.spec.parallelism = Some(3),
-            Impact::Restart,
-        ),
-        (
-            "spec.template.spec.numberOfTaskManagers",
-            |s| s.template.spec.number_of_task_managers = Some(3),
-            Impact::Restart,
-        ),
-        (
-            "spec.template.spec.resources",
-            |s| {
-                s.template.spec.resources.insert("jobmanager".into(), ResourceSpec::default());
-            },
-            Impact::Restart,
-        ),
-        (
-            "spec.template.spec.flinkConfiguration[\"a.b\"]",
-            |s| {
-                s.template.spec.flink_configuration.insert("a.b".into(), "c".into());
-            },
-            Impact::Restart,
-        ),
-        (
-            "spec.template.spec.logging",
-            |s| s.template.spec.logging = Some(Logging::default()),
-            Impact::Restart,
-        ),
-        (
-            "spec.template.spec.kubernetes",
-            |s| s.template.spec.kubernetes = Some(KubernetesOptions::default()),
-            Impact::Restart,
-        ),
-        (
-            "spec.template.spec.latestCheckpointFetchInterval",
-            |s| s.template.spec.latest_checkpoint_fetch_interval = Some(5),
-            Impact::Restart,
-        ),
-    ];
-    for (path, edit, expected) in rows {
+    for (path, edit, expected) in ROWS {
         check(path, *edit, path, *expected);
     }
 }

@@ -1,10 +1,12 @@
 //! The nouns of Drey: resources, enums, defaults, merge rules and validation. Pure: no clock, no randomness, no I/O.
 //!
 //! ```text
-//! text ──document──► Value ──parse──► normalised Value + [Problem]
-//!                                        │ merge (defaults, $patch, merge patch) · patch set
-//!                                        ▼
-//!                                  Deployment ──validate──► [Problem]
+//! text ─document─► Document ─shape─► normalised Value + [Problem] + warnings
+//!                                       │ merge (patch, $patch) · defaults · patchset
+//!                                       ▼
+//!                                  Deployment ─validate─► [Problem]
+//!
+//! write: the whole way, once per kind of request          diff: what a change does to a running job
 //! ```
 //!
 //! Owns what a resource *is*. Does not own what to do about it (`drey-engine`) or where it is kept (`drey-store`).
@@ -42,3 +44,4 @@ pub use problem::{ErrorBody, Problem};
 pub use savepoint::{Savepoint, SavepointOrigin, SavepointState};
 pub use seen::Seen;
 pub use target::DeploymentTarget;
+pub use write::{Accepted, WriteContext};

@@ -10,7 +10,7 @@
 //! One thread, one mutex, no real clock. Anything that takes time is an entry of the agenda.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use drey_store::Store;
@@ -58,6 +58,8 @@ pub enum Entry {
     Start(usize),
     /// Calm weather from here on.
     Calm,
+    /// Has everything come to rest?
+    Check,
     /// The history ends, settled or not.
     End,
 }
@@ -108,6 +110,8 @@ pub struct Core {
     pub current: Option<Task>,
     /// Set by a fault point: this replica dies at the end of the poll.
     pub dying: Option<usize>,
+    /// Deployments whose spec was written in calm weather.
+    pub fresh_specs: BTreeSet<Uuid>,
     /// The real store.
     pub store: Store,
     agenda: BinaryHeap<Appointment>,
@@ -133,6 +137,7 @@ impl Core {
             clocks: [0, 0],
             current: None,
             dying: None,
+            fresh_specs: BTreeSet::new(),
             store,
             agenda: BinaryHeap::new(),
             appointments: 0,

@@ -259,18 +259,20 @@ impl Server {
     }
 }
 
+type Scripted = Box<dyn Fn(&str) -> (u16, String) + Send>;
+type Answer = Arc<Mutex<Scripted>>;
+
 /// A server with one answer per path, which a test may change while it runs.
 struct Fake {
     url: String,
-    answer: Arc<Mutex<Box<dyn Fn(&str) -> (u16, String) + Send>>>,
+    answer: Answer,
 }
 
 impl Fake {
     fn new(answer: impl Fn(&str) -> (u16, String) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let answer: Arc<Mutex<Box<dyn Fn(&str) -> (u16, String) + Send>>> =
-            Arc::new(Mutex::new(Box::new(answer)));
+        let answer: Answer = Arc::new(Mutex::new(Box::new(answer)));
         let shared = Arc::clone(&answer);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -284,8 +286,6 @@ impl Fake {
         *self.answer.lock().unwrap() = Box::new(answer);
     }
 }
-
-type Answer = Arc<Mutex<Box<dyn Fn(&str) -> (u16, String) + Send>>>;
 
 fn reply(mut stream: TcpStream, answer: &Answer) {
     let mut head = Vec::new();

@@ -33,6 +33,7 @@ use uuid::Uuid;
 mod checkpoints;
 mod data_dir;
 mod death;
+mod ends;
 mod fetch;
 mod flink;
 mod folder;
@@ -128,6 +129,7 @@ struct Shared {
     config: LocalConfig,
     tools: fetch::Tools,
     clusters: Mutex<HashMap<Uuid, Arc<Cluster>>>,
+    ends: tokio::sync::broadcast::Sender<Uuid>,
     tasks: TaskTracker,
     cancel: CancellationToken,
 }
@@ -174,12 +176,15 @@ impl LocalBackend {
         let stop = Arc::new(cancel.clone().drop_guard());
         let (tools, clusters, tasks) =
             (fetch::Tools::default(), Mutex::default(), TaskTracker::new());
-        let shared = Arc::new(Shared { config, tools, clusters, tasks, cancel });
+        let (ends, _) = tokio::sync::broadcast::channel(ends::HINTS_MAX);
+        let shared = Arc::new(Shared { config, tools, clusters, ends, tasks, cancel });
         let opening = shared.clone();
         let ids = blocking(move || opening.make_folders()).await;
         for id in ids.map_err(failed("opening the data directory"))? {
             shared.resume(id).map_err(failed("resuming a cluster"))?;
         }
+        let adopted = shared.clone();
+        shared.tasks.spawn(async move { adopted.watch_adopted().await });
         let keeper = shared.clone();
         shared.tasks.spawn(async move { keeper.keep().await });
         Ok(Self { shared, _stop: stop })

@@ -180,7 +180,7 @@ impl Shared {
         mut child: Child,
         announce: Option<watch::Sender<bool>>,
     ) {
-        let (cluster, stop) = (cluster.clone(), self.cancel.clone());
+        let (shared, cluster, stop) = (self.clone(), cluster.clone(), self.cancel.clone());
         self.tasks.spawn(async move {
             // The child lives on when we stop; the next Drey adopts it without its exit code.
             let status = tokio::select! {
@@ -194,6 +194,7 @@ impl Shared {
             if let Some(announce) = announce {
                 announce.send_replace(true);
             }
+            shared.announce_end(&cluster).await;
             if !cluster.now().removing {
                 let (this, dead) = (cluster.clone(), slot.clone());
                 let why = blocking(move || Ok(death::why(&dead, &this.logs))).await;

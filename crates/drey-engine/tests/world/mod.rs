@@ -21,7 +21,7 @@ use drey_model::meta::{Metadata, SPEC_VERSION};
 use drey_model::seen::{Cluster, ClusterPhase, FlinkJob, FlinkStatus, Operation, Snapshot};
 use drey_model::target::{DeploymentTargetSpec, LocalTarget};
 use drey_model::{
-    Deployment, DeploymentSpec, DeploymentState, DeploymentTarget, Explanation, SavepointState, Seen,
+    Deployment, DeploymentSpec, DeploymentState, DeploymentTarget, Explanation, JobState, SavepointState, Seen,
 };
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -317,12 +317,17 @@ impl World {
 
     /// Decides until nothing is due any more at this instant.
     pub(crate) fn settle(&mut self) -> Vec<Round> {
+        let rounds = self.rounds();
+        oracle::check_rest(self);
+        rounds
+    }
+
+    fn rounds(&mut self) -> Vec<Round> {
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS_MAX {
             let (round, is_due) = self.round();
             rounds.push(round);
             if !is_due {
-                oracle::check_rest(self);
                 return rounds;
             }
         }
@@ -336,7 +341,13 @@ impl World {
         for _ in 0..LOOKS_MAX {
             let next = self.wake_at.filter(|at| *at < until).unwrap_or(until);
             self.now = next.max(self.now + SignedDuration::from_millis(1)).min(until);
-            rounds.extend(self.settle());
+            let new = self.rounds();
+            // A look that found nothing to do is like the one before it.
+            let is_busy = new.iter().any(|r| !r.events.is_empty());
+            rounds.extend(new);
+            if is_busy || self.now >= until {
+                oracle::check_rest(self);
+            }
             if self.now >= until {
                 return rounds;
             }
@@ -414,8 +425,11 @@ impl World {
     fn is_news(&self, report: &Report) -> bool {
         match report {
             Report::RemovalAccepted { job } => self.job(*job).is_some_and(|r| !r.facts.removed),
-            Report::EnsureRefused { .. }
-            | Report::CancelAccepted { .. }
+            // A refusal for a job that runs changes nothing; taking it for news would mean to ask again at once, forever.
+            Report::EnsureRefused { job, .. } => {
+                self.job(*job).is_some_and(|r| r.job.status.state == JobState::Starting)
+            }
+            Report::CancelAccepted { .. }
             | Report::CancelFailed { .. }
             | Report::SavepointAccepted { .. }
             | Report::SavepointRefused { .. }

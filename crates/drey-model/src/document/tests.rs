@@ -106,6 +106,60 @@ fn hostile_input_is_refused_and_costs_little() {
     check_refused(&wide, Format::Yaml, "bytes");
 }
 
+#[test]
+fn long_monotonous_text_is_read_in_linear_time() {
+    let parts = [
+        "a ",
+        "a: ",
+        "- ",
+        "? ",
+        "'",
+        "\"",
+        "|\n",
+        ">",
+        "!",
+        "!a ",
+        "&a ",
+        "*a ",
+        "&a\n",
+        "%A\n",
+        "#\n",
+        "# a",
+        "---\n",
+        "\n",
+        "\t",
+        " ",
+        "[]",
+        "[],",
+        "{},",
+        "{a,",
+        "a,",
+        ":",
+        "?\n",
+        "-\n",
+        "\\",
+        "\r",
+        "...\n",
+        "é",
+        "<<: ",
+        "\"\\u",
+        "--- a\n",
+        "a:\n",
+        " - a\n",
+        "? a\n",
+        "a: |\n x\n",
+    ];
+    for part in parts {
+        let text = part.repeat(10_000);
+        for text in [text.clone(), format!("[{text}"), format!("a: {text}"), format!("\"{text}")] {
+            let started = std::time::Instant::now();
+            let _ = parse(text.as_bytes(), Format::Json);
+            let _ = parse_many(text.as_bytes());
+            assert!(started.elapsed().as_secs() < 60, "{part:?} takes {:?}", started.elapsed());
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

@@ -381,6 +381,44 @@ fn defaults_are_patched_and_checked() {
     assert_eq!(found, ["spec.deploymentTargetName", "spec.template.spec.parallelism"]);
 }
 
+#[test]
+fn the_full_example_of_the_documentation_is_accepted() {
+    let text = include_str!("../../tests/data/full-example.yaml");
+    let accepted = create_deployment(&yaml(text), &World::new().ctx(1)).unwrap();
+    assert_eq!(accepted.warnings, vec![]);
+    let spec = &accepted.object.spec.template.spec;
+    assert_eq!(spec.artifact.flink_version.as_deref(), Some("1.12"));
+    let memory: Vec<_> =
+        spec.resources.iter().map(|(k, r)| (k.as_str(), r.cpu, r.memory.as_deref())).collect();
+    assert_eq!(memory, [("jobmanager", 1.0, Some("1g")), ("taskmanager", 1.0, Some("2g"))]);
+}
+
+#[test]
+fn large_documents_get_a_short_answer_soon() {
+    let world = World::new();
+    let started = std::time::Instant::now();
+    let many = |shape: &str| {
+        (0..5_000).map(|i| shape.replace('#', &i.to_string())).collect::<Vec<_>>().join(", ")
+    };
+    let texts = [
+        format!("spec: {{{}}}", many("member#: 1")),
+        format!("metadata: {{labels: {{{}}}}}\nspec: {{}}", many("\"!#\": '!'")),
+        format!(
+            "spec: {{template: {{spec: {{kubernetes: {{pods: [{}, {{$patch: merge, mergeKey: a}}]}}}}}}}}",
+            many("{a: #}")
+        ),
+        format!(
+            "spec: {{template: {{spec: {{kubernetes: {{pods: {{x: [{}]}}}}}}}}}}",
+            many("{$patch: #}")
+        ),
+    ];
+    for text in texts {
+        let problems = create_deployment(&yaml(&text), &world.ctx(1)).unwrap_err();
+        assert!((1..=PROBLEMS_MAX).contains(&problems.len()));
+    }
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

@@ -93,9 +93,8 @@ impl Oracle {
         let spec = &owner.doc.spec;
         let (limit, expires) = (spec.max_job_creation_attempts, spec.job_failure_expiration_time.is_some());
         let is_same_spec = owner.facts.seen_version == owner.doc.spec_version();
-        let Some((last, count)) = self.failed_starts.get(&deployment).copied().filter(|_| is_same_spec) else {
-            return;
-        };
+        let failed = self.failed_starts.get(&deployment).filter(|_| is_same_spec);
+        let Some((last, count)) = failed.and_then(|f| Some((*f.last()?, f.len()))) else { return };
         if !expires && count >= usize::try_from(limit).unwrap_or(1) {
             self.object("limits", || format!("attempt {} of {limit} to start a job", count + 1));
         }
@@ -158,8 +157,7 @@ impl Oracle {
                         format!("Job {} did not start after {elapsed}: {}", short(id), end.why)
                     });
                 }
-                let count = self.failed_starts.get(&deployment).map_or(0, |(_, n)| *n);
-                self.failed_starts.insert(deployment, (end.at, count + 1));
+                self.failed_starts.entry(deployment).or_default().push(end.at);
             }
             How::Cancelled => self.judge_cancelled(new, scene),
         }

@@ -27,7 +27,7 @@ use crate::wait::now_or_never;
 
 /// A secret that a user's template holds; it must show up in no event (invariant 11).
 pub const SECRET: &str = "hunter2-do-not-tell";
-/// Looks that may follow each other without time passing.
+/// Looks that may follow each other without a pause.
 const SPIN_MAX: u32 = 60;
 
 /// An effect that is about to be asked for.
@@ -72,10 +72,10 @@ pub struct Oracle {
     answers: BTreeMap<(Uuid, &'static str), bool>,
     /// How many snapshots there were when the Deployment's last Job was recorded as finished by itself.
     finished_at: BTreeMap<Uuid, usize>,
-    /// Looks of a replica that followed each other without time passing.
-    spins: BTreeMap<(usize, Uuid), (Micros, u32)>,
-    /// Failed starts since the spec changed or a Job started: when the last one was, and how many.
-    failed_starts: BTreeMap<Uuid, (Timestamp, usize)>,
+    /// Looks of a replica that followed each other without a pause.
+    spins: BTreeMap<(usize, Uuid), u32>,
+    /// When starts failed since the spec changed or a Job started.
+    failed_starts: BTreeMap<Uuid, Vec<Timestamp>>,
     hint: tokio::sync::watch::Receiver<i64>,
 }
 
@@ -152,12 +152,11 @@ impl Oracle {
     }
 
     /// A look has ended: what is on its way has a next look and a visible wait (invariant 8).
-    pub fn look_ended(&mut self, task: (usize, Uuid), next: Next, clock: Timestamp, now: Micros) {
-        let (at, count) = self.spins.get(&task).copied().unwrap_or((now, 0));
-        let count = if next == Next::Now && now - at < 1000 { count + 1 } else { 0 };
-        self.spins.insert(task, (now, count));
-        if count > SPIN_MAX {
-            self.object("spins", || format!("{SPIN_MAX} looks in a row without time passing"));
+    pub fn look_ended(&mut self, task: (usize, Uuid), next: Next, clock: Timestamp) {
+        let count = self.spins.entry(task).or_default();
+        *count = if next == Next::Now { *count + 1 } else { 0 };
+        if *count > SPIN_MAX {
+            self.object("spins", || format!("{SPIN_MAX} looks in a row without a pause"));
         }
         if let Some(stored) = self.mirror.deployments.get(&task.1) {
             let is_moving = stored.doc.status.state == DeploymentState::Transitioning;

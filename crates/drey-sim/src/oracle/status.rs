@@ -30,10 +30,12 @@ impl Oracle {
             self.object("lost update", || "the controller changed what only users write".to_owned());
         }
         if new.facts.seen_version != old.facts.seen_version {
-            self.failed_starts.remove(&id);
+            // What failed in this very decision counts already.
+            let counted = &new.facts.failed_starts;
+            self.failed_starts.entry(id).or_default().retain(|at| counted.contains(at));
         }
         let starts = new.facts.failed_starts.len();
-        let counted = self.failed_starts.get(&id).map_or(0, |(_, n)| *n);
+        let counted = self.failed_starts.get(&id).map_or(0, Vec::len);
         if starts > counted {
             self.object("limits", || format!("{starts} failed starts are counted, and there were {counted}"));
         }
@@ -69,7 +71,7 @@ impl Oracle {
     /// Why this reason to give up does not hold; `None` when it does.
     pub(super) fn unjustified(&self, reason: &str, new: &StoredDeployment, scene: Scene<'_>) -> Option<String> {
         let (id, spec) = (new.doc.metadata.id, &new.doc.spec);
-        let starts = self.failed_starts.get(&id).map_or(0, |(_, n)| *n);
+        let starts = self.failed_starts.get(&id).map_or(0, Vec::len);
         let is_due = |count: usize, limit: i32| count >= usize::try_from(limit).unwrap_or(1);
         let is_true = match reason {
             "TooManyFailedJobCreationAttempts" => is_due(starts, spec.max_job_creation_attempts),
@@ -126,7 +128,8 @@ impl Oracle {
     pub(super) fn can_start(&self, id: Uuid) -> bool {
         self.mirror.deployments.get(&id).is_some_and(|d| {
             let jar = d.doc.spec.template.spec.artifact.jar_uri.as_deref();
-            !Behaviour::of(jar).never_starts() && d.doc.spec.deployment_target_name.as_deref() == Some("local")
+            let behaviour = Behaviour::of(jar);
+            !behaviour.never_starts() && !behaviour.is_incompatible && d.doc.spec.deployment_target_name.as_deref() == Some("local")
         })
     }
 }

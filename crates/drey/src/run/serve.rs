@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use drey_cluster::local::{DataDir, LocalBackend, LocalConfig};
-use drey_controller::{Metrics, Parts};
+use drey_controller::{Handle, Metrics, Parts};
 use drey_flink::client::Client;
 use drey_flink::config::Inputs;
 use drey_flink::dist::Cache;
@@ -24,9 +24,12 @@ use drey_model::meta::TextMap;
 use drey_server::{App, Build, World};
 use drey_store::Store;
 use tokio::net::TcpListener;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+use uuid::Uuid;
 
 use super::options::ServeOptions;
 use crate::args::LogFormat;
@@ -95,6 +98,7 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
     let metrics = drey_server::SharedRegistry::default();
     let parts = controller_parts(&store, &backend, &data_dir, &metrics)?;
     let (handle, controller) = drey_controller::start(parts, shutdown.child_token());
+    tokio::spawn(wake_on_ends(backend.process_ends(), handle.clone(), shutdown.clone()));
     let app = App {
         store,
         handle,
@@ -139,6 +143,20 @@ fn controller_parts(
         configure: Arc::new(move |job| configuration(job, &storage)),
         metrics: counters,
     })
+}
+
+/// Has a Deployment looked at as soon as one of its processes ends.
+async fn wake_on_ends(mut ends: Receiver<Uuid>, handle: Handle, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            end = ends.recv() => match end {
+                Ok(deployment) => handle.wake(deployment),
+                Err(RecvError::Lagged(missed)) => tracing::debug!(missed, "ends of processes were missed"),
+                Err(RecvError::Closed) => return,
+            },
+        }
+    }
 }
 
 /// The configuration that a Job's cluster will run with.
