@@ -50,21 +50,9 @@ fn suite(binary: &Path, version: &str, filter: Option<&str>) -> Result<Tally> {
     let home = run::capture(run::command(binary).args(["flink", "path", version]))?;
     let jar = fixtures(Path::new(home.trim()), version)?;
     let mut cargo = run::cargo()?;
-    cargo.args([
-        "test",
-        "-p",
-        "drey",
-        "--features",
-        "faults",
-        "--test",
-        "flink",
-        "--",
-    ]);
+    cargo.args(["test", "-p", "drey", "--features", "faults", "--test", "flink", "--"]);
     cargo.args(["--test-threads", "1"]).args(filter);
-    cargo
-        .env("DREY_TEST_BIN", binary)
-        .env("DREY_TEST_JAR", jar)
-        .env("DREY_TEST_FLINK", version);
+    cargo.env("DREY_TEST_BIN", binary).env("DREY_TEST_JAR", jar).env("DREY_TEST_FLINK", version);
     eprintln!("\n── Flink {version}");
     cargo_test(&mut cargo)
 }
@@ -73,19 +61,13 @@ fn suite(binary: &Path, version: &str, filter: Option<&str>) -> Result<Tally> {
 fn build() -> Result<PathBuf> {
     let built = run::run(run::cargo()?.args(["build", "-p", "drey", "--features", "faults"]))?;
     ensure!(built, "drey does not build");
-    Ok(target()?
-        .join("debug")
-        .join(format!("drey{}", std::env::consts::EXE_SUFFIX)))
+    Ok(target()?.join("debug").join(format!("drey{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// Compiles the fixture jobs against the Flink in `home` into one jar.
 fn fixtures(home: &Path, version: &str) -> Result<PathBuf> {
     let libraries = home.join("lib");
-    ensure!(
-        libraries.is_dir(),
-        "{} is no Flink: it has no lib/",
-        home.display()
-    );
+    ensure!(libraries.is_dir(), "{} is no Flink: it has no lib/", home.display());
     let folder = target()?.join("flink-fixtures").join(version);
     let classes = folder.join("classes");
     if classes.exists() {
@@ -94,11 +76,7 @@ fn fixtures(home: &Path, version: &str) -> Result<PathBuf> {
     std::fs::create_dir_all(&classes).with_context(|| format!("creating {}", classes.display()))?;
 
     let mut javac = run::command("javac");
-    javac
-        .args(["--release", JAVA_RELEASE, "-cp"])
-        .arg(libraries.join("*"))
-        .arg("-d")
-        .arg(&classes);
+    javac.args(["--release", JAVA_RELEASE, "-cp"]).arg(libraries.join("*")).arg("-d").arg(&classes);
     let compiled = run::run(javac.args(sources(&run::root()?.join(FIXTURES))?));
     ensure!(
         compiled.context("the fixture jobs need a JDK, 17 for example")?,
@@ -107,12 +85,7 @@ fn fixtures(home: &Path, version: &str) -> Result<PathBuf> {
 
     let jar = folder.join("drey-fixtures.jar");
     let mut pack = run::command("jar");
-    pack.arg("cfe")
-        .arg(&jar)
-        .arg("drey.fixtures.CounterJob")
-        .arg("-C")
-        .arg(&classes)
-        .arg(".");
+    pack.arg("cfe").arg(&jar).arg("drey.fixtures.CounterJob").arg("-C").arg(&classes).arg(".");
     ensure!(run::run(&mut pack)?, "the fixture jobs cannot be packed");
     Ok(jar)
 }
@@ -120,13 +93,9 @@ fn fixtures(home: &Path, version: &str) -> Result<PathBuf> {
 fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries =
         std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
-    let paths = entries
-        .map(|e| e.map(|e| e.path()))
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut java: Vec<_> = paths
-        .into_iter()
-        .filter(|p| p.extension().is_some_and(|e| e == "java"))
-        .collect();
+    let paths = entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
+    let mut java: Vec<_> =
+        paths.into_iter().filter(|p| p.extension().is_some_and(|e| e == "java")).collect();
     ensure!(!java.is_empty(), "{} has no Java sources", folder.display());
     java.sort();
     Ok(java)

@@ -47,10 +47,8 @@ pub(crate) fn run(command: &mut Command) -> Result<bool> {
 pub(crate) fn run_reading(command: &mut Command, mut line: impl FnMut(&str)) -> Result<bool> {
     announce(command);
     let start = Instant::now();
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| cannot_start(command))?;
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| cannot_start(command))?;
     let mut output = BufReader::new(child.stdout.take().context("standard output is piped")?);
     let mut bytes = Vec::new();
     while output.read_until(b'\n', &mut bytes)? > 0 {
@@ -68,11 +66,7 @@ pub(crate) fn run_reading(command: &mut Command, mut line: impl FnMut(&str)) -> 
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| cannot_start(command))?;
     let errors = String::from_utf8_lossy(&output.stderr);
-    anyhow::ensure!(
-        output.status.success(),
-        "`{}` failed: {errors}",
-        shown(command)
-    );
+    anyhow::ensure!(output.status.success(), "`{}` failed: {errors}", shown(command));
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
@@ -81,11 +75,7 @@ fn announce(command: &Command) {
 }
 
 fn elapsed(command: &Command, start: Instant) {
-    eprintln!(
-        "── {:.1} s: {}",
-        start.elapsed().as_secs_f64(),
-        shown(command)
-    );
+    eprintln!("── {:.1} s: {}", start.elapsed().as_secs_f64(), shown(command));
 }
 
 fn cannot_start(command: &Command) -> String {
@@ -94,9 +84,7 @@ fn cannot_start(command: &Command) -> String {
 
 /// The command as one would type it, the program without its folder.
 fn shown(command: &Command) -> String {
-    let program = Path::new(command.get_program())
-        .file_name()
-        .unwrap_or(command.get_program());
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let mut words = vec![program.to_string_lossy().into_owned()];
     words.extend(command.get_args().map(|a| a.to_string_lossy().into_owned()));
     let text = words.join(" ");
@@ -112,10 +100,7 @@ mod tests {
 
     #[test]
     fn a_command_is_shown_as_typed() {
-        assert_eq!(
-            shown(command("/usr/bin/javac").args(["-d", "out"])),
-            "javac -d out"
-        );
+        assert_eq!(shown(command("/usr/bin/javac").args(["-d", "out"])), "javac -d out");
     }
 
     #[test]
@@ -124,10 +109,7 @@ mod tests {
         let mut shell = command("sh");
         shell.args(["-c", "echo one; echo two; exit 3"]);
         let ok = run_reading(&mut shell, |line| lines.push(line.to_owned())).unwrap();
-        assert_eq!(
-            (lines, ok),
-            (vec!["one".to_owned(), "two".to_owned()], false)
-        );
+        assert_eq!((lines, ok), (vec!["one".to_owned(), "two".to_owned()], false));
     }
 
     #[test]

@@ -13,11 +13,7 @@ use crate::{check, run};
 /// Runs everything, also after a failure, and says whether all of it passed.
 pub(crate) fn test(args: &[String]) -> Result<bool> {
     let mut total = check::all()?;
-    total += cargo_test(
-        run::cargo()?
-            .args(["test", "--workspace", "--no-fail-fast"])
-            .args(args),
-    )?;
+    total += cargo_test(run::cargo()?.args(["test", "--workspace", "--no-fail-fast"]).args(args))?;
     tally::close(total)
 }
 
@@ -48,26 +44,12 @@ mod tests {
     fn results_of_all_test_programs_are_added_up() {
         let script = "for n in 3 4; do echo \"test result: ok. $n passed; 0 failed; 1 ignored; 0 measured\"; done";
         let tally = cargo_test(run::command("sh").args(["-c", script])).unwrap();
-        assert_eq!(
-            tally,
-            Tally {
-                passed: 7,
-                failed: 0,
-                skipped: 2
-            }
-        );
+        assert_eq!(tally, Tally { passed: 7, failed: 0, skipped: 2 });
     }
 
     #[test]
     fn a_build_that_fails_is_a_failure() {
         let tally = cargo_test(run::command("sh").args(["-c", "exit 101"])).unwrap();
-        assert_eq!(
-            tally,
-            Tally {
-                passed: 0,
-                failed: 1,
-                skipped: 0
-            }
-        );
+        assert_eq!(tally, Tally { passed: 0, failed: 1, skipped: 0 });
     }
 }

@@ -31,27 +31,17 @@ pub(crate) struct Tally {
 impl Tally {
     /// One check.
     pub(crate) fn of(success: bool) -> Self {
-        Self {
-            passed: u64::from(success),
-            failed: u64::from(!success),
-            skipped: 0,
-        }
+        Self { passed: u64::from(success), failed: u64::from(!success), skipped: 0 }
     }
 
     /// One check that could not run here.
-    pub(crate) const SKIPPED: Self = Self {
-        passed: 0,
-        failed: 0,
-        skipped: 1,
-    };
+    pub(crate) const SKIPPED: Self = Self { passed: 0, failed: 0, skipped: 1 };
 
     /// The numbers of a `test result:` line; `None` for every other line.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
         let count = |word: &str| {
-            let part = counts
-                .split(';')
-                .find_map(|p| p.trim().strip_suffix(word))?;
+            let part = counts.split(';').find_map(|p| p.trim().strip_suffix(word))?;
             part.trim().parse::<u64>().ok()
         };
         Some(Self {
@@ -72,11 +62,7 @@ impl AddAssign for Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} passed, {} failed, {} skipped",
-            self.passed, self.failed, self.skipped
-        )
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
     }
 }
 
@@ -104,9 +90,7 @@ fn add_to(file: &Path, tally: Tally) -> Result<Tally> {
     );
     std::fs::write(file, &text).with_context(|| format!("writing {}", file.display()))?;
     let mut total = Tally::default();
-    text.lines()
-        .filter_map(Tally::parse)
-        .for_each(|part| total += part);
+    text.lines().filter_map(Tally::parse).for_each(|part| total += part);
     Ok(total)
 }
 
@@ -115,11 +99,7 @@ mod tests {
     use super::*;
 
     const fn tally(passed: u64, failed: u64, skipped: u64) -> Tally {
-        Tally {
-            passed,
-            failed,
-            skipped,
-        }
+        Tally { passed, failed, skipped }
     }
 
     #[test]

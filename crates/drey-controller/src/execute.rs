@@ -29,9 +29,10 @@ pub(crate) async fn execute<B: ClusterBackend, F: FlinkApi>(
                 None
             }
         },
-        (Action::Cancel { job }, None) => {
-            Some(Report::CancelFailed { job: *job, why: "its JobManager has no address".to_owned() })
-        }
+        (Action::Cancel { job }, None) => Some(Report::CancelFailed {
+            job: *job,
+            why: "its JobManager has no address".to_owned(),
+        }),
         (Action::Cancel { job }, Some(rest)) => Some(match flink.cancel(&rest, *job).await {
             Ok(()) => Report::CancelAccepted { job: *job },
             Err(error) => Report::CancelFailed { job: *job, why: error.to_string() },

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use drey_cluster::ClusterBackend;
 use drey_engine::{Observation, SavepointRecord};
 use drey_flink::FlinkApi;
-use drey_model::seen::{Cluster, ClusterPhase, Operation, Seen};
 use drey_model::SavepointState;
+use drey_model::seen::{Cluster, ClusterPhase, Operation, Seen};
 use futures::future::join_all;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -29,7 +29,8 @@ pub(crate) async fn observe<B: ClusterBackend, F: FlinkApi>(
     let mut ids: BTreeSet<Uuid> = loaded.jobs.iter().map(drey_engine::JobRecord::id).collect();
     let pending = loaded.savepoints.iter().filter(|r| is_pending(r));
     ids.extend(pending.filter_map(|r| r.savepoint.metadata.job_id));
-    let looks = ids.into_iter().map(|id| async move { (id, look(backend, flink, loaded, id).await) });
+    let looks =
+        ids.into_iter().map(|id| async move { (id, look(backend, flink, loaded, id).await) });
     join_all(looks).await.into_iter().collect()
 }
 

@@ -18,13 +18,13 @@ use drey_store::Store;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+use crate::execute::execute;
 use crate::handle::Board;
 use crate::load::{Loaded, load};
 use crate::metrics::Metrics;
 use crate::observe::{Unreachable, note, observe};
 use crate::record::{Configure, Leadership, commit, configure_new_jobs, writes};
 use crate::world::{FaultPoint, World, later};
-use crate::execute::execute;
 
 /// Ids handed to one decision: a Job, a Savepoint, and retained checkpoints of a few Jobs.
 const IDS_PER_DECISION: usize = 6;

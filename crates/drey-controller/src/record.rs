@@ -94,7 +94,15 @@ fn job_write(
     record.job.metadata.resource_version += 1;
     record.job.metadata.modified_at = now;
     let m = &record.job.metadata;
-    let object = child(Kind::Job, &m.namespace, m.id, m.deployment_id, !record.is_closed(), &record.job, Some(&record.facts))?;
+    let object = child(
+        Kind::Job,
+        &m.namespace,
+        m.id,
+        m.deployment_id,
+        !record.is_closed(),
+        &record.job,
+        Some(&record.facts),
+    )?;
     Ok(Some(put(loaded, object)))
 }
 
@@ -112,7 +120,15 @@ fn savepoint_write(
         record.savepoint.metadata.modified_at = now;
     }
     let m = &record.savepoint.metadata;
-    let object = child(Kind::Savepoint, &m.namespace, m.id, m.deployment_id, record.open, &record.savepoint, record.facts.as_ref())?;
+    let object = child(
+        Kind::Savepoint,
+        &m.namespace,
+        m.id,
+        m.deployment_id,
+        record.open,
+        &record.savepoint,
+        record.facts.as_ref(),
+    )?;
     Ok(Some(put(loaded, object)))
 }
 

@@ -108,7 +108,9 @@ pub async fn run<W: World, B: ClusterBackend, F: FlinkApi>(
     }
     tracker.close();
     if tokio::time::timeout(SHUTDOWN, tracker.wait()).await.is_err() {
-        tracing::info!("some looks had not ended; what they had recorded is taken up at the next start");
+        tracing::info!(
+            "some looks had not ended; what they had recorded is taken up at the next start"
+        );
     }
 }
 

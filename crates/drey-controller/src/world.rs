@@ -51,9 +51,7 @@ pub struct RealWorld {
 
 impl World for RealWorld {
     fn now(&self) -> Timestamp {
-        let now = Timestamp::now();
-        let micros = TimestampRound::new().smallest(Unit::Microsecond);
-        now.round(micros).unwrap_or(now)
+        now()
     }
 
     fn id(&self) -> Uuid {
@@ -66,6 +64,14 @@ impl World for RealWorld {
         #[cfg(not(feature = "faults"))]
         let _ = point;
     }
+}
+
+/// The machine's time in whole microseconds, the precision of the API (platform API reference Q32).
+#[must_use]
+pub fn now() -> Timestamp {
+    let now = Timestamp::now();
+    let micros = TimestampRound::new().smallest(Unit::Microsecond);
+    now.round(micros).unwrap_or(now)
 }
 
 /// `now + duration`, or the end of time.

@@ -150,7 +150,8 @@ fn actions(d: &mut Draft) -> Vec<Action> {
             }
             JobState::Terminating => {
                 let due = record.facts.cancel.as_ref().is_some_and(|c| c.not_before <= d.now);
-                let is_going = seen.job.present().is_some_and(|j| j.status == FlinkStatus::Cancelling);
+                let is_going =
+                    seen.job.present().is_some_and(|j| j.status == FlinkStatus::Cancelling);
                 if due && !is_going {
                     actions.push(Action::Cancel { job: record.id() });
                 }
@@ -166,12 +167,12 @@ fn actions(d: &mut Draft) -> Vec<Action> {
     actions
 }
 
-/// Whether something of the cluster is missing that [`Action::EnsureCluster`] brings. The JobManager of a job that had
-/// started is never launched again: it would run the job a second time.
+/// Whether something of the cluster is missing that [`Action::EnsureCluster`] brings. A JobManager that was seen alive is
+/// never launched again for the same Job: it would run the job a second time.
 fn needs_processes(cluster: &Seen<drey_model::seen::Cluster>, record: &JobRecord) -> bool {
     let wanted = record.job.spec.number_of_task_managers;
     match cluster {
-        Seen::Absent => record.job.status.state != JobState::Started,
+        Seen::Absent => record.facts.alive_since.is_none(),
         Seen::Present(c) => match c.phase {
             ClusterPhase::Alive => i64::from(c.task_managers) < i64::from(wanted),
             ClusterPhase::Preparing { .. } | ClusterPhase::Dead { .. } => false,

@@ -11,9 +11,7 @@ use drey_model::{Deployment, DeploymentTarget, EventName, JobState, Seen};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use crate::facts::{
-    Cancel, DeploymentFacts, End, How, JobFacts, JobRecord, SavepointRecord,
-};
+use crate::facts::{Cancel, DeploymentFacts, End, How, JobFacts, JobRecord, SavepointRecord};
 use crate::plan::NewEvent;
 use crate::situation::{Observation, Report, Situation};
 
@@ -140,12 +138,18 @@ impl Draft {
     /// Records that a run has ended (`confirmed`), or is to be ended without asking Flink.
     pub(crate) fn end(&mut self, id: Uuid, how: How, why: &str, confirmed: bool) {
         let now = self.now;
+        let seen = self.observation(id).job;
+        let last_word = seen.present().filter(|j| j.status.is_terminal());
+        let last_word = last_word.map_or("UNKNOWN".to_owned(), |j| j.status.to_string());
         let Some(record) = self.job_mut(id) else { return };
         if record.facts.end.is_some() {
             return;
         }
         record.facts.end = Some(End { how, at: now, why: why.to_owned(), confirmed });
         record.facts.swept = matches!(how, How::Finished | How::Stopped);
+        if let Some(started) = &mut record.job.status.started {
+            started.observed_flink_job_status = last_word;
+        }
         // The removal that follows may go unanswered: the next look waits for it.
         self.wake(now);
         if confirmed {
@@ -202,6 +206,7 @@ impl Draft {
     pub(crate) fn resume_after(&mut self, reason: &str) {
         if self.facts.gave_up.as_ref().is_some_and(|f| f.reason == reason) {
             self.facts.gave_up = None;
+            self.facts.last_failure = None;
         }
     }
 }

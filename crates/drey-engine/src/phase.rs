@@ -66,9 +66,13 @@ fn mark_transition(d: &mut Draft, state: DeploymentState) {
     match (&d.facts.transition, is_moving) {
         (None, true) => {
             let actual = d.deployment.status.state;
-            let message = format!("Desired {desired}, actual {actual}: a transition begins");
-            let event =
-                NewEvent { name: EventName::StateTransitionIsNeeded, job: None, message };
+            let message = if actual == DeploymentState::Running && desired == DesiredState::Running
+            {
+                "RUNNING, but not as declared: a transition begins".to_owned()
+            } else {
+                format!("Desired {desired}, actual {actual}: a transition begins")
+            };
+            let event = NewEvent { name: EventName::StateTransitionIsNeeded, job: None, message };
             d.events.insert(0, event);
             d.facts.transition = Some(Transition { to: desired, since: d.now });
         }
@@ -141,7 +145,8 @@ fn conditions(d: &Draft, job: Uuid, old: &[DeploymentCondition]) -> Vec<Deployme
     let unreachable = seen
         .unreachable_since
         .filter(|since| d.now >= since.saturating_add_or_max(UNREACHABLE_AFTER));
-    let kinds = [ConditionKind::ClusterUnreachable, ConditionKind::JobFailing, ConditionKind::JobUnstable];
+    let kinds =
+        [ConditionKind::ClusterUnreachable, ConditionKind::JobFailing, ConditionKind::JobUnstable];
     kinds
         .into_iter()
         .map(|kind| {
@@ -169,7 +174,9 @@ fn reachability<T>(unreachable: Option<Timestamp>, job: &Seen<T>) -> Verdict {
         (Some(since), _) => (
             Some(ConditionStatus::True),
             "NoAnswer",
-            format!("No answer from the Flink REST API since {since}; nothing is changed because of it"),
+            format!(
+                "No answer from the Flink REST API since {since}; nothing is changed because of it"
+            ),
         ),
         (None, Seen::Unknown { .. }) => (None, "NotObserved", "Not observed yet".to_owned()),
         (None, Seen::Present(_) | Seen::Absent) => {
@@ -179,7 +186,11 @@ fn reachability<T>(unreachable: Option<Timestamp>, job: &Seen<T>) -> Verdict {
 }
 
 /// The verdict about restarts in a window; `None` when the job was not seen this time, so the old verdict stays.
-fn restarts(now: Timestamp, job: &Seen<drey_model::seen::FlinkJob>, window: SignedDuration) -> Verdict {
+fn restarts(
+    now: Timestamp,
+    job: &Seen<drey_model::seen::FlinkJob>,
+    window: SignedDuration,
+) -> Verdict {
     let Seen::Present(job) = job else {
         return (None, "NotObserved", "Not observed yet".to_owned());
     };
@@ -239,6 +250,7 @@ fn explanation(d: &Draft, state: DeploymentState) -> Explanation {
         ],
     };
     Explanation {
+        spec_version: d.deployment.spec_version(),
         desired: spec.state,
         actual: state,
         summary,

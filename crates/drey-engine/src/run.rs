@@ -4,9 +4,7 @@
 use drey_model::meta::{Failure, SPEC_VERSION};
 use drey_model::savepoint::{SavepointMetadata, SavepointSpec, SavepointType};
 use drey_model::seen::{ClusterPhase, FlinkJob, FlinkStatus, Seen, Snapshot};
-use drey_model::{
-    DesiredState, EventName, JobState, Savepoint, SavepointOrigin, SavepointState,
-};
+use drey_model::{DesiredState, EventName, JobState, Savepoint, SavepointOrigin, SavepointState};
 use jiff::SignedDuration;
 use uuid::Uuid;
 
@@ -36,7 +34,9 @@ pub(crate) fn absorb_reports(d: &mut Draft) {
         match report {
             Report::EnsureRefused { job, why } => {
                 let state = d.job(job).map(|r| r.job.status.state);
-                if state == Some(JobState::Starting) && d.job(job).is_some_and(|r| r.facts.end.is_none()) {
+                if state == Some(JobState::Starting)
+                    && d.job(job).is_some_and(|r| r.facts.end.is_none())
+                {
                     d.event(EventName::FailedToCreateClusterForJob, Some(job), why.clone());
                     d.end_start(job, &why, false);
                 }
@@ -150,7 +150,9 @@ fn note_status(d: &mut Draft, id: Uuid, status: &str, restarts: Option<u32>) {
     let Some(started) = d.job_mut(id).and_then(|r| r.job.status.started.as_mut()) else { return };
     let restarts = restarts.map(|n| i32::try_from(n).unwrap_or(i32::MAX));
     let restarts = restarts.unwrap_or(0).max(started.observed_flink_job_restarts);
-    if started.observed_flink_job_status != status || started.observed_flink_job_restarts != restarts {
+    if started.observed_flink_job_status != status
+        || started.observed_flink_job_restarts != restarts
+    {
         status.clone_into(&mut started.observed_flink_job_status);
         started.observed_flink_job_restarts = restarts;
         started.last_update_time = now;
@@ -169,7 +171,10 @@ fn missing(d: &mut Draft, id: Uuid, seen: &Observation) {
         d.event(
             EventName::TransitioningToFailedStateBecauseOfAMissingJob,
             Some(id),
-            format!("The JobManager answers and has not known Job {id} for {} s", MISSING.as_secs()),
+            format!(
+                "The JobManager answers and has not known Job {id} for {} s",
+                MISSING.as_secs()
+            ),
         );
         fail(d, id, "the JobManager no longer knows the job", false);
     }
@@ -252,7 +257,11 @@ fn clear(d: &mut Draft, id: Uuid, seen: &Observation) {
                 );
                 d.give_up(EventName::AwaitForAClusterToTeardown, Some(id), NOT_REMOVED, message);
             }
-            return d.wait("the cluster to be torn down", ended_at, next_mark(ended_at, CLEAR, now));
+            return d.wait(
+                "the cluster to be torn down",
+                ended_at,
+                next_mark(ended_at, CLEAR, now),
+            );
         }
         d.job_facts(id, |f| f.gone_at = Some(now));
         d.close_state(id);
@@ -271,7 +280,8 @@ fn sweep(d: &mut Draft, id: Uuid, seen: &Observation) {
         Some(Seen::Unknown { why }) => {
             let until = gone_at.saturating_add_or_max(CLEAR);
             if now >= until {
-                let message = format!("The checkpoints that Job {id} left behind cannot be listed: {why}");
+                let message =
+                    format!("The checkpoints that Job {id} left behind cannot be listed: {why}");
                 d.give_up(EventName::GeneralFailure, Some(id), NOT_LISTED, message);
             }
             let until = next_mark(gone_at, CLEAR, now);

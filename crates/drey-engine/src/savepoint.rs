@@ -23,6 +23,8 @@ const FLINK_TIMEOUT: SignedDuration = SignedDuration::from_mins(10);
 const SLACK: SignedDuration = SignedDuration::from_mins(2);
 /// Pause after a request that was not answered, and before one that was accepted is repeated.
 const RETRY: SignedDuration = SignedDuration::from_secs(2);
+/// Pause before Flink is asked again for the result of a stop whose job has ended.
+const ANSWER: SignedDuration = SignedDuration::from_millis(20);
 /// How long a job may go on after its stop has completed, before the stop counts as failed.
 const STOPPED_BY: SignedDuration = SignedDuration::from_mins(1);
 
@@ -40,7 +42,8 @@ pub(crate) enum Settled {
 pub(crate) fn base_directory(record: &JobRecord) -> Option<&str> {
     let configuration = &record.job.spec.flink_configuration;
     let key = |name: &str| configuration.get(name).map(String::as_str);
-    let found = key("execution.checkpointing.savepoint-dir").or_else(|| key("state.savepoints.dir"));
+    let found =
+        key("execution.checkpointing.savepoint-dir").or_else(|| key("state.savepoints.dir"));
     found.map(str::trim).filter(|text| !text.is_empty())
 }
 
@@ -164,11 +167,8 @@ fn adopt_request(d: &mut Draft, id: Uuid) {
 fn adopt_registered(d: &mut Draft, id: Uuid) {
     let (now, ordinal) = (d.now, d.facts.ordinal);
     if let Some(record) = find(d, id) {
-        record.facts = Some(SavepointFacts {
-            ordinal,
-            completed_at: Some(now),
-            ..SavepointFacts::default()
-        });
+        record.facts =
+            Some(SavepointFacts { ordinal, completed_at: Some(now), ..SavepointFacts::default() });
     }
     hold(d, SavepointOrigin::Copied);
     d.resume_after(start::NO_SNAPSHOT);
@@ -208,9 +208,14 @@ fn watch(d: &mut Draft, id: Uuid, facts: &SavepointFacts) {
         (Some(Seen::Absent), Some(Seen::Present(snapshot))) if !facts.stop => {
             return complete(d, id, &snapshot.location.clone(), snapshot.completed_at);
         }
-        (Some(Seen::Present(Operation::InProgress) | Seen::Unknown { .. } | Seen::Absent) | None, _) => {}
+        (
+            Some(Seen::Present(Operation::InProgress) | Seen::Unknown { .. } | Seen::Absent) | None,
+            _,
+        ) => {}
     }
-    if d.now >= facts.complete_by && !matches!(seen.operations.get(&id), Some(Seen::Unknown { .. }) | None) {
+    if d.now >= facts.complete_by
+        && !matches!(seen.operations.get(&id), Some(Seen::Unknown { .. }) | None)
+    {
         return fail_late(d, id, "Flink did not complete it in time");
     }
     let until = next_mark(created, facts.complete_by.duration_since(created), d.now);
@@ -225,15 +230,17 @@ fn has_ended(d: &Draft, job: Uuid, seen: &Observation) -> bool {
         Seen::Present(cluster) => matches!(cluster.phase, ClusterPhase::Dead { .. }),
         Seen::Unknown { .. } => false,
     };
-    let operation_is_open = seen.operations.values().any(|o| {
-        matches!(o, Seen::Present(Operation::Completed { .. } | Operation::InProgress))
-    });
+    let operation_is_open = seen
+        .operations
+        .values()
+        .any(|o| matches!(o, Seen::Present(Operation::Completed { .. } | Operation::InProgress)));
     let is_terminal = seen.job.present().is_some_and(|j| j.status.is_terminal());
     is_recorded || is_dead || (is_terminal && !operation_is_open)
 }
 
 /// Settles a Savepoint whose job has ended by what lies in its directory.
 pub(crate) fn settle(d: &mut Draft, id: Uuid, seen: &Observation, why: &str) -> Settled {
+    let now = d.now;
     let Some(record) = find(d, id) else { return Settled::Failed };
     if record.savepoint.status.state == SavepointState::Completed {
         return Settled::Completed;
@@ -243,6 +250,13 @@ pub(crate) fn settle(d: &mut Draft, id: Uuid, seen: &Observation, why: &str) -> 
         complete(d, id, &location, d.now);
         return Settled::Completed;
     }
+    // Flink is about to say how it went. A JobManager whose answer nobody has fetched takes 5 s longer to end.
+    let is_answering =
+        matches!(seen.operations.get(&id), Some(Seen::Present(Operation::InProgress)));
+    if is_answering && record.facts.as_ref().is_some_and(|facts| now < facts.complete_by) {
+        d.wake(now.saturating_add_or_max(ANSWER));
+        return Settled::NotYet;
+    }
     match seen.directories.get(&id) {
         Some(Seen::Present(snapshot)) => {
             complete(d, id, &snapshot.location, snapshot.completed_at);
@@ -251,7 +265,11 @@ pub(crate) fn settle(d: &mut Draft, id: Uuid, seen: &Observation, why: &str) -> 
         Some(Seen::Absent) => {
             if record.savepoint.status.state == SavepointState::Started {
                 // The run is over: this is no attempt that a retry could improve, so it is not counted.
-                mark_failed(d, id, &format!("the run ended before the savepoint was complete: {why}"));
+                mark_failed(
+                    d,
+                    id,
+                    &format!("the run ended before the savepoint was complete: {why}"),
+                );
             }
             Settled::Failed
         }
@@ -287,7 +305,8 @@ fn complete(d: &mut Draft, id: Uuid, location: &str, at: Timestamp) {
 /// A stop that is complete has ended its job within milliseconds; if the job goes on all the same, the stop has failed.
 fn expect_end(d: &mut Draft, id: Uuid, facts: &SavepointFacts) {
     let Some(job) = find(d, id).and_then(|r| r.savepoint.metadata.job_id) else { return };
-    let is_awaited = d.job(job).is_some_and(|r| r.facts.stops.contains(&id) && r.facts.end.is_none());
+    let is_awaited =
+        d.job(job).is_some_and(|r| r.facts.stops.contains(&id) && r.facts.end.is_none());
     if !facts.stop || !is_awaited {
         return;
     }
@@ -384,7 +403,8 @@ pub(crate) fn request(d: &Draft, record: &SavepointRecord) -> Option<Action> {
     let facts = record.facts.as_ref()?;
     let job = record.savepoint.metadata.job_id?;
     let job_record = d.job(job)?;
-    let is_running = job_record.job.status.state == JobState::Started && job_record.facts.end.is_none();
+    let is_running =
+        job_record.job.status.state == JobState::Started && job_record.facts.end.is_none();
     let seen = d.observation(job);
     let is_unheard_of = match seen.operations.get(&record.id()) {
         None => !facts.accepted,

@@ -66,11 +66,15 @@ fn job_target(d: &mut Draft) -> Option<JobTarget> {
     let (event, message) = match (&spec.session_cluster_name, &spec.deployment_target_name) {
         (Some(name), _) => (
             EventName::GeneralFailure,
-            format!("No SessionCluster '{name}' exists; this server runs Deployments in application mode only"),
+            format!(
+                "No SessionCluster '{name}' exists; this server runs Deployments in application mode only"
+            ),
         ),
         (None, Some(name)) => (
             EventName::ReferencedDeploymentTargetDoesNotExist,
-            format!("No DeploymentTarget '{name}' exists in this namespace; create it or name another one"),
+            format!(
+                "No DeploymentTarget '{name}' exists in this namespace; create it or name another one"
+            ),
         ),
         (None, None) => (
             EventName::ReferencedDeploymentTargetDoesNotExist,
@@ -150,8 +154,10 @@ pub(crate) fn advance(d: &mut Draft, id: Uuid, seen: &Observation) {
     let Some(record) = d.job(id) else { return };
     let created = record.job.metadata.created_at;
     let wanted = record.job.spec.number_of_task_managers;
+    let has_lived = record.facts.alive_since.is_some();
     match &seen.cluster {
         Seen::Unknown { why } => wait_for_answer(d, created, why),
+        Seen::Absent if has_lived => d.end_start(id, "its JobManager is gone", true),
         Seen::Absent => wait_or_fail(d, id, "the cluster to be launched", created, PREPARE),
         Seen::Present(cluster) => match &cluster.phase {
             ClusterPhase::Dead { why } => d.end_start(id, why, true),
@@ -245,7 +251,9 @@ fn mark_started(d: &mut Draft, id: Uuid, job: &FlinkJob) {
         started_at: now,
         flink_job_id: record.job.flink_job_id(),
         last_update_time: now,
-        observed_flink_job_restarts: job.restarts.map_or(0, |n| i32::try_from(n).unwrap_or(i32::MAX)),
+        observed_flink_job_restarts: job
+            .restarts
+            .map_or(0, |n| i32::try_from(n).unwrap_or(i32::MAX)),
         observed_flink_job_status: job.status.to_string(),
     });
     d.facts.failed_starts.clear();

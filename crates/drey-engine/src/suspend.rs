@@ -23,14 +23,19 @@ pub(crate) fn stop(d: &mut Draft, id: Uuid, origin: SavepointOrigin) {
     if savepoint::stop_in_progress(d, id).is_some() {
         return;
     }
-    let limit = u32::try_from(d.deployment.spec.max_savepoint_creation_attempts.max(1)).unwrap_or(1);
+    let limit =
+        u32::try_from(d.deployment.spec.max_savepoint_creation_attempts.max(1)).unwrap_or(1);
     if d.facts.failed_savepoints >= limit {
         return give_up(d, id, limit);
     }
     if let Some(at) = d.facts.not_before.filter(|at| *at > d.now) {
         let number = d.facts.failed_savepoints + 1;
         let since = d.facts.last_failure.as_ref().map_or(d.now, |f| f.failed_at);
-        return d.pause(format!("the pause before savepoint attempt {number} of {limit}"), since, at);
+        return d.pause(
+            format!("the pause before savepoint attempt {number} of {limit}"),
+            since,
+            at,
+        );
     }
     let since = d.facts.not_before.or(d.facts.transition.as_ref().map(|t| t.since));
     let since = since.unwrap_or(d.now);
@@ -39,7 +44,8 @@ pub(crate) fn stop(d: &mut Draft, id: Uuid, origin: SavepointOrigin) {
         Seen::Present(job) => {
             let until = since.saturating_add_or_max(READY);
             if d.now >= until {
-                let why = format!("the job had no running tasks for 1 min (Flink says {})", job.status);
+                let why =
+                    format!("the job had no running tasks for 1 min (Flink says {})", job.status);
                 return count_failure(d, id, &why);
             }
             d.wait(format!("all tasks to run, Flink says {}", job.status), since, until);
@@ -64,7 +70,10 @@ fn begin(d: &mut Draft, id: Uuid, origin: SavepointOrigin) {
     d.event(
         EventName::CreatingASavepointBeforeSuspension,
         Some(id),
-        format!("Stopping Job {id} with a savepoint{}", if drain { " and draining it" } else { "" }),
+        format!(
+            "Stopping Job {id} with a savepoint{}",
+            if drain { " and draining it" } else { "" }
+        ),
     );
     savepoint::begin_stop(d, id, origin, drain);
 }
@@ -80,7 +89,8 @@ pub(crate) fn count_failure(d: &mut Draft, id: Uuid, why: &str) {
         failed_at: d.now,
     });
     let limit = d.deployment.spec.max_savepoint_creation_attempts;
-    let message = format!("Stopping Job {id} with a savepoint failed (attempt {failures} of {limit}): {why}");
+    let message =
+        format!("Stopping Job {id} with a savepoint failed (attempt {failures} of {limit}): {why}");
     d.event(EventName::AnUnrecoverableFailureWhileTakingASavepoint, Some(id), message);
     d.wake(d.now);
 }

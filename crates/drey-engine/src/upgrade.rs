@@ -31,8 +31,9 @@ pub(crate) fn supersede(d: &mut Draft, id: Uuid) {
 fn announce(d: &mut Draft, id: Uuid, strategy: UpgradeKind) {
     if d.facts.transition.is_none() {
         let restore = d.deployment.spec.restore_strategy.kind;
-        let message =
-            format!("Job {id} deviates from the template: upgrading {strategy}, restoring {restore}");
+        let message = format!(
+            "Job {id} deviates from the template: upgrading {strategy}, restoring {restore}"
+        );
         d.event(EventName::UsingAnUpgradeStrategy, Some(id), message);
     }
 }

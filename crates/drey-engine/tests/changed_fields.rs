@@ -1,6 +1,8 @@
 //! Which changed member of a spec does what to a job that runs, under each upgrade strategy. `drey-model` says what a
 //! change means (`diff`); this table says what is then done.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
 #[allow(dead_code, reason = "the scenarios use the rest of it")]
 mod world;
 

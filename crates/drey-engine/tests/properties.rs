@@ -1,6 +1,8 @@
 //! Random histories: users edit, worlds turn, answers get lost. The oracle in `world` looks at every decision; here are
 //! the histories, and what must hold of them as a whole.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
 #[allow(dead_code, reason = "the scenarios use the rest of it")]
 mod world;
 
@@ -121,7 +123,7 @@ fn take(world: &mut World, turn: Turn) {
         Turn::Register => add_savepoint(world, Some("file:///registered".to_owned())),
         Turn::Cluster(_) | Turn::Flink(..) | Turn::FlinkUnknown | Turn::FlinkAbsent | Turn::Retained(_) => {
             if let Some(id) = current {
-                see(world, id, turn);
+                see(world, id, &turn);
             }
         }
         Turn::Operation(what) => operation(world, what),
@@ -133,19 +135,19 @@ fn take(world: &mut World, turn: Turn) {
             _ => world.answers.snapshot = answer,
         },
         Turn::Target(has) => world.has_target = has,
-        Turn::Crash => world.reports.clear(),
+        Turn::Crash => world.forget(),
         Turn::Pass(ms) => drop(world.pass(SignedDuration::from_millis(ms))),
         Turn::Sleep(ms) => world.now = now + SignedDuration::from_millis(ms),
     }
     world.settle();
 }
 
-fn see(world: &mut World, id: Uuid, turn: Turn) {
+fn see(world: &mut World, id: Uuid, turn: &Turn) {
     let (now, count) = (world.now, world.savepoints.len());
     // A cluster that is confirmed gone does not come back.
     let is_over = world.job(id).is_some_and(|r| r.facts.removed);
     let sight = world.sight(id);
-    match turn {
+    match *turn {
         Turn::Cluster(_) | Turn::Flink(..) if is_over => {}
         Turn::Cluster(seen) => {
             sight.cluster = match seen {

@@ -1,6 +1,8 @@
 //! Runs the stories and tables in `scenarios/`. `UPDATE_EXPECT=1 cargo test -p drey-engine --test scenarios` writes the
 //! goldens anew; read the difference as you would read a bug report.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
 mod scenario;
 #[allow(dead_code, reason = "the properties use the rest of it")]
 mod world;

@@ -36,6 +36,7 @@ pub(crate) struct OverviewJob {
 #[serde(default)]
 pub(crate) struct Tasks {
     running: u32,
+    finished: u32,
     total: u32,
 }
 
@@ -53,7 +54,8 @@ impl Overview {
         Some(Ok(FlinkJob {
             status,
             tasks_running: job.tasks.running,
-            tasks_total: job.tasks.total,
+            // A subtask of a source without work for it finishes at once, and the job runs on without it.
+            tasks_total: job.tasks.total.saturating_sub(job.tasks.finished),
             restarts: None,
             failures: Vec::new(),
             cause: None,

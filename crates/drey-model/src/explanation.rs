@@ -12,6 +12,8 @@ use crate::meta::Failure;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Explanation {
+    /// The spec.version that it is about; an older one than the Deployment's: the controller has not looked yet.
+    pub spec_version: i64,
     /// What the user wants.
     pub desired: DesiredState,
     /// What is.

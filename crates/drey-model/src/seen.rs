@@ -113,7 +113,7 @@ pub struct FlinkJob {
     pub status: FlinkStatus,
     /// Tasks that are running.
     pub tasks_running: u32,
-    /// All tasks of the job graph; 0 while it is being built.
+    /// All tasks of the job graph that have not finished; 0 while it is being built.
     pub tasks_total: u32,
     /// Restarts since this JobManager started, when known. A lower bound.
     pub restarts: Option<u32>,

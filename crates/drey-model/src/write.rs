@@ -22,7 +22,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use defaults::patch_defaults;
-pub use deployment::{create_deployment, patch_deployment, replace_deployment};
+pub use deployment::{create_deployment, patch_deployment, replace_deployment, retry_deployment};
 pub use savepoint::{NewSavepoint, create_savepoint, savepoint_deployment_id};
 pub use target::{create_target, local_target, replace_target};
 

@@ -47,7 +47,7 @@ impl World {
     /// The clock of the machine, and ids that sort by time.
     #[must_use]
     pub fn real() -> Self {
-        Self::of(Timestamp::now, Uuid::now_v7)
+        Self::of(drey_controller::world::now, Uuid::now_v7)
     }
 
     /// A chosen clock and a chosen source of ids.

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::api::{deployments, events, jobs, namespaces, savepoints, status, targets};
@@ -65,6 +65,7 @@ fn platform() -> Routes {
 fn ours() -> Routes {
     let in_namespace = Router::new()
         .route("/deployments/{name}", get(explain::get))
+        .route("/deployments/{name}/retry", post(explain::retry))
         .route("/jobs/{id}/logs", get(logs::list))
         .route("/jobs/{id}/logs/{file}", get(logs::read));
     Router::new()

@@ -46,6 +46,7 @@ impl Core {
         }
         if cluster.behaviour.is_missing {
             cluster.job_manager = JobManager::Dead("the artifact cannot be fetched: 404".to_owned());
+            cluster.has_ended = true;
             return;
         }
         cluster.job_manager = JobManager::Alive;
@@ -282,8 +283,13 @@ impl Core {
         if let Some(cluster) = self.alive(id) {
             cluster.job_manager = JobManager::Dead(why.to_owned());
             cluster.has_ended = true;
-            self.universe.operations.retain(|_, o| o.job != id);
+            self.lose_operations(id);
         }
+    }
+
+    /// What was under way is lost with the JobManager's memory of its job.
+    fn lose_operations(&mut self, id: Uuid) {
+        self.universe.operations.retain(|_, o| o.job != id || o.progress != Progress::InProgress);
     }
 
     /// A TaskManager process ends.
@@ -299,7 +305,7 @@ impl Core {
         if let Some(cluster) = self.alive(id) {
             cluster.run = None;
             cluster.has_ended = true;
-            self.universe.operations.retain(|_, o| o.job != id);
+            self.lose_operations(id);
         }
     }
 

@@ -251,7 +251,10 @@ impl History {
         });
         let Some(row) = complete else { return };
         if self.write(&[Write::Delete { kind: Kind::Savepoint, id: row.id, revision: row.revision }]) {
-            self.core.lock().tell("user", || format!("forgets savepoint {}", short(row.id)));
+            let mut core = self.core.lock();
+            core.oracle.forgotten.insert(deployment);
+            core.tell("user", || format!("forgets savepoint {}", short(row.id)));
+            drop(core);
             self.wake(deployment);
         }
     }

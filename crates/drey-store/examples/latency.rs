@@ -13,9 +13,7 @@ const ROUNDS: usize = 300;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let folder = std::env::args()
-        .nth(1)
-        .unwrap_or_else(|| "target".to_owned());
+    let folder = std::env::args().nth(1).unwrap_or_else(|| "target".to_owned());
     let path = Path::new(&folder).join(format!("latency-{}.db", std::process::id()));
     measure("in memory", &Store::in_memory().await?).await?;
     let file = Store::open(&path).await?;
@@ -34,16 +32,9 @@ async fn measure(what: &str, store: &Store) -> Result<(), Error> {
     let mut read = store.commit(&[Write::Create(owner.clone())]).await?;
     let (mut commits, mut looks) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        let job = Object {
-            open: round < 2,
-            ..object(Kind::Job, Some(owner.id))
-        };
+        let job = Object { open: round < 2, ..object(Kind::Job, Some(owner.id)) };
         let event = object(Kind::Event, Some(owner.id));
-        let writes = [
-            Write::Update(owner.clone(), read),
-            Write::Create(job),
-            Write::Create(event),
-        ];
+        let writes = [Write::Update(owner.clone(), read), Write::Create(job), Write::Create(event)];
         let started = Instant::now();
         read = store.commit(&writes).await? - 2;
         commits.push(started.elapsed());
@@ -51,11 +42,7 @@ async fn measure(what: &str, store: &Store) -> Result<(), Error> {
         store.deployment(owner.id).await?;
         looks.push(started.elapsed());
     }
-    println!(
-        "{what}: commit of 3 rows {}; deployment() {}",
-        spread(commits),
-        spread(looks)
-    );
+    println!("{what}: commit of 3 rows {}; deployment() {}", spread(commits), spread(looks));
     Ok(())
 }
 
@@ -77,11 +64,6 @@ fn object(kind: Kind, owner: Option<Uuid>) -> Object {
 
 fn spread(mut times: Vec<Duration>) -> String {
     times.sort();
-    let at = |percent: usize| {
-        times
-            .get(times.len() * percent / 100)
-            .copied()
-            .unwrap_or_default()
-    };
+    let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
     format!("p50 {:?}, p99 {:?}", at(50), at(99))
 }

@@ -52,17 +52,10 @@ pub(crate) async fn apply(connection: &mut AnyConnection, writes: &[Write]) -> R
     let newest = if count == 0 {
         sqlx::query(NEWEST).fetch_one(&mut *connection).await
     } else {
-        sqlx::query(NUMBERS)
-            .bind(count)
-            .fetch_one(&mut *connection)
-            .await
+        sqlx::query(NUMBERS).bind(count).fetch_one(&mut *connection).await
     };
     let newest: i64 = newest.and_then(|row| row.try_get(0)).map_err(failed)?;
-    let mut batch = Batch {
-        connection,
-        next: newest - count + 1,
-        newest,
-    };
+    let mut batch = Batch { connection, next: newest - count + 1, newest };
     for write in writes {
         match write {
             Write::Create(object) => batch.create(object).await?,
@@ -111,10 +104,7 @@ impl Batch<'_> {
             .and_then(|row| row.try_get(0))
             .map_err(failed)?;
         if holders == 0 {
-            return Err(Error::Conflict {
-                kind: object.kind,
-                id: object.id,
-            });
+            return Err(Error::Conflict { kind: object.kind, id: object.id });
         }
         Err(Error::Taken {
             kind: object.kind,
@@ -212,10 +202,7 @@ impl Batch<'_> {
         if held.rows_affected() == 1 {
             return Ok(());
         }
-        Err(Error::Fenced {
-            lease: lease.to_owned(),
-            epoch,
-        })
+        Err(Error::Fenced { lease: lease.to_owned(), epoch })
     }
 
     fn number(&mut self) -> i64 {
@@ -226,11 +213,7 @@ impl Batch<'_> {
 }
 
 fn unless(unchanged: bool, kind: Kind, id: Uuid) -> Result<(), Error> {
-    if unchanged {
-        Ok(())
-    } else {
-        Err(Error::Conflict { kind, id })
-    }
+    if unchanged { Ok(()) } else { Err(Error::Conflict { kind, id }) }
 }
 
 /// When a tombstone was made; only its age matters, so the wall clock will do.

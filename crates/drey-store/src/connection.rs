@@ -73,28 +73,18 @@ impl Lane {
     /// A connection, as soon as one is free.
     pub(crate) async fn take(&self) -> Result<Held<'_>, Error> {
         let permit = self.permits.acquire().await.map_err(|_| Error::Stopped)?;
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
             None => connect(&self.url, self.settings).await?,
         };
-        Ok(Held {
-            connection,
-            _permit: permit,
-        })
+        Ok(Held { connection, _permit: permit })
     }
 
     /// Gives a connection back. One that misbehaved (`healthy` is false) is closed instead, and replaced on demand.
     pub(crate) fn give(&self, held: Held<'_>, healthy: bool) {
         if healthy || self.precious {
-            self.idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(held.connection);
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(held.connection);
         }
     }
 
@@ -159,11 +149,8 @@ impl Transaction<'_> {
 pub(crate) async fn connect(url: &str, settings: &'static str) -> Result<AnyConnection, Error> {
     sqlx::any::install_default_drivers();
     let options = AnyConnectOptions::from_str(url).map_err(|e| Error::of("opening", e))?;
-    let mut connection = options
-        .disable_statement_logging()
-        .connect()
-        .await
-        .map_err(|e| Error::of("opening", e))?;
+    let mut connection =
+        options.disable_statement_logging().connect().await.map_err(|e| Error::of("opening", e))?;
     if !settings.is_empty() {
         sqlx::raw_sql(settings)
             .execute(&mut connection)
@@ -175,16 +162,10 @@ pub(crate) async fn connect(url: &str, settings: &'static str) -> Result<AnyConn
 
 /// The URL of a file; `mode` is `ro` or `rwc`.
 pub(crate) fn url(path: &Path, mode: &str) -> Result<String, Error> {
-    let place = |source| Error::Place {
-        path: path.to_owned(),
-        source,
-    };
+    let place = |source| Error::Place { path: path.to_owned(), source };
     let absolute = std::path::absolute(path).map_err(place)?;
     let text = absolute.to_str().ok_or_else(|| {
-        place(std::io::Error::new(
-            std::io::ErrorKind::InvalidInput,
-            "the path is not UTF-8",
-        ))
+        place(std::io::Error::new(std::io::ErrorKind::InvalidInput, "the path is not UTF-8"))
     })?;
     let mut url = String::from("sqlite://");
     for byte in text.bytes() {

@@ -38,20 +38,13 @@ impl Store {
         ttl: Duration,
         now: Timestamp,
     ) -> Result<Option<Lease>, Error> {
-        let until = i64::try_from(ttl.as_millis())
-            .unwrap_or(i64::MAX)
-            .saturating_add(now.as_millisecond());
-        let query = sqlx::query(ACQUIRE)
-            .bind(name)
-            .bind(holder)
-            .bind(until)
-            .bind(now.as_millisecond());
+        let until =
+            i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX).saturating_add(now.as_millisecond());
+        let query =
+            sqlx::query(ACQUIRE).bind(name).bind(holder).bind(until).bind(now.as_millisecond());
         let work = async {
             let mut transaction = self.inner.writer.begin().await?;
-            let taken = query
-                .fetch_optional(transaction.connection())
-                .await
-                .map_err(failed);
+            let taken = query.fetch_optional(transaction.connection()).await.map_err(failed);
             transaction.finish(taken).await
         };
         let Some(row) = self.run(work).await? else {
@@ -71,10 +64,7 @@ impl Store {
         let work = async {
             let mut transaction = self.inner.writer.begin().await?;
             let query = sqlx::query(RELEASE).bind(name).bind(holder);
-            let released = query
-                .execute(transaction.connection())
-                .await
-                .map_err(failed);
+            let released = query.execute(transaction.connection()).await.map_err(failed);
             transaction.finish(released).await
         };
         self.run(work).await.map(|_| ())

@@ -21,16 +21,9 @@ const BY_NAME: &str = concat!(
     columns!(),
     " FROM objects WHERE kind = $1 AND namespace = $2 AND name = $3 AND deleted = 0"
 );
-const BY_ID: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM objects WHERE id = $1 AND kind = $2 AND deleted = 0"
-);
-const LIST: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM objects WHERE deleted = 0 AND kind = $1"
-);
+const BY_ID: &str =
+    concat!("SELECT ", columns!(), " FROM objects WHERE id = $1 AND kind = $2 AND deleted = 0");
+const LIST: &str = concat!("SELECT ", columns!(), " FROM objects WHERE deleted = 0 AND kind = $1");
 const IDS: &str = "SELECT id FROM objects WHERE kind = $1 AND deleted = 0 ORDER BY created";
 // The second half names no kind to be equal to, so that the small index `objects_open` serves it and not the long one.
 const DEPLOYMENT: &str = concat!(
@@ -44,11 +37,8 @@ const DEPLOYMENT: &str = concat!(
      WHERE owner = $1 AND open = 1 AND deleted = 0 AND kind <> 'Event' \
      ORDER BY place, created DESC"
 );
-const CHANGES: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM objects WHERE revision > $1 ORDER BY revision LIMIT $2"
-);
+const CHANGES: &str =
+    concat!("SELECT ", columns!(), " FROM objects WHERE revision > $1 ORDER BY revision LIMIT $2");
 const REVISION: &str = "SELECT revision FROM clock WHERE id = 1";
 const PURGED: &str = "SELECT purged FROM clock WHERE id = 1";
 
@@ -76,10 +66,7 @@ impl Store {
         namespace: &str,
         name: &str,
     ) -> Result<Option<Object>, Error> {
-        let query = sqlx::query(BY_NAME)
-            .bind(kind.to_string())
-            .bind(namespace)
-            .bind(name);
+        let query = sqlx::query(BY_NAME).bind(kind.to_string()).bind(namespace).bind(name);
         self.rows(query).await?.first().map(object).transpose()
     }
 
@@ -88,9 +75,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn by_id(&self, kind: Kind, id: Uuid) -> Result<Option<Object>, Error> {
-        let query = sqlx::query(BY_ID)
-            .bind(id.to_string())
-            .bind(kind.to_string());
+        let query = sqlx::query(BY_ID).bind(id.to_string()).bind(kind.to_string());
         self.rows(query).await?.first().map(object).transpose()
     }
 
@@ -128,14 +113,8 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn deployment(&self, id: Uuid) -> Result<Option<(Object, Vec<Object>)>, Error> {
-        let rows = self
-            .rows(sqlx::query(DEPLOYMENT).bind(id.to_string()))
-            .await?;
-        let mut objects = rows
-            .iter()
-            .map(object)
-            .collect::<Result<Vec<_>, _>>()?
-            .into_iter();
+        let rows = self.rows(sqlx::query(DEPLOYMENT).bind(id.to_string())).await?;
+        let mut objects = rows.iter().map(object).collect::<Result<Vec<_>, _>>()?.into_iter();
         match objects.next() {
             Some(first) if first.kind == Kind::Deployment => Ok(Some((first, objects.collect()))),
             _ => Ok(None),
@@ -150,9 +129,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn changes(&self, after: i64, limit: u32) -> Result<Vec<Object>, Error> {
-        let rows = self
-            .rows(sqlx::query(CHANGES).bind(after).bind(i64::from(limit)))
-            .await?;
+        let rows = self.rows(sqlx::query(CHANGES).bind(after).bind(i64::from(limit))).await?;
         rows.iter().map(object).collect()
     }
 
@@ -174,9 +151,7 @@ impl Store {
 
     async fn number(&self, sql: &'static str) -> Result<i64, Error> {
         let rows = self.rows(sqlx::query(sql)).await?;
-        let row = rows
-            .first()
-            .ok_or_else(|| unreadable(sqlx::Error::RowNotFound))?;
+        let row = rows.first().ok_or_else(|| unreadable(sqlx::Error::RowNotFound))?;
         row.try_get(0).map_err(unreadable)
     }
 }
@@ -234,10 +209,7 @@ fn parse_id(text: &str) -> Result<Uuid, Error> {
 }
 
 fn unreadable(source: sqlx::Error) -> Error {
-    Error::Corrupt {
-        what: "reading a row",
-        source,
-    }
+    Error::Corrupt { what: "reading a row", source }
 }
 
 #[cfg(test)]
@@ -248,42 +220,25 @@ mod tests {
     #[tokio::test]
     async fn an_index_serves_every_query() {
         let store = Store::in_memory().await.unwrap();
-        let owned = Filter {
-            owner: Some(Uuid::nil()),
-            before: Some(Uuid::nil()),
-            ..Filter::default()
-        };
+        let owned =
+            Filter { owner: Some(Uuid::nil()), before: Some(Uuid::nil()), ..Filter::default() };
         let (all, owned) = (list_sql(&Filter::default()), list_sql(&owned));
         for (sql, index) in [
-            (
-                BY_NAME,
-                "objects_by_name (kind=? AND namespace=? AND name=?)",
-            ),
+            (BY_NAME, "objects_by_name (kind=? AND namespace=? AND name=?)"),
             (BY_ID, "sqlite_autoindex_objects_1 (id=?)"),
             (IDS, "objects_by_kind (kind=?)"),
             (&all, "objects_by_kind (kind=?)"),
-            (
-                &owned,
-                "objects_by_owner (owner=? AND kind=? AND created<?)",
-            ),
+            (&owned, "objects_by_owner (owner=? AND kind=? AND created<?)"),
             (DEPLOYMENT, "objects_open (owner=?)"),
             (CHANGES, "objects_by_revision (revision>?)"),
         ] {
             let rows = store
-                .rows(sqlx::query(AssertSqlSafe(format!(
-                    "EXPLAIN QUERY PLAN {sql}"
-                ))))
+                .rows(sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))))
                 .await
                 .unwrap();
             let plan: Vec<String> = rows.iter().map(|row| row.try_get(3).unwrap()).collect();
-            assert!(
-                plan.iter().any(|step| step.contains(index)),
-                "{sql}: {plan:#?}"
-            );
-            assert!(
-                !plan.iter().any(|step| step.starts_with("SCAN")),
-                "{sql}: {plan:#?}"
-            );
+            assert!(plan.iter().any(|step| step.contains(index)), "{sql}: {plan:#?}");
+            assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{sql}: {plan:#?}");
         }
     }
 }

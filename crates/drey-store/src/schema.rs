@@ -11,10 +11,8 @@ use crate::Error;
 use crate::connection::{Lane, connect, url};
 
 /// All scripts in order; the position plus one is the schema version.
-const SCRIPTS: [(&str, &str); 1] = [(
-    "objects",
-    include_str!("../migrations/sqlite/0001_objects.sql"),
-)];
+const SCRIPTS: [(&str, &str); 1] =
+    [("objects", include_str!("../migrations/sqlite/0001_objects.sql"))];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations \
      (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)";
@@ -43,14 +41,9 @@ pub(crate) async fn inspect(path: &Path) -> Result<(), Error> {
         Ok(tables) if tables.iter().any(|name| name == "migrations") => {
             refuse_newer(&mut connection).await
         }
-        Ok(_) => Err(Error::Foreign {
-            path: path.to_owned(),
-        }),
+        Ok(_) => Err(Error::Foreign { path: path.to_owned() }),
     };
-    connection
-        .close()
-        .await
-        .map_err(|e| Error::of("closing", e))?;
+    connection.close().await.map_err(|e| Error::of("closing", e))?;
     result
 }
 
@@ -63,19 +56,13 @@ pub(crate) async fn migrate(writer: &Lane) -> Result<(), Error> {
 
 async fn apply(connection: &mut AnyConnection) -> Result<(), Error> {
     let failed = |source| Error::of("changing the schema", source);
-    sqlx::query(TABLE)
-        .execute(&mut *connection)
-        .await
-        .map_err(failed)?;
+    sqlx::query(TABLE).execute(&mut *connection).await.map_err(failed)?;
     let found = refuse_newer_version(connection).await?;
     for (number, (name, script)) in (1_i64..).zip(SCRIPTS) {
         if number <= found {
             continue;
         }
-        sqlx::raw_sql(script)
-            .execute(&mut *connection)
-            .await
-            .map_err(failed)?;
+        sqlx::raw_sql(script).execute(&mut *connection).await.map_err(failed)?;
         sqlx::query(APPLIED)
             .bind(number)
             .bind(name)
@@ -94,28 +81,13 @@ async fn refuse_newer(connection: &mut AnyConnection) -> Result<(), Error> {
 
 async fn refuse_newer_version(connection: &mut AnyConnection) -> Result<i64, Error> {
     let failed = |source| Error::of("reading the schema version", source);
-    let row = sqlx::query(VERSION)
-        .fetch_one(connection)
-        .await
-        .map_err(failed)?;
+    let row = sqlx::query(VERSION).fetch_one(connection).await.map_err(failed)?;
     let found: i64 = row.try_get(0).map_err(failed)?;
-    if found > known() {
-        Err(Error::Newer {
-            found,
-            known: known(),
-        })
-    } else {
-        Ok(found)
-    }
+    if found > known() { Err(Error::Newer { found, known: known() }) } else { Ok(found) }
 }
 
 async fn table_names(connection: &mut AnyConnection) -> Result<Vec<String>, Error> {
     let failed = |source| Error::of("reading the schema", source);
-    let rows = sqlx::query(TABLES)
-        .fetch_all(connection)
-        .await
-        .map_err(failed)?;
-    rows.iter()
-        .map(|row| row.try_get(0).map_err(failed))
-        .collect()
+    let rows = sqlx::query(TABLES).fetch_all(connection).await.map_err(failed)?;
+    rows.iter().map(|row| row.try_get(0).map_err(failed)).collect()
 }

@@ -67,10 +67,7 @@ impl Store {
     pub async fn open(path: &Path) -> Result<Self, Error> {
         if let Some(folder) = path.parent() {
             let made = tokio::fs::create_dir_all(folder).await;
-            made.map_err(|source| Error::Place {
-                path: path.to_owned(),
-                source,
-            })?;
+            made.map_err(|source| Error::Place { path: path.to_owned(), source })?;
         }
         schema::inspect(path).await?;
         let url = url(path, "rwc")?;
@@ -91,13 +88,7 @@ impl Store {
     async fn over(writer: Arc<Lane>, readers: Arc<Lane>, in_memory: bool) -> Result<Self, Error> {
         let hint = watch::Sender::new(0);
         let store = Self {
-            inner: Arc::new(Inner {
-                writer,
-                readers,
-                in_memory,
-                hint,
-                counts: Counts::default(),
-            }),
+            inner: Arc::new(Inner { writer, readers, in_memory, hint, counts: Counts::default() }),
         };
         store.run(schema::migrate(&store.inner.writer)).await?;
         let newest = store.revision().await?;
@@ -165,9 +156,7 @@ impl Store {
             let mut held = self.inner.writer.take().await?;
             let result = held.connection.execute(sql).await;
             self.inner.writer.give(held, result.is_ok());
-            result
-                .map(|_| ())
-                .map_err(|source| Error::of("running a statement", source))
+            result.map(|_| ()).map_err(|source| Error::of("running a statement", source))
         };
         self.run(work).await
     }
@@ -189,11 +178,7 @@ impl Store {
 
     /// Finishes `work` within one poll when the database is in memory; see the head of this file.
     pub(crate) async fn run<T>(&self, work: impl Future<Output = T>) -> T {
-        if self.inner.in_memory {
-            at_once(work)
-        } else {
-            work.await
-        }
+        if self.inner.in_memory { at_once(work) } else { work.await }
     }
 
     async fn commit_here(&self, writes: &[Write]) -> Result<i64, Error> {
@@ -206,9 +191,7 @@ impl Store {
         let last = result?;
         let counts = &self.inner.counts;
         counts.commits.fetch_add(1, Ordering::Relaxed);
-        counts
-            .rows_written
-            .fetch_add(commit::rows(writes).unsigned_abs(), Ordering::Relaxed);
+        counts.rows_written.fetch_add(commit::rows(writes).unsigned_abs(), Ordering::Relaxed);
         self.inner.hint.send_if_modified(|newest| {
             let newer = last > *newest;
             *newest = last.max(*newest);

@@ -54,12 +54,6 @@ impl Object {
     }
 
     fn damaged(&self, part: &'static str, source: serde_json::Error) -> Error {
-        Error::Damaged {
-            part,
-            kind: self.kind,
-            name: self.name.clone(),
-            id: self.id,
-            source,
-        }
+        Error::Damaged { part, kind: self.kind, name: self.name.clone(), id: self.id, source }
     }
 }

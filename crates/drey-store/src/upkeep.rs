@@ -23,17 +23,9 @@ impl Store {
         let before = before.as_millisecond();
         let work = async {
             let mut transaction = self.inner.writer.begin().await?;
-            let marked = sqlx::query(MARK)
-                .bind(before)
-                .execute(transaction.connection())
-                .await;
+            let marked = sqlx::query(MARK).bind(before).execute(transaction.connection()).await;
             let purged = match marked {
-                Ok(_) => {
-                    sqlx::query(PURGE)
-                        .bind(before)
-                        .execute(transaction.connection())
-                        .await
-                }
+                Ok(_) => sqlx::query(PURGE).bind(before).execute(transaction.connection()).await,
                 Err(error) => Err(error),
             };
             transaction.finish(purged.map_err(failed)).await
@@ -48,9 +40,7 @@ impl Store {
     pub async fn trim_events(&self, owner: Uuid, keep: u32) -> Result<u64, Error> {
         let work = async {
             let mut transaction = self.inner.writer.begin().await?;
-            let query = sqlx::query(TRIM)
-                .bind(owner.to_string())
-                .bind(i64::from(keep));
+            let query = sqlx::query(TRIM).bind(owner.to_string()).bind(i64::from(keep));
             let trimmed = query.execute(transaction.connection()).await;
             transaction.finish(trimmed.map_err(failed)).await
         };

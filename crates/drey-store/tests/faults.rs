@@ -28,18 +28,12 @@ fn job(doc_len: usize) -> Write {
 }
 
 async fn jobs(store: &Store) -> usize {
-    store
-        .list(Kind::Job, &Filter::default())
-        .await
-        .unwrap()
-        .len()
+    store.list(Kind::Job, &Filter::default()).await.unwrap().len()
 }
 
 async fn raw(path: &Path) -> AnyConnection {
     sqlx::any::install_default_drivers();
-    AnyConnection::connect(&format!("sqlite://{}?mode=rwc", path.display()))
-        .await
-        .unwrap()
+    AnyConnection::connect(&format!("sqlite://{}?mode=rwc", path.display())).await.unwrap()
 }
 
 #[tokio::test]
@@ -84,10 +78,7 @@ async fn an_empty_file_is_filled() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("drey.db");
     std::fs::write(&path, "").unwrap();
-    assert_eq!(
-        Store::open(&path).await.unwrap().revision().await.unwrap(),
-        0
-    );
+    assert_eq!(Store::open(&path).await.unwrap().revision().await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -96,32 +87,14 @@ async fn a_newer_database_is_refused_and_left_alone() {
     let path = folder.path().join("drey.db");
     let store = Store::open(&path).await.unwrap();
     store.commit(&[job(1)]).await.unwrap();
-    store
-        .raw("INSERT INTO migrations VALUES (999, 'from the future', 0)")
-        .await
-        .unwrap();
+    store.raw("INSERT INTO migrations VALUES (999, 'from the future', 0)").await.unwrap();
 
     // Also while the new version still sits in the write-ahead log.
-    assert!(matches!(
-        Store::open(&path).await,
-        Err(Error::Newer {
-            found: 999,
-            known: 1
-        })
-    ));
+    assert!(matches!(Store::open(&path).await, Err(Error::Newer { found: 999, known: 1 })));
     store.close().await;
     let before = std::fs::read(&path).unwrap();
     let error = Store::open(&path).await.err().unwrap();
-    assert!(
-        matches!(
-            error,
-            Error::Newer {
-                found: 999,
-                known: 1
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::Newer { found: 999, known: 1 }), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
@@ -129,41 +102,23 @@ async fn a_newer_database_is_refused_and_left_alone() {
 async fn files_that_are_not_ours_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("notes.txt");
-    std::fs::write(
-        &text,
-        "no database at all, but long enough to be looked at closely".repeat(20),
-    )
-    .unwrap();
+    std::fs::write(&text, "no database at all, but long enough to be looked at closely".repeat(20))
+        .unwrap();
     let before = std::fs::read(&text).unwrap();
-    assert!(matches!(
-        Store::open(&text).await,
-        Err(Error::Corrupt { .. })
-    ));
+    assert!(matches!(Store::open(&text).await, Err(Error::Corrupt { .. })));
     assert_eq!(std::fs::read(&text).unwrap(), before);
 
     let foreign = folder.path().join("foreign.db");
     let mut other = raw(&foreign).await;
-    other
-        .execute("CREATE TABLE music (title TEXT)")
-        .await
-        .unwrap();
+    other.execute("CREATE TABLE music (title TEXT)").await.unwrap();
     other.close().await.unwrap();
     let before = std::fs::read(&foreign).unwrap();
-    assert!(matches!(
-        Store::open(&foreign).await,
-        Err(Error::Foreign { .. })
-    ));
+    assert!(matches!(Store::open(&foreign).await, Err(Error::Foreign { .. })));
     assert_eq!(std::fs::read(&foreign).unwrap(), before);
 
     let folder_itself = Store::open(folder.path()).await.err().unwrap();
-    assert!(
-        matches!(folder_itself, Error::Database { .. }),
-        "{folder_itself:?}"
-    );
-    assert!(matches!(
-        Store::open(&text.join("below")).await,
-        Err(Error::Place { .. })
-    ));
+    assert!(matches!(folder_itself, Error::Database { .. }), "{folder_itself:?}");
+    assert!(matches!(Store::open(&text.join("below")).await, Err(Error::Place { .. })));
 }
 
 async fn a_full_disk_refuses_and_recovers(store: Store) {
@@ -176,26 +131,14 @@ async fn a_full_disk_refuses_and_recovers(store: Store) {
         }
         assert!(read < 100, "the limit is not in force");
     };
-    assert!(
-        matches!(error, Error::Full) && error.is_transient(),
-        "{error:?}"
-    );
+    assert!(matches!(error, Error::Full) && error.is_transient(), "{error:?}");
     let left = usize::try_from(read).unwrap();
     for _ in 0..3 {
-        assert!(matches!(
-            store.commit(&[job(1), job(300_000)]).await,
-            Err(Error::Full)
-        ));
-        assert_eq!(
-            (jobs(&store).await, store.revision().await.unwrap()),
-            (left, read)
-        );
+        assert!(matches!(store.commit(&[job(1), job(300_000)]).await, Err(Error::Full)));
+        assert_eq!((jobs(&store).await, store.revision().await.unwrap()), (left, read));
     }
     store.raw("PRAGMA max_page_count = 100000").await.unwrap();
-    assert_eq!(
-        store.commit(&[job(10_000), job(300_000)]).await.unwrap(),
-        read + 2
-    );
+    assert_eq!(store.commit(&[job(10_000), job(300_000)]).await.unwrap(), read + 2);
     assert_eq!(jobs(&store).await, left + 2);
 }
 
@@ -223,14 +166,8 @@ async fn a_locked_database_is_busy_for_writers_only() {
     other.execute("BEGIN EXCLUSIVE").await.unwrap();
     let started = Instant::now();
     let error = store.commit(&[job(1)]).await.unwrap_err();
-    assert!(
-        matches!(error, Error::Busy) && error.is_transient(),
-        "{error:?}"
-    );
-    assert!(
-        started.elapsed() >= Duration::from_millis(1200),
-        "it did not wait"
-    );
+    assert!(matches!(error, Error::Busy) && error.is_transient(), "{error:?}");
+    assert!(started.elapsed() >= Duration::from_millis(1200), "it did not wait");
     assert_eq!(jobs(&store).await, 1);
 
     let waiting = tokio::spawn({
@@ -255,10 +192,7 @@ async fn an_abandoned_commit_is_whole_or_absent() {
         assert_eq!(jobs(&store).await % 2, 0);
     }
     store.commit(&[job(1)]).await.unwrap();
-    assert_eq!(
-        i64::try_from(jobs(&store).await).unwrap(),
-        store.revision().await.unwrap()
-    );
+    assert_eq!(i64::try_from(jobs(&store).await).unwrap(), store.revision().await.unwrap());
 }
 
 /// The same for calls that have no task of their own: their connection closes, which undoes the transaction.
@@ -277,11 +211,7 @@ async fn an_abandoned_lease_is_whole_or_absent() {
         drop(taking);
         store.revision().await.unwrap();
     }
-    let lease = store
-        .acquire_lease("controller", "a", ttl, now)
-        .await
-        .unwrap()
-        .unwrap();
+    let lease = store.acquire_lease("controller", "a", ttl, now).await.unwrap().unwrap();
     assert_eq!(lease.epoch, 1);
     store.commit(&[job(1)]).await.unwrap();
 }

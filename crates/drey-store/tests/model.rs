@@ -59,16 +59,12 @@ impl Model {
             Step::Update { n, stale, open } => {
                 Write::Update(object(n, 0, open), revision(n, stale))
             }
-            Step::Delete { n, stale } => Write::Delete {
-                kind: kind(n),
-                id: id(n),
-                revision: revision(n, stale),
-            },
-            Step::Guard { n, stale } => Write::Guard {
-                kind: kind(n),
-                id: id(n),
-                revision: revision(n, stale),
-            },
+            Step::Delete { n, stale } => {
+                Write::Delete { kind: kind(n), id: id(n), revision: revision(n, stale) }
+            }
+            Step::Guard { n, stale } => {
+                Write::Guard { kind: kind(n), id: id(n), revision: revision(n, stale) }
+            }
         }
     }
 
@@ -92,10 +88,7 @@ impl Model {
                         return None;
                     }
                     after.revision += 1;
-                    let row = Object {
-                        revision: after.revision,
-                        ..object.clone()
-                    };
+                    let row = Object { revision: after.revision, ..object.clone() };
                     after.rows.insert(object.id, (after.revision, row));
                 }
                 Write::Update(object, read) => {
@@ -105,11 +98,7 @@ impl Model {
                     after.revision += 1;
                     let (_, row) = after.rows.get_mut(&object.id)?;
                     let name = row.name.clone();
-                    *row = Object {
-                        revision: after.revision,
-                        name,
-                        ..object.clone()
-                    };
+                    *row = Object { revision: after.revision, name, ..object.clone() };
                 }
                 Write::Delete { kind, id, revision } => {
                     if !after.live(*kind, *id, *revision) {
@@ -137,23 +126,14 @@ impl Model {
         match self.rows.get_mut(&id) {
             Some((_, row)) if row.kind == Kind::Event => drop(self.rows.remove(&id)),
             Some((_, row)) => {
-                *row = Object {
-                    deleted: true,
-                    open: false,
-                    facts: None,
-                    revision,
-                    ..row.clone()
-                };
+                *row = Object { deleted: true, open: false, facts: None, revision, ..row.clone() };
             }
             None => {}
         }
     }
 
     fn bury_owned(&mut self, owner: Uuid) {
-        let owned = self
-            .rows
-            .values()
-            .filter(|(_, row)| row.owner == Some(owner) && !row.deleted);
+        let owned = self.rows.values().filter(|(_, row)| row.owner == Some(owner) && !row.deleted);
         for id in owned.map(|(_, row)| row.id).collect::<Vec<_>>() {
             self.bury(id, 0);
         }
@@ -212,30 +192,20 @@ async fn compare(store: &Store, model: &Model) {
     changes.sort_by_key(|row| row.revision);
     assert_eq!(store.changes(0, 1000).await.unwrap(), changes);
     for kind in [Kind::Deployment, Kind::Job, Kind::Savepoint, Kind::Event] {
-        let mut rows: Vec<_> = model
-            .rows
-            .values()
-            .filter(|(_, row)| row.kind == kind && !row.deleted)
-            .collect();
+        let mut rows: Vec<_> =
+            model.rows.values().filter(|(_, row)| row.kind == kind && !row.deleted).collect();
         rows.sort_by_key(|(created, _)| -created);
         let wanted: Vec<Object> = rows.into_iter().map(|(_, row)| row.clone()).collect();
         assert_eq!(store.list(kind, &Filter::default()).await.unwrap(), wanted);
     }
     for n in 0..3 {
         let id = Uuid::from_u128(n);
-        let mut open: Vec<_> = model
-            .rows
-            .values()
-            .filter(|(_, row)| row.owner == Some(id) && row.open)
-            .collect();
+        let mut open: Vec<_> =
+            model.rows.values().filter(|(_, row)| row.owner == Some(id) && row.open).collect();
         open.retain(|(_, row)| row.kind != Kind::Event);
         open.sort_by_key(|(created, _)| -created);
         let found = store.deployment(id).await.unwrap();
-        let row = model
-            .rows
-            .get(&id)
-            .map(|(_, row)| row.clone())
-            .filter(|row| !row.deleted);
+        let row = model.rows.get(&id).map(|(_, row)| row.clone()).filter(|row| !row.deleted);
         let wanted = row.map(|row| (row, open.into_iter().map(|(_, row)| row.clone()).collect()));
         assert_eq!(found, wanted);
     }

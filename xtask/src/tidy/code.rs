@@ -8,12 +8,8 @@ use tokens::Token;
 
 const CORE: [&str; 2] = ["drey-model", "drey-engine"];
 
-const CLOCKS: [&str; 4] = [
-    "Timestamp :: now",
-    "Zoned :: now",
-    "SystemTime :: now",
-    "Instant :: now",
-];
+const CLOCKS: [&str; 4] =
+    ["Timestamp :: now", "Zoned :: now", "SystemTime :: now", "Instant :: now"];
 
 /// What the core may not touch besides clocks, and what to do instead.
 const WORLD: &[(&str, &str)] = &[
@@ -24,53 +20,29 @@ const WORLD: &[(&str, &str)] = &[
     ("std :: net", "take what the network said as an argument"),
     ("std :: env", "take the setting as an argument"),
     ("std :: process", "return what should run"),
-    (
-        "std :: thread",
-        "return a value; the shell decides where it is computed",
-    ),
+    ("std :: thread", "return a value; the shell decides where it is computed"),
     ("tokio ::", "return what should be done; the shell does it"),
     ("async fn", "return what should be done; the shell does it"),
-    (
-        "async move",
-        "return what should be done; the shell does it",
-    ),
+    ("async move", "return what should be done; the shell does it"),
     ("async {", "return what should be done; the shell does it"),
-    (
-        "tracing ::",
-        "put what happened into the returned value; the shell logs it",
-    ),
+    ("tracing ::", "put what happened into the returned value; the shell logs it"),
     ("println !", "put what happened into the returned value"),
     ("eprintln !", "put what happened into the returned value"),
 ];
 
 /// Where the clock may be read: the beginning of a path, and why.
 const CLOCK_READERS: &[(&str, &str)] = &[
-    (
-        "crates/drey-controller/src/world.rs",
-        "the one place where the controller gets time and ids",
-    ),
-    (
-        "crates/drey-server/src/app.rs",
-        "the one place where the server gets time and ids",
-    ),
+    ("crates/drey-controller/src/world.rs", "the one place where the controller gets time and ids"),
+    ("crates/drey-server/src/app.rs", "the one place where the server gets time and ids"),
     ("crates/drey-server/src/middleware/", "measures requests"),
     (
         "crates/drey-cluster/src/local/",
         "deadlines of processes, ages of files, lines of logs on this machine",
     ),
     ("crates/drey-store/src/commit.rs", "the age of tombstones"),
-    (
-        "crates/drey-store/src/schema.rs",
-        "notes when a migration ran",
-    ),
-    (
-        "crates/drey-store/src/store.rs",
-        "how long to try again on a busy database",
-    ),
-    (
-        "crates/drey/src/",
-        "the command line shows ages and waits until deadlines",
-    ),
+    ("crates/drey-store/src/schema.rs", "notes when a migration ran"),
+    ("crates/drey-store/src/store.rs", "how long to try again on a busy database"),
+    ("crates/drey/src/", "the command line shows ages and waits until deadlines"),
     ("xtask/", "shows how long a step took"),
 ];
 
@@ -83,10 +55,7 @@ const PANICS: &[(&str, &str)] = &[
         ". expect (",
         "return the error, or name the reason with #[expect(clippy::expect_used, reason = …)]",
     ),
-    (
-        "panic !",
-        "return an error, or name the reason with #[expect(clippy::panic, reason = …)]",
-    ),
+    ("panic !", "return an error, or name the reason with #[expect(clippy::panic, reason = …)]"),
 ];
 
 pub(super) fn check(source: &Source) -> Vec<Violation> {
@@ -96,24 +65,14 @@ pub(super) fn check(source: &Source) -> Vec<Violation> {
     let mut rules = Vec::new();
     if CORE.contains(&source.package()) {
         rules.extend(CLOCKS.map(|p| (p, "the core takes the time as an argument".to_owned())));
-        rules.extend(
-            WORLD
-                .iter()
-                .map(|(p, advice)| (*p, format!("not in the core: {advice}"))),
-        );
-    } else if !CLOCK_READERS
-        .iter()
-        .any(|(path, _)| source.path.starts_with(path))
-    {
+        rules.extend(WORLD.iter().map(|(p, advice)| (*p, format!("not in the core: {advice}"))));
+    } else if !CLOCK_READERS.iter().any(|(path, _)| source.path.starts_with(path)) {
         let advice =
             "take `now` as an argument, or add this file with its reason to CLOCK_READERS in xtask";
         rules.extend(CLOCKS.map(|p| (p, advice.to_owned())));
     }
     let mut found = search(source, &rules, |_| false);
-    let panics: Vec<_> = PANICS
-        .iter()
-        .map(|(p, advice)| (*p, (*advice).to_owned()))
-        .collect();
+    let panics: Vec<_> = PANICS.iter().map(|(p, advice)| (*p, (*advice).to_owned())).collect();
     found.extend(search(source, &panics, |token| token.is_excused));
     found
 }
@@ -128,14 +87,9 @@ fn search(
     let lists = std::iter::once(&source.tokens).chain(&imports);
     let mut found = Vec::new();
     for list in lists {
-        for (at, token) in list
-            .iter()
-            .enumerate()
-            .filter(|(_, t)| !t.is_test && !excused(t))
-        {
-            for (pattern, advice) in rules
-                .iter()
-                .filter(|(pattern, _)| tokens::matches(list, at, pattern))
+        for (at, token) in list.iter().enumerate().filter(|(_, t)| !t.is_test && !excused(t)) {
+            for (pattern, advice) in
+                rules.iter().filter(|(pattern, _)| tokens::matches(list, at, pattern))
             {
                 let name = pattern.replace(' ', "");
                 let name = name.replace("async", "async ");
@@ -158,21 +112,13 @@ mod tests {
 
     fn lines(path: &str, text: &str) -> Vec<String> {
         let found = advice(check, path, text);
-        found
-            .iter()
-            .map(|v| v.split('`').take(2).collect::<Vec<_>>().join(""))
-            .collect()
+        found.iter().map(|v| v.split('`').take(2).collect::<Vec<_>>().join("")).collect()
     }
 
     #[test]
     fn the_core_reads_no_clock_and_no_dice() {
         let text = "fn a() {\n jiff::Timestamp::now();\n Uuid::new_v4();\n std::fs::read(1);\n}\nasync fn b() {}";
-        let expected = [
-            "2: Timestamp::now",
-            "3: Uuid::new_v4",
-            "4: std::fs",
-            "6: async fn",
-        ];
+        let expected = ["2: Timestamp::now", "3: Uuid::new_v4", "4: std::fs", "6: async fn"];
         assert_eq!(lines(CORE_FILE, text), expected);
     }
 
@@ -190,11 +136,8 @@ mod tests {
         let text = "#[cfg(test)]\nmod tests { fn a() { std::fs::read(1).unwrap(); } }";
         assert!(lines(CORE_FILE, text).is_empty());
         assert!(
-            lines(
-                "crates/drey-engine/tests/a.rs",
-                "fn a() { std::fs::read(1).unwrap(); }"
-            )
-            .is_empty()
+            lines("crates/drey-engine/tests/a.rs", "fn a() { std::fs::read(1).unwrap(); }")
+                .is_empty()
         );
     }
 
@@ -208,10 +151,7 @@ mod tests {
     #[test]
     fn panics_need_a_reason() {
         let text = "fn a() { b().unwrap(); }\nfn c() { d()\n.expect(\"e\"); panic!(); }\nfn f() { g().unwrap_or(1); }";
-        assert_eq!(
-            lines(SHELL_FILE, text),
-            ["1: .unwrap(", "3: .expect(", "3: panic!"]
-        );
+        assert_eq!(lines(SHELL_FILE, text), ["1: .unwrap(", "3: .expect(", "3: panic!"]);
         let text = "#[expect(clippy::unwrap_used, reason = \"why\")]\nfn a() { b().unwrap(); }";
         assert!(lines(SHELL_FILE, text).is_empty());
     }

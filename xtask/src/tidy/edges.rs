@@ -27,20 +27,8 @@ const WALLS: &[(&str, &[&str])] = &[
     ("drey-store", &["drey-model"]),
     ("drey-cluster", &["drey-model", "drey-flink"]),
     ("drey-kubernetes", &["drey-model", "drey-cluster"]),
-    (
-        "drey-controller",
-        &[
-            "drey-model",
-            "drey-engine",
-            "drey-flink",
-            "drey-store",
-            "drey-cluster",
-        ],
-    ),
-    (
-        "drey-server",
-        &["drey-model", "drey-store", "drey-controller"],
-    ),
+    ("drey-controller", &["drey-model", "drey-engine", "drey-flink", "drey-store", "drey-cluster"]),
+    ("drey-server", &["drey-model", "drey-store", "drey-controller"]),
     ("drey-operator", &["drey-model"]),
     (
         "drey-sim",
@@ -77,24 +65,15 @@ pub(super) fn check(root: &Path) -> Result<Vec<Violation>> {
         "--no-deps",
     ]))?;
     let metadata: Value = serde_json::from_str(&text).context("reading cargo metadata")?;
-    let packages = metadata["packages"]
-        .as_array()
-        .context("cargo metadata lists packages")?;
+    let packages = metadata["packages"].as_array().context("cargo metadata lists packages")?;
     let names: Vec<_> = packages.iter().filter_map(|p| p["name"].as_str()).collect();
     let mut found = Vec::new();
     for package in packages {
-        let path = Path::new(
-            package["manifest_path"]
-                .as_str()
-                .context("a package has a manifest")?,
-        );
+        let path =
+            Path::new(package["manifest_path"].as_str().context("a package has a manifest")?);
         let text =
             std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-        let shown = path
-            .strip_prefix(root)
-            .unwrap_or(path)
-            .to_string_lossy()
-            .replace('\\', "/");
+        let shown = path.strip_prefix(root).unwrap_or(path).to_string_lossy().replace('\\', "/");
         let manifest = Source::new(&shown, &text)?;
         for dependency in package["dependencies"].as_array().into_iter().flatten() {
             let name = dependency["name"].as_str().unwrap_or_default();
@@ -189,11 +168,7 @@ mod tests {
 
     #[test]
     fn a_new_crate_must_enter_the_table() {
-        assert!(
-            wall("drey-new", "drey-model", false, true)
-                .unwrap()
-                .contains("table of walls")
-        );
+        assert!(wall("drey-new", "drey-model", false, true).unwrap().contains("table of walls"));
     }
 
     #[test]
@@ -205,23 +180,13 @@ mod tests {
             "1: only drey-kubernetes and drey-operator may use `k8s-openapi`",
         ];
         assert_eq!(found, expected);
-        assert!(
-            advice(
-                owned_libraries,
-                "crates/drey-store/src/a.rs",
-                "use sqlx::Row;"
-            )
-            .is_empty()
-        );
+        assert!(advice(owned_libraries, "crates/drey-store/src/a.rs", "use sqlx::Row;").is_empty());
     }
 
     #[test]
     fn the_line_of_a_dependency_is_found() {
         let manifest =
             "[package]\nname = \"a\"\n[dependencies]\ndrey-model.workspace = true\ndrey = \"1\"\n";
-        assert_eq!(
-            (line_of(manifest, "drey-model"), line_of(manifest, "drey")),
-            (4, 5)
-        );
+        assert_eq!((line_of(manifest, "drey-model"), line_of(manifest, "drey")), (4, 5));
     }
 }

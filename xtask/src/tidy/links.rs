@@ -11,10 +11,7 @@ pub(super) fn check(source: &Source, exists: impl Fn(&str) -> bool) -> Vec<Viola
     if !source.is(&["md"]) {
         return found;
     }
-    let folder = source
-        .path
-        .rsplit_once('/')
-        .map_or("", |(folder, _)| folder);
+    let folder = source.path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut in_code = false;
     for (n, line) in source.text.lines().enumerate() {
         if line.trim_start().starts_with("```") {
@@ -44,8 +41,7 @@ fn targets(line: &str) -> Vec<&str> {
     let targets = links.flat_map(|piece| piece.split("](").skip(1));
     let targets = targets.filter_map(|rest| rest.split([')', ' ', '#']).next());
     let ours = targets.map(|t| t.trim_matches(['<', '>']));
-    ours.filter(|t| !t.is_empty() && !t.contains("://") && !t.starts_with("mailto:"))
-        .collect()
+    ours.filter(|t| !t.is_empty() && !t.contains("://") && !t.starts_with("mailto:")).collect()
 }
 
 /// `target` as seen from `folder`, as a path from the root; `None` when it lies outside.
@@ -76,13 +72,7 @@ mod tests {
 
     #[test]
     fn a_link_to_a_file_or_folder_is_fine() {
-        assert!(
-            broken(
-                "README.md",
-                "[a](docs/api.md#chapter) [b](docs/) [c](#here)"
-            )
-            .is_empty()
-        );
+        assert!(broken("README.md", "[a](docs/api.md#chapter) [b](docs/) [c](#here)").is_empty());
         assert!(broken("docs/api.md", "[a](../README.md) [b](<api.md> \"title\")").is_empty());
     }
 
@@ -94,20 +84,13 @@ mod tests {
 
     #[test]
     fn a_link_out_of_the_repository_is_not() {
-        assert_eq!(
-            broken("README.md", "[a](../x.md) [b](/etc/passwd)").len(),
-            2
-        );
+        assert_eq!(broken("README.md", "[a](../x.md) [b](/etc/passwd)").len(), 2);
     }
 
     #[test]
     fn the_web_and_code_are_left_alone() {
         assert!(
-            broken(
-                "README.md",
-                "[a](https://example.org/x) `[b](c)`\n```\n[d](e)\n```"
-            )
-            .is_empty()
+            broken("README.md", "[a](https://example.org/x) `[b](c)`\n```\n[d](e)\n```").is_empty()
         );
     }
 

@@ -58,22 +58,12 @@ struct Source {
 
 impl Source {
     fn new(path: &str, text: &str) -> Result<Self> {
-        let tokens = if path.ends_with(".rs") {
-            tokens::read(text)?
-        } else {
-            Vec::new()
-        };
-        Ok(Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            tokens,
-        })
+        let tokens = if path.ends_with(".rs") { tokens::read(text)? } else { Vec::new() };
+        Ok(Self { path: path.to_owned(), text: text.to_owned(), tokens })
     }
 
     fn is(&self, extensions: &[&str]) -> bool {
-        Path::new(&self.path)
-            .extension()
-            .is_some_and(|e| extensions.iter().any(|x| e == *x))
+        Path::new(&self.path).extension().is_some_and(|e| extensions.iter().any(|x| e == *x))
     }
 
     /// The crate that the file belongs to: `drey-store` for `crates/drey-store/src/lib.rs`.
@@ -90,11 +80,7 @@ impl Source {
     }
 
     fn violation(&self, line: usize, advice: impl Into<String>) -> Violation {
-        Violation {
-            path: self.path.clone(),
-            line,
-            advice: advice.into(),
-        }
+        Violation { path: self.path.clone(), line, advice: advice.into() }
     }
 }
 
@@ -109,11 +95,9 @@ pub(crate) fn report(root: &Path) -> Result<bool> {
             std::fs::read_to_string(root.join(path)).with_context(|| format!("reading {path}"))?;
         match Source::new(path, &text) {
             Ok(source) => found.extend(judge(&source, root)),
-            Err(error) => found.push(Violation {
-                path: path.clone(),
-                line: 1,
-                advice: error.to_string(),
-            }),
+            Err(error) => {
+                found.push(Violation { path: path.clone(), line: 1, advice: error.to_string() })
+            }
         }
     }
     found.sort();
@@ -122,20 +106,12 @@ pub(crate) fn report(root: &Path) -> Result<bool> {
         println!("{violation}");
     }
     let (files, seconds) = (paths.len(), start.elapsed().as_secs_f64());
-    eprintln!(
-        "\n── tidy: {} violations in {files} files, {seconds:.1} s",
-        found.len()
-    );
+    eprintln!("\n── tidy: {} violations in {files} files, {seconds:.1} s", found.len());
     Ok(found.is_empty())
 }
 
 fn judge(source: &Source, root: &Path) -> Vec<Violation> {
-    let rules = [
-        shape::check,
-        code::check,
-        text::check,
-        edges::owned_libraries,
-    ];
+    let rules = [shape::check, code::check, text::check, edges::owned_libraries];
     let mut found: Vec<_> = rules.iter().flat_map(|rule| rule(source)).collect();
     found.extend(links::check(source, |path| root.join(path).exists()));
     found
@@ -152,10 +128,7 @@ fn collect(root: &Path, folder: &Path, paths: &mut Vec<String>) -> Result<()> {
             if !SKIPPED_FOLDERS.iter().any(|f| name == *f) {
                 collect(root, &path, paths)?;
             }
-        } else if path
-            .extension()
-            .is_some_and(|e| text::EXTENSIONS.iter().any(|x| e == *x))
-        {
+        } else if path.extension().is_some_and(|e| text::EXTENSIONS.iter().any(|x| e == *x)) {
             paths.push(path.to_string_lossy().replace('\\', "/"));
         }
     }
@@ -165,10 +138,7 @@ fn collect(root: &Path, folder: &Path, paths: &mut Vec<String>) -> Result<()> {
 #[cfg(test)]
 fn advice(rule: impl Fn(&Source) -> Vec<Violation>, path: &str, text: &str) -> Vec<String> {
     let source = Source::new(path, text).unwrap();
-    rule(&source)
-        .iter()
-        .map(|v| format!("{}: {}", v.line, v.advice))
-        .collect()
+    rule(&source).iter().map(|v| format!("{}: {}", v.line, v.advice)).collect()
 }
 
 #[cfg(test)]
@@ -185,13 +155,7 @@ mod tests {
     #[test]
     fn build_output_is_not_looked_at() {
         let root = tempfile::tempdir().unwrap();
-        for file in [
-            "target/a.rs",
-            "src/b.rs",
-            "ui/node_modules/c.ts",
-            "ui/d.ts",
-            "e.png",
-        ] {
+        for file in ["target/a.rs", "src/b.rs", "ui/node_modules/c.ts", "ui/d.ts", "e.png"] {
             let path = root.path().join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();

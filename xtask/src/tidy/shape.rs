@@ -61,17 +61,10 @@ mod tests {
 
     #[test]
     fn functions_have_a_limit() {
-        let function = |n: usize| {
-            format!(
-                "//! Essay.\nfn long() {{\n{}}}\n",
-                "    // x\n".repeat(n - 2)
-            )
-        };
+        let function =
+            |n: usize| format!("//! Essay.\nfn long() {{\n{}}}\n", "    // x\n".repeat(n - 2));
         assert!(advice(check, "a.rs", &function(70)).is_empty());
         let found = advice(check, "a.rs", &function(71));
-        assert_eq!(
-            found,
-            ["2: `long` has 71 lines, 70 allowed: name its parts"]
-        );
+        assert_eq!(found, ["2: `long` has 71 lines, 70 allowed: name its parts"]);
     }
 }

@@ -5,27 +5,17 @@
 use super::{Source, Violation, tokens};
 
 /// The files that rules look at: code, and documents for their links.
-pub(super) const EXTENSIONS: &[&str] = &[
-    "rs", "ts", "tsx", "css", "java", "sql", "toml", "yaml", "md",
-];
+pub(super) const EXTENSIONS: &[&str] =
+    &["rs", "ts", "tsx", "css", "java", "sql", "toml", "yaml", "md"];
 
 /// Put together here, or this file would break its own rule.
 const NOTES: [&str; 2] = [concat!("TO", "DO"), concat!("FIX", "ME")];
 
 /// Tokens that stand for missing work.
 const PLACEHOLDERS: &[(&str, &str)] = &[
-    (
-        "todo !",
-        "write it, or leave the caller out until it exists",
-    ),
-    (
-        "unimplemented !",
-        "write it, or leave the caller out until it exists",
-    ),
-    (
-        "# [ ignore",
-        "a test runs or goes: what it needs belongs behind a verb of its own",
-    ),
+    ("todo !", "write it, or leave the caller out until it exists"),
+    ("unimplemented !", "write it, or leave the caller out until it exists"),
+    ("# [ ignore", "a test runs or goes: what it needs belongs behind a verb of its own"),
 ];
 
 pub(super) fn check(source: &Source) -> Vec<Violation> {
@@ -38,14 +28,12 @@ pub(super) fn check(source: &Source) -> Vec<Violation> {
         }
     }
     for (at, token) in source.tokens.iter().enumerate() {
-        for (pattern, advice) in PLACEHOLDERS
-            .iter()
-            .filter(|(p, _)| tokens::matches(&source.tokens, at, p))
+        for (pattern, advice) in
+            PLACEHOLDERS.iter().filter(|(p, _)| tokens::matches(&source.tokens, at, p))
         {
-            found.push(source.violation(
-                token.line,
-                format!("`{}`: {advice}", pattern.replace(' ', "")),
-            ));
+            found.push(
+                source.violation(token.line, format!("`{}`: {advice}", pattern.replace(' ', ""))),
+            );
         }
     }
     found
@@ -66,10 +54,7 @@ mod tests {
     #[test]
     fn notes_to_oneself_are_found_in_code_and_comments() {
         let [a, b] = NOTES;
-        assert_eq!(
-            advice(check, "a.rs", &format!("//! x\n// {a}: later\n")).len(),
-            1
-        );
+        assert_eq!(advice(check, "a.rs", &format!("//! x\n// {a}: later\n")).len(), 1);
         assert_eq!(advice(check, "a.sql", &format!("-- {b}\n")).len(), 1);
         assert!(advice(check, "a.rs", &format!("// {a}S and M{b}\n")).is_empty());
         assert!(advice(check, "a.md", &format!("no {a} in code\n")).is_empty());
@@ -79,10 +64,7 @@ mod tests {
     fn placeholders_and_disabled_tests_are_found() {
         let text =
             "fn a() { todo!() }\n#[test]\n#[ignore = \"slow\"]\nfn b() { unimplemented!(\"c\") }";
-        let lines: Vec<_> = advice(check, "a.rs", text)
-            .iter()
-            .map(|v| v[..2].to_owned())
-            .collect();
+        let lines: Vec<_> = advice(check, "a.rs", text).iter().map(|v| v[..2].to_owned()).collect();
         assert_eq!(lines, ["1:", "3:", "4:"]);
     }
 

@@ -83,11 +83,7 @@ fn mark(tokens: &mut [Token]) {
         let close = closing(tokens, open);
         let attribute = &tokens[open + 1..close];
         let (tests, excuses) = (is_test_mark(attribute), is_excuse(attribute));
-        let end = if is_inner {
-            tokens.len()
-        } else {
-            scope_end(tokens, close + 1)
-        };
+        let end = if is_inner { tokens.len() } else { scope_end(tokens, close + 1) };
         for token in &mut tokens[at..end] {
             token.is_test |= tests;
             token.is_excused |= excuses;
@@ -109,9 +105,7 @@ fn is_excuse(attribute: &[Token]) -> bool {
     let names = |lint: &str| attribute.iter().any(|t| t.text == lint);
     matches(attribute, 0, "expect (")
         && names("reason")
-        && ["unwrap_used", "expect_used", "panic"]
-            .into_iter()
-            .any(names)
+        && ["unwrap_used", "expect_used", "panic"].into_iter().any(names)
 }
 
 /// The index of the delimiter that closes the one at `open`.
@@ -147,25 +141,18 @@ pub(super) fn functions(tokens: &[Token]) -> Vec<Function> {
     let mut found = Vec::new();
     for (at, pair) in tokens.windows(2).enumerate() {
         let [keyword, name] = pair else { continue };
-        let is_name = name
-            .text
-            .starts_with(|c: char| c.is_alphabetic() || c == '_');
+        let is_name = name.text.starts_with(|c: char| c.is_alphabetic() || c == '_');
         if keyword.text != "fn" || !is_name {
             continue;
         }
         let rest = &tokens[at..];
-        let body = rest
-            .iter()
-            .position(|t| t.depth == keyword.depth && (t.text == "{" || t.text == ";"));
+        let body =
+            rest.iter().position(|t| t.depth == keyword.depth && (t.text == "{" || t.text == ";"));
         let Some(body) = body.filter(|n| rest[*n].text == "{") else {
             continue;
         };
         let last = rest[closing(rest, body)].line;
-        found.push(Function {
-            name: name.text.clone(),
-            first: keyword.line,
-            last,
-        });
+        found.push(Function { name: name.text.clone(), first: keyword.line, last });
     }
     found
 }
@@ -174,10 +161,7 @@ pub(super) fn functions(tokens: &[Token]) -> Vec<Function> {
 pub(super) fn imports(tokens: &[Token]) -> Vec<Vec<Token>> {
     let mut found = Vec::new();
     for at in (0..tokens.len()).filter(|at| tokens[*at].text == "use") {
-        let end = tokens[at..]
-            .iter()
-            .position(|t| t.text == ";")
-            .map_or(tokens.len(), |n| at + n);
+        let end = tokens[at..].iter().position(|t| t.text == ";").map_or(tokens.len(), |n| at + n);
         branches(&tokens[at + 1..end], &[], &mut found);
     }
     found
@@ -224,10 +208,7 @@ mod tests {
 
     #[test]
     fn code_outside_of_tests_is_not_taken_for_a_test() {
-        assert_eq!(
-            marked("#[cfg(not(test))]\nfn a() { call1() }", |t| t.is_test),
-            [""; 0]
-        );
+        assert_eq!(marked("#[cfg(not(test))]\nfn a() { call1() }", |t| t.is_test), [""; 0]);
     }
 
     #[test]
@@ -241,10 +222,7 @@ mod tests {
     fn functions_are_measured_from_fn_to_brace() {
         let text = "trait T { fn declared(&self); }\nfn a(\n    f: fn(u8) -> u8,\n) -> u8\nwhere\n    u8: Copy,\n{\n    1\n}\n";
         let found = functions(&read(text).unwrap());
-        let shown: Vec<_> = found
-            .iter()
-            .map(|f| (f.name.as_str(), f.first, f.last))
-            .collect();
+        let shown: Vec<_> = found.iter().map(|f| (f.name.as_str(), f.first, f.last)).collect();
         assert_eq!(shown, [("a", 2, 9)]);
     }
 
@@ -253,20 +231,8 @@ mod tests {
         let tokens = read("use std::{fs, net::{TcpStream, UdpSocket as U}};").unwrap();
         let paths: Vec<_> = imports(&tokens)
             .iter()
-            .map(|p| {
-                p.iter()
-                    .map(|t| t.text.as_str())
-                    .collect::<Vec<_>>()
-                    .join(" ")
-            })
+            .map(|p| p.iter().map(|t| t.text.as_str()).collect::<Vec<_>>().join(" "))
             .collect();
-        assert_eq!(
-            paths,
-            [
-                "std :: fs",
-                "std :: net :: TcpStream",
-                "std :: net :: UdpSocket as U"
-            ]
-        );
+        assert_eq!(paths, ["std :: fs", "std :: net :: TcpStream", "std :: net :: UdpSocket as U"]);
     }
 }

@@ -136,11 +136,13 @@ impl Folder {
                 continue;
             }
             let path = self.root.join(name);
-            if fs::symlink_metadata(&path)?.is_dir() {
-                absent_is_fine(fs::remove_dir_all(path))?;
+            // The record of an exit may come and go meanwhile.
+            let is_folder = fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir());
+            absent_is_fine(if is_folder {
+                fs::remove_dir_all(path)
             } else {
-                absent_is_fine(fs::remove_file(path))?;
-            }
+                fs::remove_file(path)
+            })?;
         }
         Ok(())
     }

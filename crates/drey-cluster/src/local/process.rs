@@ -188,6 +188,11 @@ impl Slot {
         fs::rename(fresh, self.file("exit"))
     }
 
+    /// Deletes what [`Slot::record_exit`] has written.
+    pub(super) fn forget_exit(&self) -> io::Result<()> {
+        absent_is_fine(fs::remove_file(self.file("exit")))
+    }
+
     /// How the last process ended, if a Drey was there to see it.
     pub(super) fn exit(&self) -> Option<Exit> {
         let text = fs::read(self.file("exit")).ok()?;

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::flink::{self, Parts, Plan};
 use super::folder::Mark;
-use super::process::{Program, Slot};
+use super::process::{Exit, Program, Slot};
 use super::{Cluster, Shared, blocking, death, logs, ports};
 
 /// A TaskManager that lived this long did not die of its start.
@@ -187,7 +187,7 @@ impl Shared {
                 () = stop.cancelled() => return,
                 status = child.wait() => status,
             };
-            let recorded = status.and_then(|status| slot.record_exit(status.into()));
+            let recorded = status.and_then(|status| cluster.record_exit(&slot, status.into()));
             if let Err(error) = recorded {
                 tracing::debug!(job = %cluster.id, slot = slot.name, %error, "exit not recorded");
             }
@@ -218,6 +218,13 @@ impl Shared {
 }
 
 impl Cluster {
+    /// Writes down how a process ended, unless its folder is being cleared or has been: nothing may come back there.
+    fn record_exit(&self, slot: &Slot, exit: Exit) -> io::Result<()> {
+        slot.record_exit(exit)?;
+        // In this order: the tombstone is older than the clearing, so one of the two deletes the file.
+        if self.folder.has(Mark::Removed)? { slot.forget_exit() } else { Ok(()) }
+    }
+
     fn may_start(&self, number: u32) -> bool {
         let starts = self.now().starts.get(&number).copied();
         starts.is_none_or(|s| s.last.elapsed() >= SETTLED || Instant::now() >= s.not_before())

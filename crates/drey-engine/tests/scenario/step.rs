@@ -40,7 +40,7 @@ fn apply_one(world: &mut World, line: &str, is_last: bool) -> Result<Vec<Round>,
         ["cooperate"] => {
             return world.cooperate(LOOKS_MAX).ok_or_else(|| format!("it does not settle: {}", world.state()));
         }
-        ["crash"] => world.reports.clear(),
+        ["crash"] => world.forget(),
         ["observe", "raw"] => world.is_raw = true,
         ["user", rest @ ..] => user(world, rest).ok_or_else(unknown)?,
         ["target", "vanishes"] => world.has_target = false,

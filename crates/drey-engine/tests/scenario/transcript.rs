@@ -136,7 +136,7 @@ fn attention(world: &World) -> Vec<String> {
 
 fn effect(world: &World, action: &Action) -> String {
     let job = shown(world, &action.job().to_string());
-    let text = match action {
+    match action {
         Action::Snapshot { savepoint, drain, .. } => {
             let drained = if *drain { " and drains" } else { "" };
             format!("{} {job} into {}{drained}", action.name(), shown(world, &savepoint.to_string()))
@@ -144,8 +144,7 @@ fn effect(world: &World, action: &Action) -> String {
         Action::EnsureCluster(_) | Action::Cancel { .. } | Action::RemoveCluster { .. } => {
             format!("{} {job}", action.name())
         }
-    };
-    text
+    }
 }
 
 /// A text with ids replaced by J1, S1, …, and cut to one line.

@@ -187,6 +187,12 @@ impl World {
         }
     }
 
+    /// What a crash of the controller loses.
+    pub(crate) fn forget(&mut self) {
+        self.reports.clear();
+        self.unreachable.clear();
+    }
+
     pub(crate) fn state(&self) -> DeploymentState {
         self.deployment.status.state
     }

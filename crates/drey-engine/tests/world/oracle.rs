@@ -75,8 +75,8 @@ fn actions_follow_from_records(situation: &Situation, plan: &Plan) {
                 assert_eq!(**job, record.job, "what is launched is what is recorded");
                 let seen = situation.observed.get(&record.id());
                 let is_absent = seen.is_some_and(|s| s.cluster == Seen::Absent);
-                let is_relaunch = state == JobState::Started && is_absent;
-                assert!(!is_relaunch, "a Job that had started is launched a second time");
+                let is_relaunch = record.facts.alive_since.is_some() && is_absent;
+                assert!(!is_relaunch, "a JobManager that had lived is launched a second time");
             }
             Action::Cancel { .. } => {
                 assert!(record.facts.cancel.is_some() && end.is_none(), "a cancellation nobody recorded");

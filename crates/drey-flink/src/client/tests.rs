@@ -26,7 +26,7 @@ fn overview(state: &str) -> Value {
         {"jid": ID, "name": "counter", "jobType": "STREAMING", "schedulerType": "Default",
          "start-time": 1_795_239_362_628_u64, "end-time": -1, "duration": 1469, "state": state,
          "last-modification": 1_795_239_364_074_u64,
-         "tasks": {"running": 2, "canceling": 0, "total": 3, "created": 0, "failed": 0},
+         "tasks": {"running": 2, "canceling": 0, "total": 4, "created": 0, "finished": 1, "failed": 0},
          "pending-operators": 0}]})
 }
 

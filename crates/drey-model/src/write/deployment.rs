@@ -223,6 +223,22 @@ fn finish(
     draft.finish(Some(deployment))
 }
 
+/// A Deployment whose transition was given up, to be tried again: it counts as a new version of the same spec.
+///
+/// `None` unless its status is FAILED.
+#[must_use]
+pub fn retry_deployment(current: &Deployment, now: jiff::Timestamp) -> Option<Deployment> {
+    if current.status.state != crate::deployment::DeploymentState::Failed {
+        return None;
+    }
+    let mut next = current.clone();
+    let version = (current.spec_version() + 1).to_string();
+    next.metadata.annotations.insert(SPEC_VERSION.to_owned(), version);
+    next.metadata.resource_version = current.metadata.resource_version.saturating_add(1);
+    next.metadata.modified_at = now;
+    Some(next)
+}
+
 /// Identity as it was, user members as merged, versions counted up.
 fn bookkept(
     merged: &Value,

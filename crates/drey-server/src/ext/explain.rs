@@ -1,4 +1,5 @@
-//! `GET /ext/v1/namespaces/{ns}/deployments/{name}`: a Deployment, and why it is where it is.
+//! `/ext/v1/namespaces/{ns}/deployments/{name}`: a Deployment and why it is where it is; `/retry` tries again what was
+//! given up.
 
 use std::sync::Arc;
 
@@ -14,4 +15,12 @@ pub(crate) async fn get(
     Path((ns, name)): Path<(String, String)>,
 ) -> Result<Reply, Error> {
     Ok(Reply::ok(shared.explained(&ns, &name).await?))
+}
+
+/// Tries a FAILED transition again; 409 unless the Deployment is FAILED.
+pub(crate) async fn retry(
+    State(shared): State<Arc<Shared>>,
+    Path((ns, name)): Path<(String, String)>,
+) -> Result<Reply, Error> {
+    Ok(Reply::ok(shared.retry_deployment(&ns, &name).await?))
 }

@@ -87,6 +87,28 @@ impl Shared {
         }
     }
 
+    /// Has a transition that was given up tried again.
+    pub(crate) async fn retry_deployment(&self, ns: &str, name: &str) -> Result<Deployment, Error> {
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next(name).await?;
+            let mut object = self.object_by_either(Kind::Deployment, ns, name).await?;
+            let current: Deployment = decode(&object)?;
+            let Some(next) = write::retry_deployment(&current, self.world.now()) else {
+                return Err(Error::conflict(format!(
+                    "{name} is {}; only a FAILED Deployment can be tried again.",
+                    current.status.state
+                )));
+            };
+            let (id, revision) = (object.id, object.revision);
+            object.encode(&next)?;
+            if self.commit(&[Write::Update(object, revision)]).await? {
+                self.handle.wake(id);
+                return Ok(next);
+            }
+        }
+    }
+
     /// Deletes a Deployment that is at rest, and everything it owns.
     pub(crate) async fn delete_deployment(
         &self,

@@ -80,7 +80,8 @@ impl Oracle {
             }
             "NoSnapshotToRestore" => {
                 let kind = spec.restore_strategy.kind;
-                self.newest_allowed(id, kind, scene.universe).is_none() && self.has_held(id, kind, scene.universe)
+                let is_there = self.newest_allowed(id, kind, scene.universe).is_some();
+                (!is_there || self.forgotten.contains(&id)) && self.has_held(id, kind, scene.universe)
             }
             "ReferenceDoesNotExist" => spec.deployment_target_name.as_deref() != Some("local"),
             "NoSavepointDirectory" => true,

@@ -13,11 +13,7 @@ use uuid::Uuid;
 
 fn new(kind: Kind, name: &str) -> Object {
     let id = Uuid::now_v7();
-    let name = if name.is_empty() {
-        id.to_string()
-    } else {
-        name.to_owned()
-    };
+    let name = if name.is_empty() { id.to_string() } else { name.to_owned() };
     Object {
         kind,
         namespace: "default".to_owned(),
@@ -33,11 +29,7 @@ fn new(kind: Kind, name: &str) -> Object {
 }
 
 fn child(kind: Kind, owner: &Object, open: bool) -> Object {
-    Object {
-        owner: Some(owner.id),
-        open,
-        ..new(kind, "")
-    }
+    Object { owner: Some(owner.id), open, ..new(kind, "") }
 }
 
 fn create(object: &Object) -> Write {
@@ -45,11 +37,7 @@ fn create(object: &Object) -> Write {
 }
 
 fn delete(object: &Object, revision: i64) -> Write {
-    Write::Delete {
-        kind: object.kind,
-        id: object.id,
-        revision,
-    }
+    Write::Delete { kind: object.kind, id: object.id, revision }
 }
 
 fn names(objects: &[Object]) -> Vec<&str> {

@@ -15,23 +15,16 @@ use crate::failure::{Exit, Failure, Result};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Verb {
     state: DesiredState,
-    /// Where to go first when a transition to `state` was given up: only a changed spec is tried again.
-    detour: Option<DesiredState>,
     doing: &'static str,
 }
 
 /// `drey start`.
 pub(crate) const START: Verb =
-    Verb { state: DesiredState::Running, detour: Some(DesiredState::Cancelled), doing: "starting" };
-/// `drey suspend`. Its detour must not stop a job that is still alive without a savepoint.
-pub(crate) const SUSPEND: Verb = Verb {
-    state: DesiredState::Suspended,
-    detour: Some(DesiredState::Running),
-    doing: "suspending",
-};
+    Verb { state: DesiredState::Running, doing: "starting" };
+/// `drey suspend`.
+pub(crate) const SUSPEND: Verb = Verb { state: DesiredState::Suspended, doing: "suspending" };
 /// `drey cancel`.
-pub(crate) const CANCEL: Verb =
-    Verb { state: DesiredState::Cancelled, detour: None, doing: "cancelling" };
+pub(crate) const CANCEL: Verb = Verb { state: DesiredState::Cancelled, doing: "cancelling" };
 
 pub(super) async fn run(shell: &Shell, args: Change, verb: Verb) -> Result<()> {
     let names = match &args.selector {
@@ -84,13 +77,13 @@ async fn change(shell: &Shell, name: &str, verb: Verb) -> Result<Option<Pin>> {
 pub(crate) async fn set(shell: &Shell, before: &Deployment, verb: Verb) -> Result<Value> {
     let name = before.metadata.name.as_str();
     let doing = format!("{} deployment/{name}", verb.doing);
-    let path = ["api", "v1", "namespaces", &shell.ns, "deployments", name];
     let given_up =
         before.status.state == DeploymentState::Failed && before.spec.state == verb.state;
-    if let Some(detour) = verb.detour.filter(|_| given_up) {
-        let body = Body::Json(json!({ "spec": { "state": detour } }));
-        shell.client.send(&doing, Method::PATCH, &path, Some(body), None).await?;
+    if given_up {
+        let retry = ["ext", "v1", "namespaces", &shell.ns, "deployments", name, "retry"];
+        return shell.client.send(&doing, Method::POST, &retry, None, None).await;
     }
+    let path = ["api", "v1", "namespaces", &shell.ns, "deployments", name];
     let body = Body::Json(json!({ "spec": { "state": verb.state } }));
     shell.client.send(&doing, Method::PATCH, &path, Some(body), None).await
 }

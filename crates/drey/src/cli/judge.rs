@@ -1,10 +1,9 @@
 //! Has it happened, can it still happen, or has it failed? The pure half of `drey wait`.
 //!
 //! A picture can be older than the request that the user just made: the server answers a write before the controller
-//! has looked at it. With `since`, the version of that write, a picture counts once the controller has written
-//! something after it, or has had [`GRACE`] to do so and saw no need. Without `since`, only a FAILED that was there
-//! from the beginning is given that time, so that `drey start x && drey wait x --for running` does not trip over the
-//! past.
+//! has looked at it. So a picture counts once the controller's explanation is about the newest spec, and not before
+//! `since`, the version of that write. A server that gives no explanation (a Ververica Platform) is given [`GRACE`]
+//! instead.
 
 use std::time::Duration;
 
@@ -87,6 +86,9 @@ impl Judge {
         let version = view.deployment.metadata.resource_version;
         if self.since.is_some_and(|since| version < since) {
             return false;
+        }
+        if let Some(explanation) = &view.explanation {
+            return explanation.spec_version >= view.deployment.spec_version();
         }
         let (first, since) = *self.first.get_or_insert((version, at));
         // A moving Deployment is the controller's answer, whatever the version was before.
