@@ -214,11 +214,13 @@ impl SavepointRecord {
         self.savepoint.metadata.id
     }
 
-    /// Orders snapshots by age: those of later Jobs are newer, those of one Job go by completion time.
+    /// Orders snapshots by age: those of later Jobs are newer, those of one Job go by completion time. The id decides
+    /// between equals, so that the order in which records were read does not.
     #[must_use]
-    pub fn age_key(&self) -> (u32, Timestamp) {
+    pub fn age_key(&self) -> (u32, Timestamp, Uuid) {
         let facts = self.facts.as_ref();
         let completed = facts.and_then(|f| f.completed_at);
-        (facts.map_or(0, |f| f.ordinal), completed.unwrap_or(self.savepoint.metadata.created_at))
+        let completed = completed.unwrap_or(self.savepoint.metadata.created_at);
+        (facts.map_or(0, |f| f.ordinal), completed, self.id())
     }
 }

@@ -192,6 +192,11 @@ fn watch(d: &mut Draft, id: Uuid, facts: &SavepointFacts) {
         return;
     }
     match (seen.operations.get(&id), seen.directories.get(&id)) {
+        // When it was complete decides which snapshot is the newest, and only the storage knows.
+        (Some(Seen::Present(Operation::Completed { .. })), Some(Seen::Unknown { .. })) => {
+            let until = next_mark(created, facts.complete_by.duration_since(created), now);
+            return d.wait("a look at the savepoint's directory", created, until);
+        }
         (Some(Seen::Present(Operation::Completed { location })), directory) => {
             let at = directory.and_then(Seen::present).map_or(d.now, |s| s.completed_at);
             return complete(d, id, &location.clone(), at);
@@ -245,10 +250,14 @@ pub(crate) fn settle(d: &mut Draft, id: Uuid, seen: &Observation, why: &str) -> 
     if record.savepoint.status.state == SavepointState::Completed {
         return Settled::Completed;
     }
-    if let Some(Seen::Present(Operation::Completed { location })) = seen.operations.get(&id) {
-        let location = location.clone();
-        complete(d, id, &location, d.now);
-        return Settled::Completed;
+    let directory = seen.directories.get(&id);
+    match (seen.operations.get(&id), directory) {
+        (Some(Seen::Present(Operation::Completed { location })), None | Some(Seen::Absent)) => {
+            complete(d, id, location, now);
+            return Settled::Completed;
+        }
+        // What lies in the directory also says when it was complete.
+        (Some(_) | None, _) => {}
     }
     // Flink is about to say how it went. A JobManager whose answer nobody has fetched takes 5 s longer to end.
     let is_answering =

@@ -15,6 +15,7 @@ pub(crate) fn replace(d: &mut Draft, id: Uuid, strategy: UpgradeKind) {
         UpgradeKind::Stateful => suspend::stop(d, id, SavepointOrigin::SuspendAndUpgrade),
         UpgradeKind::Stateless => {
             d.cancel(id, EventName::FoundAnOldJobAndWillTerminateIt, "the template has changed");
+            cancel::advance(d, id);
         }
         UpgradeKind::None => {}
     }

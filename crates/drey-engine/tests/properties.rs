@@ -57,6 +57,8 @@ enum ClusterSight {
 
 fn turn() -> impl Strategy<Value = Turn> {
     use DesiredState::{Cancelled, Running, Suspended};
+    let upgrades = vec![UpgradeKind::Stateful, UpgradeKind::Stateless, UpgradeKind::None];
+    let restores = vec![RestoreKind::LatestState, RestoreKind::LatestSavepoint, RestoreKind::None];
     let answer = select(vec![
         Answer::Accepted,
         Answer::Accepted,
@@ -75,8 +77,8 @@ fn turn() -> impl Strategy<Value = Turn> {
     let user = prop_oneof![
         4 => select(vec![Running, Running, Suspended, Cancelled]).prop_map(Turn::State),
         1 => (1_i32..4).prop_map(Turn::Parallelism),
-        1 => select(vec![UpgradeKind::Stateful, UpgradeKind::Stateless, UpgradeKind::None]).prop_map(Turn::Upgrade),
-        1 => select(vec![RestoreKind::LatestState, RestoreKind::LatestSavepoint, RestoreKind::None]).prop_map(Turn::Restore),
+        1 => select(upgrades).prop_map(Turn::Upgrade),
+        1 => select(restores).prop_map(Turn::Restore),
         1 => (1_i32..4).prop_map(Turn::Attempts),
         1 => select(vec![None, Some("5 s"), Some("0"), Some("1 h")]).prop_map(Turn::Expiration),
         2 => Just(Turn::AskForSavepoint),
@@ -232,7 +234,8 @@ fn add_savepoint(world: &mut World, location: Option<String>) {
         resource_version: 1,
     };
     let state = if is_registered { SavepointState::Completed } else { SavepointState::Started };
-    let savepoint = Savepoint::new(metadata, SavepointSpec { savepoint_location: location, flink_savepoint_id: None }, state);
+    let spec = SavepointSpec { savepoint_location: location, flink_savepoint_id: None };
+    let savepoint = Savepoint::new(metadata, spec, state);
     world.savepoints.push(SavepointRecord { savepoint, facts: None, open: true });
 }
 
@@ -255,7 +258,7 @@ proptest! {
         prop_assert!(living <= 1);
     }
 
-    /// Liveness: whatever happened before, once the world cooperates, status and desire agree, or a person is told why not.
+    /// Liveness: whatever happened before, once the world cooperates, status and desire agree, or a person is told why.
     #[test]
     fn a_friendly_world_is_settled_soon(turns in turns()) {
         let mut world = after(turns);

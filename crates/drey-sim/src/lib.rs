@@ -21,6 +21,7 @@ pub mod coverage;
 pub mod flink;
 pub mod history;
 mod mishaps;
+pub mod model;
 pub mod oracle;
 pub mod rng;
 pub mod runs;

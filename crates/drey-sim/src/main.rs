@@ -3,7 +3,16 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use drey_model::deployment::{RestoreKind, UpgradeKind};
+use drey_sim::model::{self, Budget};
 use drey_sim::runs::{self, Order};
+
+/// The combinations that behave differently.
+const STRATEGIES: [(UpgradeKind, RestoreKind); 3] = [
+    (UpgradeKind::Stateful, RestoreKind::LatestState),
+    (UpgradeKind::Stateless, RestoreKind::LatestState),
+    (UpgradeKind::Stateful, RestoreKind::LatestSavepoint),
+];
 
 #[derive(Parser)]
 #[command(about = "Simulates Drey in a world where everything fails")]
@@ -16,6 +25,27 @@ struct Arguments {
 enum Command {
     /// Run random histories and judge each step.
     Run(Run),
+    /// Search a small world exhaustively, with the engine alone.
+    ModelCheck(ModelCheck),
+}
+
+#[derive(clap::Args)]
+struct ModelCheck {
+    /// Edits of the user.
+    #[arg(long, default_value_t = 3)]
+    edits: u8,
+    /// Failures of the world and of messages.
+    #[arg(long, default_value_t = 2)]
+    failures: u8,
+    /// Crashes of the controller.
+    #[arg(long, default_value_t = 1)]
+    crashes: u8,
+    /// Only this combination of strategies, by number.
+    #[arg(long)]
+    only: Option<usize>,
+    /// States to search at most, per combination.
+    #[arg(long, default_value_t = 20_000_000)]
+    states: usize,
 }
 
 #[derive(clap::Args)]
@@ -43,6 +73,7 @@ struct Run {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run(&arguments),
+        Command::ModelCheck(arguments) => model_check(&arguments),
     }
 }
 
@@ -95,4 +126,31 @@ fn tell(seed: u64) -> ExitCode {
         }
         None => ExitCode::SUCCESS,
     }
+}
+
+fn model_check(arguments: &ModelCheck) -> ExitCode {
+    let budget =
+        Budget { edits: arguments.edits, failures: arguments.failures, crashes: arguments.crashes };
+    let mut is_sound = true;
+    for (number, (upgrade, restore)) in STRATEGIES.into_iter().enumerate() {
+        if arguments.only.is_some_and(|only| only != number) {
+            continue;
+        }
+        let found = model::search(budget, upgrade, restore, arguments.states);
+        println!(
+            "{number}: upgrade {upgrade}, restore {restore}: {} states, {} transitions, {} at rest, depth {}, {:.1} s{}",
+            found.states,
+            found.transitions,
+            found.settled,
+            found.depth,
+            found.took.as_secs_f64(),
+            if found.is_cut { " (cut off)" } else { "" },
+        );
+        if let Some((why, steps)) = found.violation {
+            is_sound = false;
+            print!("{}", model::tell(budget, upgrade, restore, &steps));
+            println!("VIOLATION  {why}");
+        }
+    }
+    if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

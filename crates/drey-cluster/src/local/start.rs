@@ -220,8 +220,11 @@ impl Shared {
 impl Cluster {
     /// Writes down how a process ended, unless its folder is being cleared or has been: nothing may come back there.
     fn record_exit(&self, slot: &Slot, exit: Exit) -> io::Result<()> {
+        if self.folder.has(Mark::Removed)? {
+            return Ok(());
+        }
         slot.record_exit(exit)?;
-        // In this order: the tombstone is older than the clearing, so one of the two deletes the file.
+        // The tombstone may have come meanwhile. It is older than the clearing, so one of the two deletes the file.
         if self.folder.has(Mark::Removed)? { slot.forget_exit() } else { Ok(()) }
     }
 

@@ -122,7 +122,13 @@ fn given(world: &mut World, state: &str, edits: &[&str]) -> Result<(), String> {
             "operation fails \"disk full\"",
             "time +2s",
         ],
-        "CLEARING" => &["user state=RUNNING", "flink RUNNING", "removal ignored", "user state=CANCELLED", "flink CANCELED"],
+        "CLEARING" => &[
+            "user state=RUNNING",
+            "flink RUNNING",
+            "removal ignored",
+            "user state=CANCELLED",
+            "flink CANCELED",
+        ],
         other => return Err(format!("given {other}?")),
     };
     for step in steps {
@@ -182,7 +188,9 @@ fn edit_member(spec: &mut DeploymentSpec, key: &str, value: &str) -> Option<()> 
         "jar" => template.artifact.jar_uri = text(),
         "args" => template.artifact.main_args = text(),
         "flink-version" => template.artifact.flink_version = text(),
-        "savepoint-directory" => set(&mut template.flink_configuration, "execution.checkpointing.savepoint-dir", text()),
+        "savepoint-directory" => {
+            set(&mut template.flink_configuration, "execution.checkpointing.savepoint-dir", text());
+        }
         "timeout" => set(&mut template.flink_configuration, "execution.checkpointing.timeout", text()),
         key => match key.split_once('.')? {
             ("config", key) => set(&mut template.flink_configuration, key, text()),

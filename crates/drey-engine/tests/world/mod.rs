@@ -258,8 +258,11 @@ impl World {
             .filter(|r| r.savepoint.metadata.job_id == Some(id) && is_pending(r) && r.facts.is_some())
             .map(SavepointRecord::id)
             .collect();
-        if self.is_raw || (is_alive(&sight.cluster) && !has_ended) {
+        let is_asked = is_alive(&sight.cluster) && !has_ended;
+        if self.is_raw || is_asked {
             seen.job = sight.job.clone();
+        }
+        if is_asked {
             for savepoint in &pending {
                 let answer = sight.operations.get(savepoint).cloned().unwrap_or(Seen::Absent);
                 seen.operations.insert(*savepoint, answer);
@@ -271,7 +274,8 @@ impl World {
             || seen.job.present().is_some_and(|j| j.status.is_terminal());
         for savepoint in &pending {
             let answer = seen.operations.get(savepoint);
-            let is_needed = is_over || matches!(answer, Some(Seen::Absent | Seen::Present(Operation::Completed { .. })));
+            let is_needed = is_over
+                || matches!(answer, Some(Seen::Absent | Seen::Present(Operation::Completed { .. })));
             if is_needed {
                 let found = sight.directories.get(savepoint).cloned().unwrap_or(Seen::Absent);
                 seen.directories.insert(*savepoint, found);
@@ -431,7 +435,7 @@ impl World {
     fn is_news(&self, report: &Report) -> bool {
         match report {
             Report::RemovalAccepted { job } => self.job(*job).is_some_and(|r| !r.facts.removed),
-            // A refusal for a job that runs changes nothing; taking it for news would mean to ask again at once, forever.
+            // A refusal for a job that runs changes nothing; taken for news, it would be asked for again at once.
             Report::EnsureRefused { job, .. } => {
                 self.job(*job).is_some_and(|r| r.job.status.state == JobState::Starting)
             }

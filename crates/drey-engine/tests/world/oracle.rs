@@ -1,12 +1,11 @@
 //! What must hold of every decision, whatever the world does (design brief, section 5). Called by the world itself, so
 //! each scenario and each random history is checked.
 
-use drey_engine::{Action, JobRecord, Plan, SavepointRecord, Situation, decide};
+use drey_engine::{Action, JobRecord, Plan, Situation, decide};
 use drey_model::deployment::RestoreKind;
 use drey_model::{
     DeploymentState, DesiredState, JobState, SavepointOrigin, SavepointState, Seen,
 };
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::World;
@@ -56,11 +55,7 @@ fn newest(world: &World, plan: &Plan, kind: RestoreKind) -> Option<String> {
                 RestoreKind::None => false,
             }
     });
-    allowed.max_by_key(|r| age(r)).and_then(|r| r.savepoint.spec.savepoint_location.clone())
-}
-
-fn age(record: &SavepointRecord) -> (u32, Timestamp) {
-    record.age_key()
+    allowed.max_by_key(|r| r.age_key()).and_then(|r| r.savepoint.spec.savepoint_location.clone())
 }
 
 /// Design invariant 5: each effect is called for by a record of the same plan.

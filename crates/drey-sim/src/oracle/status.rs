@@ -10,6 +10,8 @@ use crate::universe::{Behaviour, Universe};
 
 /// Reasons to give up that pass by themselves: not seeing for 5 minutes.
 const PASSING: [&str; 2] = ["ClusterNotRemoved", "CheckpointsNotListed"];
+/// Reasons that pass when what was missing comes: a snapshot that is registered, a stop that completes late.
+const REVOCABLE: [&str; 2] = ["NoSnapshotToRestore", "TooManyFailedSuspensionAttempts"];
 
 impl Oracle {
     pub(super) fn judge_deployment(&mut self, new: &StoredDeployment, scene: Scene<'_>) {
@@ -52,7 +54,11 @@ impl Oracle {
     fn judge_giving_up(&mut self, old: &StoredDeployment, new: &StoredDeployment, scene: Scene<'_>) {
         let is_new_spec = new.facts.seen_version != old.facts.seen_version;
         match (&old.facts.gave_up, &new.facts.gave_up) {
-            (Some(failure), None) if !is_new_spec && !PASSING.contains(&failure.reason.as_str()) => {
+            (Some(failure), None) if !is_new_spec => {
+                let reason = failure.reason.as_str();
+                if PASSING.contains(&reason) || REVOCABLE.contains(&reason) {
+                    return;
+                }
                 self.object("limits", || format!("{} was taken back without a new spec", failure.reason));
             }
             (None, Some(failure)) => {

@@ -19,6 +19,8 @@ use crate::harness::{Server, counter, is_quick, text, with_args};
 
 /// How long a life may take to die or to reach the goal.
 const LIFE: Duration = Duration::from_secs(90);
+/// How long a dying process may take.
+const LAST_BREATH: Duration = Duration::from_millis(500);
 /// More records than any transition needs.
 const LIVES_MAX: usize = 40;
 
@@ -56,17 +58,28 @@ impl Transition<'_> {
         loop {
             *accepted = *accepted || (self.ask)(server);
             let is_over = *accepted && (self.is_over)(server);
-            // In this order: what is over may be seen by a server that dies of its last record.
             if server.has_died() {
                 return true;
             }
             if is_over {
-                return false;
+                return dies_within(server, LAST_BREATH);
             }
             assert!(Instant::now() < deadline, "{fault}: neither dead nor at the goal after {LIFE:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// Whether the server dies soon. Its last record can be read a moment before it dies of it.
+fn dies_within(server: &mut Server, grace: Duration) -> bool {
+    let deadline = Instant::now() + grace;
+    while Instant::now() < deadline {
+        if server.has_died() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
 }
 
 fn want<'a>(state: &'static str) -> impl Fn(&Server) -> bool + 'a {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{CHECKPOINTING, Server, counter, text, with_args};
+use crate::harness::{CHECKPOINTING, Server, counter, flink_id, text, with_args};
 
 #[test]
 fn a_stateful_upgrade_goes_on_from_the_savepoint_it_took() {
@@ -23,6 +23,9 @@ fn a_stateful_upgrade_goes_on_from_the_savepoint_it_took() {
     assert_eq!(server.savepoints_on_disk("app").len(), 1);
     assert_eq!(server.jobs("app").len(), 2);
     assert_eq!(server.processes().len(), 2, "one JobManager, one TaskManager");
+    // Someone watched all the time; that there were never two is asserted at the end of every test.
+    let seen = server.jobs_seen_alive();
+    assert_eq!(seen, [flink_id(&first), flink_id(&second)].into());
 }
 
 #[test]

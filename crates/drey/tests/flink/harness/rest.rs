@@ -256,9 +256,8 @@ impl Server {
     pub(crate) fn assert_nothing_left(&self) {
         let processes = self.processes();
         assert!(processes.is_empty(), "still run: {processes:#?}");
-        self.until("the folders of clusters to be empty", || {
-            let clusters = super::processes::Cluster::all(&self.data_dir());
-            clusters.iter().all(|c| c.names().iter().all(|n| n == "removed")).then_some(())
-        });
+        let clusters = super::processes::Cluster::all(&self.data_dir());
+        let files: Vec<_> = clusters.iter().map(|cluster| (cluster.folder.clone(), cluster.names())).collect();
+        assert!(files.iter().all(|(_, names)| names == &["removed"]), "left behind: {files:#?}");
     }
 }

@@ -3,6 +3,7 @@
 //! Dropping it ends everything: the server, and whatever process of its data folder is left. When the test has failed,
 //! it first says everything that it knows.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -100,6 +101,11 @@ impl Server {
     /// Whether the process has ended by itself.
     pub(crate) fn has_died(&mut self) -> bool {
         self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some())
+    }
+
+    /// Flink ids of the jobs that were seen alive so far.
+    pub(crate) fn jobs_seen_alive(&self) -> BTreeSet<String> {
+        self.sentinel.jobs()
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {
