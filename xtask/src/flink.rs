@@ -45,10 +45,7 @@ fn failed(what: &str, error: &anyhow::Error) -> Tally {
 }
 
 fn suite(binary: &Path, version: &str, filter: Option<&str>) -> Result<Tally> {
-    let installed = run::run(run::command(binary).args(["flink", "install", version]))?;
-    ensure!(installed, "`drey flink install {version}` failed");
-    let home = run::capture(run::command(binary).args(["flink", "path", version]))?;
-    let jar = fixtures(Path::new(home.trim()), version)?;
+    let jar = prepare(binary, version)?;
     let mut cargo = run::cargo()?;
     cargo.args(["test", "-p", "drey", "--features", "faults", "--test", "flink", "--"]);
     cargo.args(["--test-threads", "1"]).args(filter);
@@ -57,8 +54,16 @@ fn suite(binary: &Path, version: &str, filter: Option<&str>) -> Result<Tally> {
     cargo_test(&mut cargo)
 }
 
+/// Installs that Flink and compiles the fixture jobs against it; returns their jar.
+pub(crate) fn prepare(binary: &Path, version: &str) -> Result<PathBuf> {
+    let installed = run::run(run::command(binary).args(["flink", "install", version]))?;
+    ensure!(installed, "`drey flink install {version}` failed");
+    let home = run::capture(run::command(binary).args(["flink", "path", version]))?;
+    fixtures(Path::new(home.trim()), version)
+}
+
 /// Builds drey with fault injection and returns the path of the binary.
-fn build() -> Result<PathBuf> {
+pub(crate) fn build() -> Result<PathBuf> {
     let built = run::run(run::cargo()?.args(["build", "-p", "drey", "--features", "faults"]))?;
     ensure!(built, "drey does not build");
     Ok(target()?.join("debug").join(format!("drey{}", std::env::consts::EXE_SUFFIX)))

@@ -7,6 +7,7 @@
 //! check ──► format, lint, tidy                       seconds to a minute
 //! test  ──► check, then every fast test              no network, no services
 //! test-flink ──► drey's own binary with a real Flink minutes; downloads Flink once
+//! chaos ──► random mishaps on a real Flink          as many minutes as asked for
 //! ci    ──► .ci/run, which is test and test-flink
 //! ```
 //!
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod chaos;
 mod check;
 mod flink;
 mod run;
@@ -51,6 +53,18 @@ enum Verb {
         /// Runs only the tests with this in their name.
         filter: Option<String>,
     },
+    /// Random mishaps on real Flink; then the job's own output has to prove that no state was lost.
+    Chaos {
+        /// How long mishaps go on.
+        #[arg(long, default_value_t = 3.0)]
+        minutes: f64,
+        /// Repeats the choices of an earlier run.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// The Flink version.
+        #[arg(long, default_value = chaos::VERSION)]
+        flink: String,
+    },
     /// Measurements of the optimised build.
     Bench {
         /// Passed to the benchmark program.
@@ -67,6 +81,7 @@ fn main() -> ExitCode {
         Verb::Tidy => run::root().and_then(|root| tidy::report(&root)),
         Verb::Test { args } => suite::test(&args),
         Verb::TestFlink { versions, filter } => flink::test(&versions, filter.as_deref()),
+        Verb::Chaos { minutes, seed, flink } => chaos::chaos(minutes, seed, &flink),
         Verb::Bench { args } => bench(&args),
         Verb::Ci => {
             run::root().and_then(|root| run::run(run::command(".ci/run").current_dir(root)))

@@ -17,8 +17,13 @@ pub(crate) fn find(given: Option<&Path>) -> Result<PathBuf> {
         ensure!(build.status().context("starting cargo")?.success(), "drey does not build");
     }
     let own = std::env::current_exe().context("finding the folder of this program")?;
-    let profile = own.parent().and_then(Path::parent).context("this program lies in no target folder")?;
+    let profile =
+        own.parent().and_then(Path::parent).context("this program lies in no target folder")?;
     let binary = profile.join("release").join("drey");
-    ensure!(binary.is_file(), "there is no {}; build it: cargo build --release -p drey", binary.display());
+    ensure!(
+        binary.is_file(),
+        "there is no {}; build it: cargo build --release -p drey",
+        binary.display()
+    );
     Ok(binary)
 }

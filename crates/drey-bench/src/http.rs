@@ -57,17 +57,22 @@ impl Http {
     }
 
     /// Sends a request and reads the whole answer.
-    pub(crate) fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {
+    pub(crate) fn call(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer> {
         let text = body.map(Value::to_string).unwrap_or_default();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{text}",
             self.address,
             text.len(),
         );
-        if let Some(kept) = self.kept.take() {
-            if let Ok(answer) = self.exchange(kept, &request) {
-                return Ok(answer);
-            }
+        if let Some(kept) = self.kept.take()
+            && let Ok(answer) = self.exchange(kept, &request)
+        {
+            return Ok(answer);
         }
         let stream = TcpStream::connect_timeout(&self.address, CONNECT_TIMEOUT);
         let stream = stream.with_context(|| format!("connecting to {}", self.address))?;

@@ -89,13 +89,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// Does and times something.
+type Scene = fn(&Setting) -> Result<Vec<report::Row>>;
+
 /// Whether every goal was reached.
 fn run(cli: &Cli) -> Result<bool> {
     cleanup::on_signals()?;
     let setting = Setting { binary: binary::find(cli.binary.as_deref())?, is_quick: cli.quick };
     let asked = |what| cli.what.contains(&What::All) || cli.what.contains(&what);
     let mut sections = Vec::new();
-    let scenes: [(What, &str, fn(&Setting) -> Result<Vec<report::Row>>); 6] = [
+    let scenes: [(What, &str, Scene); 6] = [
         (What::Start, "start", scene::start::run),
         (What::Memory, "memory", scene::memory::run),
         (What::Idle, "idle", scene::idle::run),

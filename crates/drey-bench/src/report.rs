@@ -27,7 +27,10 @@ enum Goal {
     /// At most so much.
     Limit(f64),
     /// At most so many times what was measured beside it.
-    Ratio { beside: f64, most: f64 },
+    Ratio {
+        beside: f64,
+        most: f64,
+    },
 }
 
 /// One figure: the median of what was measured.
@@ -217,7 +220,8 @@ mod tests {
 
     #[test]
     fn a_row_says_what_it_is_compared_with() {
-        let row = Row::beside("up", &Sample(vec![11.0, 13.0]), "s", &sample(10.0), 1.1).peer("20 s");
+        let row =
+            Row::beside("up", &Sample(vec![11.0, 13.0]), "s", &sample(10.0), 1.1).peer("20 s");
         let expected = ["up", "12.0 s (11.0 to 13.0)", "1.20", "≤ 1.1 × 10.0 s", "MISS", "20 s"];
         assert_eq!(row.cells(), expected);
     }

@@ -173,8 +173,11 @@ fn is_news(plan: &Plan, report: &Report) -> bool {
         Report::RemovalAccepted { job } => {
             plan.jobs.iter().any(|r| r.id() == *job && !r.facts.removed)
         }
-        Report::EnsureRefused { .. }
-        | Report::CancelAccepted { .. }
+        Report::EnsureRefused { job, .. } => plan
+            .jobs
+            .iter()
+            .any(|r| r.id() == *job && r.job.status.state == drey_model::JobState::Starting),
+        Report::CancelAccepted { .. }
         | Report::CancelFailed { .. }
         | Report::SavepointAccepted { .. }
         | Report::SavepointRefused { .. }

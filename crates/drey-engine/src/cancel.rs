@@ -55,3 +55,16 @@ pub(crate) fn advance(d: &mut Draft, id: Uuid) {
     }
     d.wait("Flink to cancel the job", cancel.since, until);
 }
+
+/// Flink accepted the cancellation.
+pub(crate) fn accepted(d: &mut Draft, id: Uuid) {
+    let now = d.now;
+    let Some(cancel) = d.job_mut(id).and_then(|r| r.facts.cancel.as_mut()) else { return };
+    let is_first = cancel.accepted_at.is_none();
+    cancel.accepted_at = Some(now);
+    cancel.not_before = now.saturating_add_or_max(REPEAT);
+    if is_first {
+        let message = "Flink has accepted the cancellation; waiting for the job to end";
+        d.event(EventName::AwaitingAJobToTerminate, Some(id), message);
+    }
+}

@@ -95,6 +95,9 @@ fn pursue_running(d: &mut Draft) {
     let is_deviating = deviates(&active.facts.launched, &d.deployment.spec);
     let strategy = d.deployment.spec.upgrade_strategy.kind;
     let is_held = d.facts.gave_up.is_some() || savepoint::stop_in_progress(d, id).is_some();
+    if !is_held && !is_deviating && state == JobState::Started {
+        suspend::forget_failures(d);
+    }
     if is_held || !is_deviating || strategy == UpgradeKind::None {
         return;
     }

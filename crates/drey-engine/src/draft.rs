@@ -152,6 +152,8 @@ impl Draft {
         }
         // The removal that follows may go unanswered: the next look waits for it.
         self.wake(now);
+        let message = format!("Removing the cluster of Job {id}: {why}");
+        self.event(EventName::AwaitForAClusterToTeardown, Some(id), message);
         if confirmed {
             self.close_state(id);
         } else if let Some(record) = self.job_mut(id) {

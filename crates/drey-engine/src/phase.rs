@@ -241,12 +241,18 @@ fn explanation(d: &Draft, state: DeploymentState) -> Explanation {
     let next = match (&d.facts.gave_up, d.active_job()) {
         (None, _) => Vec::new(),
         (Some(_), Some(_)) => vec![
-            format!("drey start {name}      keep the job that still runs"),
+            match spec.state {
+                DesiredState::Running => format!("drey start {name}      try again"),
+                DesiredState::Suspended | DesiredState::Cancelled => {
+                    format!("drey start {name}      keep the job that still runs")
+                }
+            },
             format!("drey cancel {name}     end it; its newest checkpoint is kept"),
         ],
         (Some(_), None) => vec![
             format!("drey events {name}"),
             format!("drey edit deployment {name}      fix the cause; a changed spec starts anew"),
+            format!("drey start {name}      try again as it is"),
         ],
     };
     Explanation {

@@ -42,12 +42,7 @@ pub(crate) fn absorb_reports(d: &mut Draft) {
                 }
             }
             Report::RemovalAccepted { job } => d.job_facts(job, |f| f.removed = true),
-            Report::CancelAccepted { job } => d.job_facts(job, |f| {
-                if let Some(cancel) = &mut f.cancel {
-                    cancel.accepted_at = Some(now);
-                    cancel.not_before = now.saturating_add_or_max(cancel::REPEAT);
-                }
-            }),
+            Report::CancelAccepted { job } => cancel::accepted(d, job),
             Report::CancelFailed { job, .. } => d.job_facts(job, |f| {
                 if let Some(cancel) = &mut f.cancel {
                     cancel.failures += 1;
@@ -55,7 +50,12 @@ pub(crate) fn absorb_reports(d: &mut Draft) {
                 }
             }),
             Report::SavepointAccepted { savepoint } => savepoint::accepted(d, savepoint),
-            Report::SavepointRefused { savepoint, why } => savepoint::fail(d, savepoint, &why),
+            Report::SavepointRefused { savepoint, why } => {
+                let message = format!("Flink refused Savepoint {savepoint}: {why}");
+                let event = EventName::AnUnRecoverableFailureWhileTriggeringASavepoint;
+                d.event(event, None, message);
+                savepoint::fail(d, savepoint, &why);
+            }
             Report::SavepointUnanswered { savepoint, why } => {
                 savepoint::unanswered(d, savepoint, &why);
             }

@@ -165,10 +165,11 @@ fn adopt_request(d: &mut Draft, id: Uuid) {
 
 /// A user registered a snapshot: it counts as the newest of its time.
 fn adopt_registered(d: &mut Draft, id: Uuid) {
-    let (now, ordinal) = (d.now, d.facts.ordinal);
+    let ordinal = d.facts.ordinal;
     if let Some(record) = find(d, id) {
-        record.facts =
-            Some(SavepointFacts { ordinal, completed_at: Some(now), ..SavepointFacts::default() });
+        // Not now: a checkpoint may have completed between its registration and this look.
+        let completed_at = Some(record.savepoint.metadata.created_at);
+        record.facts = Some(SavepointFacts { ordinal, completed_at, ..SavepointFacts::default() });
     }
     hold(d, SavepointOrigin::Copied);
     d.resume_after(start::NO_SNAPSHOT);
@@ -283,7 +284,7 @@ pub(crate) fn settle(d: &mut Draft, id: Uuid, seen: &Observation, why: &str) -> 
             Settled::Failed
         }
         Some(Seen::Unknown { .. }) | None => {
-            d.wake(d.now.saturating_add_or_max(SignedDuration::from_millis(200)));
+            d.wake(d.now.saturating_add_or_max(SignedDuration::from_secs(1)));
             Settled::NotYet
         }
     }
@@ -347,8 +348,16 @@ pub(crate) fn accepted(d: &mut Draft, id: Uuid) {
     facts.not_before = now.saturating_add_or_max(RETRY);
     if !facts.accepted {
         facts.accepted = true;
+        let is_suspension = record.savepoint.metadata.origin == SavepointOrigin::Suspend;
         let message = format!("Flink has begun Savepoint {id}");
         d.event(EventName::SuccessfullyTriggeredASavepoint, job, message);
+        let (event, message) = if is_suspension {
+            let event = EventName::AwaitingSavepointCompletionToTransitionToSuspended;
+            (event, "Waiting for the savepoint; then the Deployment is SUSPENDED")
+        } else {
+            (EventName::AwaitingForASavepointToComplete, "Waiting for the savepoint to complete")
+        };
+        d.event(event, job, message);
     }
 }
 
@@ -358,9 +367,13 @@ pub(crate) fn unanswered(d: &mut Draft, id: Uuid, why: &str) {
     let Some(record) = find(d, id) else { return };
     let job = record.savepoint.metadata.job_id;
     let Some(facts) = &mut record.facts else { return };
+    let is_first = facts.not_before <= record.savepoint.metadata.created_at;
     facts.not_before = now.saturating_add_or_max(RETRY);
-    let message = format!("Savepoint {id} will be asked for again: {why}");
-    d.event(EventName::RecoverableFailureWhileTriggeringASavepoint, job, message);
+    // Once: it is asked for again every few seconds, for minutes.
+    if is_first {
+        let message = format!("Savepoint {id} will be asked for again: {why}");
+        d.event(EventName::RecoverableFailureWhileTriggeringASavepoint, job, message);
+    }
 }
 
 fn drop_stop(d: &mut Draft, job: Uuid, id: Uuid) {

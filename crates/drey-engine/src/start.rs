@@ -1,7 +1,7 @@
 //! Transition to RUNNING: create the Job, then see its cluster and its Flink job come up
 //! (platform API reference §3.2.1, §3.5; seeds 001, 002).
 
-use drey_model::diff::Launched;
+use drey_model::diff::{Launched, deviates};
 use drey_model::job::{JobMetadata, JobSpec, JobTarget, Started};
 use drey_model::meta::{Failure, SPEC_VERSION};
 use drey_model::seen::{ClusterPhase, FlinkJob, FlinkStatus, Seen};
@@ -73,7 +73,7 @@ fn job_target(d: &mut Draft) -> Option<JobTarget> {
         (None, Some(name)) => (
             EventName::ReferencedDeploymentTargetDoesNotExist,
             format!(
-                "No DeploymentTarget '{name}' exists in this namespace; create it or name another one"
+                "No DeploymentTarget '{name}' exists in this namespace; name another one, or create it and try again (drey start)"
             ),
         ),
         (None, None) => (
@@ -108,6 +108,11 @@ fn record_job(d: &mut Draft, target: JobTarget, from: Option<(Uuid, String)>) {
         EventName::SpinningUpAClusterForAJob,
         Some(id),
         "Starting one JobManager and its TaskManagers".to_owned(),
+    );
+    d.event(
+        EventName::AwaitingForAClusterToSpinUp,
+        Some(id),
+        "Waiting for Flink, the artifact and the JobManager process",
     );
     d.wake(d.now);
 }
@@ -268,6 +273,12 @@ impl Draft {
     /// Ends a Job that did not start: the attempt counts, and the next one pauses.
     pub(crate) fn end_start(&mut self, id: Uuid, why: &str, confirmed: bool) {
         self.end(id, How::FailedToStart, why, confirmed);
+        let launched = self.job(id).map(|r| &r.facts.launched);
+        if launched.is_some_and(|launched| deviates(launched, &self.deployment.spec)) {
+            // It says nothing about the spec that is wanted now, so it is no attempt at it.
+            let message = format!("Job {id}, of an older template, did not start: {why}");
+            return self.event(EventName::FailedCreatingANewJob, Some(id), message);
+        }
         self.facts.failed_starts.push(self.now);
         let failures = self.facts.failed_starts.len();
         self.facts.not_before = Some(backoff::next_attempt(self.now, failures, id));

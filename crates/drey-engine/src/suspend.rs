@@ -3,7 +3,7 @@
 
 use drey_model::meta::{Failure, STOP_WITH_DRAIN};
 use drey_model::seen::Seen;
-use drey_model::{EventName, SavepointOrigin};
+use drey_model::{DesiredState, EventName, SavepointOrigin};
 use jiff::SignedDuration;
 use uuid::Uuid;
 
@@ -97,9 +97,15 @@ pub(crate) fn count_failure(d: &mut Draft, id: Uuid, why: &str) {
 
 fn give_up(d: &mut Draft, id: Uuid, limit: u32) {
     let cause = d.facts.last_failure.as_ref().map_or("", |f| f.message.as_str());
+    let choice = match d.deployment.spec.state {
+        DesiredState::Running => "as it was. Change the spec or `drey start` to try the upgrade again",
+        DesiredState::Suspended | DesiredState::Cancelled => {
+            "on. `drey suspend` tries again, `drey start` keeps it"
+        }
+    };
     let message = format!(
-        "{} of {limit} attempts to stop Job {id} with a savepoint failed. The last one: {cause}. The job still runs. \
-         Set the state to RUNNING to keep it, to CANCELLED to end it, or change the spec to try again",
+        "{} of {limit} attempts to stop Job {id} with a savepoint failed. The last one: {cause}. The job was left to run \
+         {choice}, `drey cancel` ends it",
         d.facts.failed_savepoints
     );
     let event = EventName::TooManyFailedSuspensionAttempts;
@@ -116,4 +122,13 @@ pub(crate) fn settle_without_job(d: &mut Draft) {
         );
     }
     d.facts.rest = Rest::Suspended;
+}
+
+/// The job runs as declared and no stop is wanted any more: earlier attempts to stop it do not matter.
+pub(crate) fn forget_failures(d: &mut Draft) {
+    if d.facts.failed_savepoints > 0 {
+        d.facts.failed_savepoints = 0;
+        d.facts.not_before = None;
+        d.facts.last_failure = None;
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! job(): /jobs/overview ──► status, tasks          3 s; decides between Unknown, Absent and Present
-//!           ├── /metrics ──► /exceptions            together 1.8 s; what does not come in time is left out
+//!           ├── /metrics ──► /exceptions            together 1.8 s; what does not come in time is left out; not asked
+//!           │                                       again while the tasks of a job without restarts have not changed
 //!           └── /checkpoints                        1.8 s
 //! ```
 //!
@@ -10,7 +11,9 @@
 //! unknown. Does not own the shapes ([`crate::wire`]) or any decision. The system's proxy is not used: JobManagers are
 //! neighbours.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drey_model::seen::{FlinkJob, FlinkStatus, Operation, Seen, Snapshot};
@@ -34,6 +37,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 const DETAIL_TIMEOUT: Duration = Duration::from_millis(900);
 /// A thousand jobs in an overview are half of it.
 const BODY_BYTES_MAX: usize = 8 << 20;
+/// Remembered jobs; 24 bytes each.
+const UNBROKEN_MAX: usize = 100_000;
 /// Any state backend and any later version can read it.
 const FORMAT: &str = "CANONICAL";
 
@@ -66,6 +71,8 @@ const LABELS: [&str; 8] = [
 pub struct Client {
     http: reqwest::Client,
     requests: [AtomicU64; LABELS.len()],
+    /// Jobs that had never restarted when their tasks last changed, and when that was: no need to ask again until then.
+    unbroken: Mutex<HashMap<Uuid, i64>>,
 }
 
 /// Why there is no client.
@@ -88,7 +95,7 @@ impl Client {
             .timeout(REQUEST_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self { http, requests: Default::default() })
+        Ok(Self { http, requests: Default::default(), unbroken: Mutex::default() })
     }
 
     /// Requests sent since the start, by what they asked for.
@@ -136,18 +143,41 @@ impl Client {
         }
     }
 
-    /// Restarts, and what is known about them when there may have been any.
-    async fn trouble(&self, job: &str, status: FlinkStatus) -> (Option<u32>, Option<Exceptions>) {
+    /// Restarts, and what is known about them when there may have been any. `settled`: see [`Overview::settled_since`].
+    async fn trouble(
+        &self,
+        job: &str,
+        (id, status, settled): (Uuid, FlinkStatus, Option<i64>),
+    ) -> (Option<u32>, Option<Exceptions>) {
+        if settled.is_some() && self.unbroken().get(&id).copied() == settled {
+            return (Some(0), None);
+        }
         let metrics: Option<Vec<Metric>> =
             self.detail(Ask::Metrics, format!("{job}/metrics?get=numRestarts")).await;
         let restarts = metrics.as_deref().and_then(restarts);
         let is_troubled =
             matches!(status, FlinkStatus::Failed | FlinkStatus::Failing | FlinkStatus::Restarting);
         if restarts == Some(0) && !is_troubled {
+            if let Some(since) = settled {
+                self.note_unbroken(id, since);
+            }
             return (restarts, None);
         }
         let url = format!("{job}/exceptions?maxExceptions={EXCEPTIONS_MAX}");
         (restarts, self.detail(Ask::Exceptions, url).await)
+    }
+
+    fn unbroken(&self) -> MutexGuard<'_, HashMap<Uuid, i64>> {
+        self.unbroken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_unbroken(&self, id: Uuid, since: i64) {
+        let mut unbroken = self.unbroken();
+        // Jobs that are gone are never taken out one by one; forgetting costs a request.
+        if unbroken.len() >= UNBROKEN_MAX {
+            unbroken.clear();
+        }
+        unbroken.insert(id, since);
     }
 
     async fn checkpoint(&self, job: &str, status: FlinkStatus) -> Option<Snapshot> {
@@ -211,7 +241,7 @@ impl FlinkApi for Client {
         };
         let path = url(rest, &format!("jobs/{}", job_id.simple()));
         let (trouble, checkpoint) = futures::future::join(
-            self.trouble(&path, job.status),
+            self.trouble(&path, (job_id, job.status, overview.settled_since(job_id))),
             self.checkpoint(&path, job.status),
         )
         .await;

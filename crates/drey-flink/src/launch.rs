@@ -206,6 +206,9 @@ pub fn configuration(launch: &Launch<'_>) -> TextMap {
         ("blob.server.port", blob.to_string()),
         ("taskmanager.host", HOST.to_owned()),
         ("taskmanager.bind-host", HOST.to_owned()),
+        // By default Flink copies the program to a folder that all clusters of the machine share, and takes whatever
+        // file of that name is there already: the program of another Deployment, or the one before an upgrade.
+        ("user.artifacts.base-dir", format!("{scratch}/artifacts")),
         ("web.upload.dir", format!("{scratch}/upload")),
         ("web.tmpdir", scratch),
     ];

@@ -10,6 +10,8 @@ use uuid::Uuid;
 
 /// Entries of an exception history that are asked for; Flink keeps no more by default.
 pub(crate) const EXCEPTIONS_MAX: usize = 16;
+/// Metrics lag behind: Flink gathers them every 10 s by default.
+const SETTLED_MS: i64 = 30_000;
 /// Longest root cause that is kept.
 const CAUSE_CHARS_MAX: usize = 600;
 /// Lines of a root cause that are kept: messages may have several.
@@ -29,6 +31,12 @@ pub(crate) struct OverviewJob {
     pub(crate) state: String,
     #[serde(default)]
     pub(crate) tasks: Tasks,
+    #[serde(rename = "start-time", default)]
+    start_ms: i64,
+    #[serde(rename = "duration", default)]
+    duration_ms: i64,
+    #[serde(rename = "last-modification", default)]
+    modified_ms: i64,
 }
 
 /// Tasks of a job by state.
@@ -41,10 +49,23 @@ pub(crate) struct Tasks {
 }
 
 impl Overview {
+    fn find(&self, id: Uuid) -> Option<&OverviewJob> {
+        let wanted = id.simple().to_string();
+        self.jobs.iter().find(|job| job.jid.eq_ignore_ascii_case(&wanted))
+    }
+
+    /// When the tasks of a job last changed, if all run and did so long enough for the job's metrics to know of it. A
+    /// restart changes tasks, so there was none while this stays the same. By Flink's clock alone.
+    pub(crate) fn settled_since(&self, id: Uuid) -> Option<i64> {
+        let job = self.find(id)?;
+        let age_ms = job.start_ms.saturating_add(job.duration_ms).saturating_sub(job.modified_ms);
+        let is_running = job.state == "RUNNING" && job.tasks.running == job.tasks.total;
+        (is_running && job.modified_ms > 0 && age_ms >= SETTLED_MS).then_some(job.modified_ms)
+    }
+
     /// The job, with what the overview tells of it.
     pub(crate) fn job(&self, id: Uuid) -> Option<Result<FlinkJob, String>> {
-        let wanted = id.simple().to_string();
-        let job = self.jobs.iter().find(|job| job.jid.eq_ignore_ascii_case(&wanted))?;
+        let job = self.find(id)?;
         let Ok(status) = job.state.parse::<FlinkStatus>() else {
             return Some(Err(format!(
                 "Flink names a state that Drey does not know: {}",

@@ -43,6 +43,7 @@ const CLOCK_READERS: &[(&str, &str)] = &[
     ("crates/drey-store/src/schema.rs", "notes when a migration ran"),
     ("crates/drey-store/src/store.rs", "how long to try again on a busy database"),
     ("crates/drey/src/", "the command line shows ages and waits until deadlines"),
+    ("crates/drey-bench/", "measures"),
     ("xtask/", "shows how long a step took"),
 ];
 

@@ -151,16 +151,21 @@ fn checkpoints(now_us: u64) -> Reply {
 fn save(inner: &mut Inner, body: &[u8], is_stop: bool) -> Reply {
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
     // Flink spells the directory of a stop in camel case, and that of a savepoint in kebab case.
-    let directory = asked["targetDirectory"].as_str().or_else(|| asked["target-directory"].as_str());
+    let directory =
+        asked["targetDirectory"].as_str().or_else(|| asked["target-directory"].as_str());
     let (Some(directory), Some(trigger)) = (directory, asked["triggerId"].as_str()) else {
         return unknown();
     };
     let short = trigger.get(..12).unwrap_or(trigger);
     let base = directory.strip_prefix("file://").unwrap_or(directory);
     let place = PathBuf::from(base).join(format!("savepoint-{short}"));
-    let written = std::fs::create_dir_all(&place).and_then(|()| std::fs::write(place.join("_metadata"), b"x"));
+    let written = std::fs::create_dir_all(&place)
+        .and_then(|()| std::fs::write(place.join("_metadata"), b"x"));
     if written.is_err() {
-        return Reply::Json(500, json!({ "errors": ["the savepoint cannot be written"] }).to_string());
+        return Reply::Json(
+            500,
+            json!({ "errors": ["the savepoint cannot be written"] }).to_string(),
+        );
     }
     let location = format!("file:{}", place.display());
     inner.savepoints.push((trigger.to_owned(), location));

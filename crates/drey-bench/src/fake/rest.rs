@@ -29,14 +29,20 @@ pub(super) enum Reply {
 }
 
 /// Serves for ever.
-pub(super) fn serve(port: u16, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).context("binding the REST port")?;
+pub(super) fn serve(
+    port: u16,
+    answer: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+) -> Result<()> {
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).context("binding the REST port")?;
     let answer = Arc::new(answer);
     for stream in listener.incoming() {
         let (stream, answer) = (stream?, Arc::clone(&answer));
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
         // A connection that ends badly is the client's business.
-        thread.spawn(move || { let _ = converse(stream, &*answer); })?;
+        thread.spawn(move || {
+            let _ = converse(stream, &*answer);
+        })?;
     }
     Ok(())
 }
@@ -67,7 +73,8 @@ fn read(stream: &mut BufReader<TcpStream>) -> Result<Request> {
     let line = http::line(stream)?;
     let mut words = line.split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let (method, path) = (method.to_owned(), target.split('?').next().unwrap_or_default().to_owned());
+    let (method, path) =
+        (method.to_owned(), target.split('?').next().unwrap_or_default().to_owned());
     let headers = http::headers(stream)?;
     let length = headers.iter().find(|(name, _)| name == "content-length");
     let length = length.and_then(|(_, value)| value.parse().ok()).unwrap_or(0);

@@ -11,8 +11,8 @@ use anyhow::Result;
 use super::{FAKE_CLASS, Setting, stable};
 use crate::clock::ms_between;
 use crate::documents;
-use crate::fake::control::{Diary, Effect, Mode};
 use crate::fake::JavaHome;
+use crate::fake::control::{Diary, Effect, Mode};
 use crate::report::Row;
 use crate::server::{Data, Server};
 use crate::stats::Sample;
@@ -21,8 +21,8 @@ use crate::stats::Sample;
 const HANGING: usize = 60;
 /// "Unchanged".
 const RATIO_MAX: f64 = 1.2;
-/// Until requests that began before have run into their deadlines.
-const SETTLE: Duration = Duration::from_secs(6);
+/// Until the silence has been noticed and written down: Drey calls a Flink unreachable after 10 s.
+const SETTLE: Duration = Duration::from_secs(20);
 /// Between two rounds; not a multiple of anything that Drey does regularly.
 const PAUSE: Duration = Duration::from_millis(370);
 const NAME: &str = "observed";
@@ -94,13 +94,13 @@ pub(crate) fn silent(setting: &Setting) -> Result<Vec<Row>> {
     observed.start(&mut server)?;
     let modes = [Mode::Normal, Mode::Silent, Mode::AllButOne];
     let mut samples = [const { Sample(Vec::new()) }; 3];
-    for _ in 0..setting.pick(5, 1) {
+    for _ in 0..setting.pick(3, 1) {
         for (mode, sample) in modes.into_iter().zip(&mut samples) {
             for other in &mut others {
                 other.set(mode)?;
             }
             sleep(SETTLE);
-            for _ in 0..setting.pick(6, 4) {
+            for _ in 0..setting.pick(12, 5) {
                 sample.0.push(observed.upgrade(&mut server)?);
             }
         }

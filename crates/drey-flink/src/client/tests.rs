@@ -199,3 +199,32 @@ async fn commands_tell_no_from_dont_know() {
     let gone = client.savepoint("http://127.0.0.1:1", &t).await;
     assert!(matches!(gone, Err(Error::Unknown { .. })));
 }
+
+#[tokio::test]
+async fn a_job_that_never_restarted_is_not_asked_again_until_its_tasks_change() {
+    let server = MockServer::start().await;
+    let settled = |duration: u64, modified: u64| {
+        json!({"jobs": [{"jid": ID, "state": "RUNNING", "start-time": 1_000_000_u64, "duration": duration,
+            "last-modification": modified, "tasks": {"running": 2, "total": 2}}]})
+    };
+    let client = Client::new().unwrap();
+    // Too fresh, asked, remembered, remembered, changed, asked.
+    let looks = [
+        (20_000, 1_001_000),
+        (31_000, 1_001_000),
+        (36_000, 1_001_000),
+        (99_000, 1_001_000),
+        (99_000, 1_060_000),
+    ];
+    for ((duration, modified), asked) in looks.into_iter().zip([1, 2, 2, 2, 3]) {
+        server.reset().await;
+        answer(&server, "GET", "/v1/jobs/overview", ok(settled(duration, modified))).await;
+        let metrics = json!([{"id": "numRestarts", "value": "0"}]);
+        answer(&server, "GET", &format!("/v1/jobs/{ID}/metrics"), ok(metrics)).await;
+        let Seen::Present(job) = client.job(&server.uri(), JOB).await else { panic!("no job") };
+        assert_eq!(job.restarts, Some(0));
+        let sent: u64 =
+            client.requests_total().filter(|(ask, _)| *ask == "metrics").map(|(_, n)| n).sum();
+        assert_eq!(sent, asked, "after {duration} ms");
+    }
+}

@@ -122,6 +122,16 @@ fn the_configuration_of_a_cluster_adds_its_addresses() {
 }
 
 #[test]
+fn a_cluster_keeps_its_copy_of_the_program_to_itself() {
+    let job = job(|spec| {
+        let shared = "/opt/flink/artifacts".to_owned();
+        spec.flink_configuration.insert("user.artifacts.base-dir".to_owned(), shared);
+    });
+    let (all, scratch) = with(&job, |launch| (configuration(launch), launch.dirs.scratch.to_owned()));
+    assert_eq!(all["user.artifacts.base-dir"], format!("{}/artifacts", scratch.display()));
+}
+
+#[test]
 fn flink_dist_stands_last_on_the_class_path() {
     let mut jars: Vec<PathBuf> =
         ["/l/log4j.jar", "/l/flink-dist-1.jar", "/l/flink-csv.jar"].map(PathBuf::from).into();

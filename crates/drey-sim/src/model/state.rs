@@ -16,6 +16,9 @@ use uuid::Uuid;
 
 use super::world::{Move, World};
 
+/// Looks within one wait at most.
+const LOOKS_MAX: u32 = 5000;
+
 /// What a user may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
@@ -212,9 +215,25 @@ impl State {
                 next.budget.failures -= u8::from(m.is_failure());
                 next.world.apply(m, next.now);
             }
-            Step::Tick => next.now = self.wake_at.unwrap_or(next.now),
+            Step::Tick => next.wait(),
         }
         next
+    }
+
+    /// Time passes, look after look, until something is different: looks that find nothing new are no steps of interest.
+    fn wait(&mut self) {
+        let before = self.key();
+        for _ in 0..LOOKS_MAX {
+            let Some(at) = self.wake_at.filter(|at| *at > self.now) else { return };
+            self.now = at;
+            let mut probe = self.clone();
+            probe.look(false);
+            probe.decide();
+            if !probe.actions.is_empty() || probe.key() != before {
+                return;
+            }
+            *self = probe;
+        }
     }
 
     fn edit(&mut self, edit: Edit) {

@@ -28,6 +28,8 @@ pub struct Cluster {
     pub job: Option<FlinkStatus>,
     /// Its newest checkpoint.
     pub checkpoint: Option<SeenSnapshot>,
+    /// How many it completed.
+    pub checkpoints: u8,
 }
 
 impl Cluster {
@@ -142,7 +144,9 @@ impl World {
                 (Phase::Alive, Some(FlinkStatus::Running)) => {
                     moves.extend([Move::Dies(n), Move::JobFails(n)]);
                     let is_stopping = self.stops.iter().any(|s| s.job == c.id && s.progress == Progress::Written);
-                    if c.checkpoint.is_none() && !is_stopping {
+                    let has_failed = self.stops.iter().any(|s| s.job == c.id && s.progress == Progress::Failed);
+                    let most = if has_failed { 2 } else { 1 };
+                    if c.checkpoints < most && !is_stopping {
                         moves.push(Move::Checkpoints(n));
                     }
                 }
@@ -176,7 +180,10 @@ impl World {
             Move::Runs(n) => self.clusters[n].job = Some(FlinkStatus::Running),
             Move::Checkpoints(n) => {
                 let id = self.clusters[n].id;
-                let seen = SeenSnapshot { location: format!("chk/{id}"), completed_at: now };
+                self.clusters[n].checkpoints += 1;
+                let location = format!("chk/{id}/{}", self.clusters[n].checkpoints);
+                let seen = SeenSnapshot { location, completed_at: now };
+                self.snapshots.retain(|s| s.job != id || s.directory.is_some());
                 self.clusters[n].checkpoint = Some(seen.clone());
                 self.snapshots.push(Snapshot { seen, job: id, directory: None, is_disowned: false });
             }
@@ -226,7 +233,7 @@ impl World {
     /// The backend is told to have a cluster.
     pub fn ensure(&mut self, id: Uuid) {
         if self.cluster(id).is_none() {
-            self.clusters.push(Cluster { id, phase: Phase::Preparing, is_removing: false, job: None, checkpoint: None });
+            self.clusters.push(Cluster { id, phase: Phase::Preparing, is_removing: false, job: None, checkpoint: None, checkpoints: 0 });
         }
     }
 
@@ -234,7 +241,7 @@ impl World {
     pub fn remove(&mut self, id: Uuid) {
         match self.cluster_mut(id) {
             Some(c) => c.is_removing = true,
-            None => self.clusters.push(Cluster { id, phase: Phase::Gone, is_removing: true, job: None, checkpoint: None }),
+            None => self.clusters.push(Cluster { id, phase: Phase::Gone, is_removing: true, job: None, checkpoint: None, checkpoints: 0 }),
         }
     }
 

@@ -70,7 +70,8 @@ impl Oracle {
         if new.facts.launched.template != spec.template {
             self.object("unwanted job", || "a new Job does not follow the template".to_owned());
         }
-        if owner.facts.gave_up.is_some() && owner.facts.seen_version == owner.doc.spec_version() {
+        let given_up = owner.facts.gave_up.as_ref().filter(|g| !super::status::may_pass(&g.reason));
+        if given_up.is_some() && owner.facts.seen_version == owner.doc.spec_version() {
             self.object("limits", || "a Job is created although the transition was given up".to_owned());
         }
         let open = self.mirror.jobs_of(deployment).find(|j| j.is_open).map(|j| j.doc.metadata.id);
@@ -157,7 +158,11 @@ impl Oracle {
                         format!("Job {} did not start after {elapsed}: {}", short(id), end.why)
                     });
                 }
-                self.failed_starts.entry(deployment).or_default().push(end.at);
+                // A Job of an older template is no attempt at the new one.
+                let owner = self.mirror.deployments.get(&deployment);
+                if owner.is_some_and(|o| !deviates(&new.facts.launched, &o.doc.spec)) {
+                    self.failed_starts.entry(deployment).or_default().push(end.at);
+                }
             }
             How::Cancelled => self.judge_cancelled(new, scene),
         }

@@ -17,7 +17,7 @@ impl Oracle {
         let newest = self.newest_allowed(deployment, kind, scene.universe).cloned();
         match (chosen, newest) {
             (None, None) => {
-                if self.has_held(deployment, kind, scene.universe) {
+                if self.has_held(deployment, kind, scene.universe, false) {
                     self.object("started empty", || {
                         format!("Job {} starts empty under {kind}; state existed", short(id))
                     });
@@ -35,7 +35,7 @@ impl Oracle {
                 // A registered snapshot is dated by Drey's clock, others by the storage's: after a jump they cannot
                 // be told apart.
                 let is_excused = self.has_jumped && (is_registered(&newest) || found.is_some_and(is_registered));
-                if !is_excused {
+                if !is_excused && !self.forgotten.contains(&deployment) {
                     self.object("wrong restore", || {
                         format!("Job {} starts from {chosen}, and {} is newer", short(id), newest.location)
                     });
@@ -86,17 +86,25 @@ impl Oracle {
     }
 
     /// Whether a Deployment ever completed a snapshot that this strategy asks for, since a Job last finished by itself.
-    pub(super) fn has_held(&self, deployment: Uuid, kind: RestoreKind, universe: &Universe) -> bool {
+    /// One whose record a user deleted may count or not: Drey may have known of it.
+    pub(super) fn has_held(
+        &self,
+        deployment: Uuid,
+        kind: RestoreKind,
+        universe: &Universe,
+        with_forgotten: bool,
+    ) -> bool {
         let since = self.finished_at.get(&deployment).copied().unwrap_or(0);
+        let is_forgotten = |id| with_forgotten && self.mirror.gone.contains(&id);
         universe.snapshots.iter().skip(since).any(|s| {
             let is_asked = match (kind, s.origin) {
-                (RestoreKind::None, _) => false,
-                (RestoreKind::LatestSavepoint, Origin::Checkpoint) => false,
+                (RestoreKind::None, _) | (RestoreKind::LatestSavepoint, Origin::Checkpoint) => false,
                 (RestoreKind::LatestState, Origin::Checkpoint) => true,
-                (_, Origin::Registered(_)) => true,
+                (_, Origin::Registered(id)) => self.mirror.savepoints.contains_key(&id) || is_forgotten(id),
                 (_, Origin::Savepoint { trigger, .. }) => {
                     let record = self.mirror.savepoints.get(&trigger);
-                    record.is_some_and(|r| r.doc.status.state == SavepointState::Completed)
+                    let is_complete = |r: &super::StoredSavepoint| r.doc.status.state == SavepointState::Completed;
+                    record.is_some_and(is_complete) || is_forgotten(trigger)
                 }
             };
             s.deployment == deployment && is_asked && s.job.is_none_or(|j| !self.finished.contains(&j))

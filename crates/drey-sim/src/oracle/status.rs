@@ -55,8 +55,7 @@ impl Oracle {
         let is_new_spec = new.facts.seen_version != old.facts.seen_version;
         match (&old.facts.gave_up, &new.facts.gave_up) {
             (Some(failure), None) if !is_new_spec => {
-                let reason = failure.reason.as_str();
-                if PASSING.contains(&reason) || REVOCABLE.contains(&reason) {
+                if may_pass(&failure.reason) {
                     return;
                 }
                 self.object("limits", || format!("{} was taken back without a new spec", failure.reason));
@@ -87,7 +86,7 @@ impl Oracle {
             "NoSnapshotToRestore" => {
                 let kind = spec.restore_strategy.kind;
                 let is_there = self.newest_allowed(id, kind, scene.universe).is_some();
-                (!is_there || self.forgotten.contains(&id)) && self.has_held(id, kind, scene.universe)
+                (!is_there || self.forgotten.contains(&id)) && self.has_held(id, kind, scene.universe, true)
             }
             "ReferenceDoesNotExist" => spec.deployment_target_name.as_deref() != Some("local"),
             "NoSavepointDirectory" => true,
@@ -139,6 +138,11 @@ impl Oracle {
             !behaviour.never_starts() && !behaviour.is_incompatible && d.doc.spec.deployment_target_name.as_deref() == Some("local")
         })
     }
+}
+
+/// Whether a reason to give up may pass without a new spec.
+pub(super) fn may_pass(reason: &str) -> bool {
+    PASSING.contains(&reason) || REVOCABLE.contains(&reason)
 }
 
 /// A Deployment without what the controller writes.

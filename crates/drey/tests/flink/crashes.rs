@@ -68,7 +68,9 @@ fn a_job_manager_that_is_silent_is_reported_and_left_alone() {
     assert_eq!(text(&server.job(&job), "/status/started/observedFlinkJobStatus"), "UNKNOWN");
 
     send(manager, Signal::CONT);
-    server.until("an answer again", || (server.condition("app", "ClusterUnreachable") == "False").then_some(()));
+    server.until("an answer again", || {
+        (server.condition("app", "ClusterUnreachable") == "False").then_some(())
+    });
     server.until("all tasks to run again", || {
         let overview = server.flink(&job, "jobs/overview");
         let tasks = overview.pointer("/jobs/0/tasks")?;

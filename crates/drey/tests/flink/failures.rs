@@ -38,10 +38,10 @@ fn a_job_that_cannot_start_fails_with_its_root_cause_and_starts_once_the_cause_i
 fn a_job_that_flink_gives_up_on_is_recovered_from_its_newest_checkpoint() {
     let server = Server::start();
     let mut document = deployment("app", "FlakyJob", "--rate 2000 --fail-every-ms 5000");
-    document["spec"]["template"]["spec"]["flinkConfiguration"]["restart-strategy.type"] = json!("none");
+    document["spec"]["template"]["spec"]["flinkConfiguration"]["restart-strategy.type"] =
+        json!("none");
     server.create(&document);
     let first = server.start_job("app");
-    server.checkpointed(&first);
     let second = server.running("app", &first);
     let failed = server.job(&first);
     assert_eq!(text(&failed, "/status/state"), "FAILED");

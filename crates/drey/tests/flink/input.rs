@@ -22,7 +22,8 @@ fn an_invalid_change_is_refused_with_all_its_problems_and_the_job_goes_on() {
     for member in ["maxJobCreationAttempts", "deploymentTargetName", "parallelism", "jarUri"] {
         assert!(message.contains(member), "{member} is not named: {message}");
     }
-    let answer = server.call("PATCH", path, Some(&json!({ "spec": { "state": "DANCING" } }))).unwrap();
+    let answer =
+        server.call("PATCH", path, Some(&json!({ "spec": { "state": "DANCING" } }))).unwrap();
     assert_eq!(answer.status, 400, "{answer:?}");
 
     let after = server.deployment("app");

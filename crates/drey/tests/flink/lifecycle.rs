@@ -50,8 +50,7 @@ fn a_finite_job_ends_as_finished_and_runs_again_only_when_told_to() {
     let finished = server.reach("batch", "FINISHED");
     assert_eq!(text(&finished, "/spec/state"), "RUNNING");
     assert_eq!(text(&server.jobs("batch")[0], "/status/state"), "FINISHED");
-    server.until("the finished job's cluster to go", || server.processes().is_empty().then_some(()));
-    server.assert_nothing_left();
+    server.until_nothing_left();
     assert_eq!(server.events_named("batch", "TRANSITIONED_TO_FINISHED_STATE").len(), 1);
 
     // RUNNING once more is no news.
@@ -62,7 +61,11 @@ fn a_finite_job_ends_as_finished_and_runs_again_only_when_told_to() {
     server.reach("batch", "FINISHED");
     let jobs = server.jobs("batch");
     assert_eq!(jobs.len(), 2);
-    assert_eq!(jobs[1].pointer("/spec/savepointLocation"), None, "a finished job left nothing to restore");
+    assert_eq!(
+        jobs[1].pointer("/spec/savepointLocation"),
+        None,
+        "a finished job left nothing to restore"
+    );
 }
 
 #[test]
@@ -99,9 +102,14 @@ impl Traces {
             assert!(is_free(*port), "somebody listens on {port}");
         }
         let temporary = fs::read_dir("/tmp").into_iter().flatten().flatten();
-        for folder in temporary.filter(|e| e.file_name().to_string_lossy().starts_with("hsperfdata_")) {
+        for folder in
+            temporary.filter(|e| e.file_name().to_string_lossy().starts_with("hsperfdata_"))
+        {
             for pid in &self.pids {
-                assert!(!Path::new(&folder.path()).join(pid.to_string()).exists(), "traces of JVM {pid}");
+                assert!(
+                    !Path::new(&folder.path()).join(pid.to_string()).exists(),
+                    "traces of JVM {pid}"
+                );
             }
         }
     }

@@ -9,7 +9,8 @@ fn state_that_the_new_program_cannot_take_is_dropped_on_request_only() {
     let server = Server::start();
     let mut document = counter("app");
     document["spec"]["maxJobCreationAttempts"] = json!(1);
-    document["spec"]["template"]["spec"]["artifact"]["mainArgs"] = json!("--rate 2000 --extra-op 1");
+    document["spec"]["template"]["spec"]["artifact"]["mainArgs"] =
+        json!("--rate 2000 --extra-op 1");
     server.create(&document);
     let first = server.start_job("app");
     server.patch("app", &with_args("--rate 2000"));
@@ -22,7 +23,8 @@ fn state_that_the_new_program_cannot_take_is_dropped_on_request_only() {
     assert!(text(&failed, "/status/failure/message").contains(expected), "{failed:#}");
     server.assert_nothing_left();
 
-    server.patch("app", &json!({ "spec": { "restoreStrategy": { "allowNonRestoredState": true } } }));
+    server
+        .patch("app", &json!({ "spec": { "restoreStrategy": { "allowNonRestoredState": true } } }));
     let third = server.running("app", &first);
     let savepoint = server.only_savepoint("app", "SUSPEND_AND_UPGRADE");
     let job = server.job(&third);

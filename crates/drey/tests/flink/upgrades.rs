@@ -47,10 +47,13 @@ fn a_stateless_upgrade_restores_the_retained_checkpoint_or_nothing_as_asked() {
     let restored = server.restored(&second, 1);
     assert!(restored[0] > 0, "{restored:?}");
 
-    server.patch("app", &json!({ "spec": {
+    server.patch(
+        "app",
+        &json!({ "spec": {
         "restoreStrategy": { "kind": "NONE" },
         "template": { "spec": { "artifact": { "mainArgs": "--rate 2100" } } },
-    } }));
+    } }),
+    );
     let third = server.running("app", &second);
     assert_eq!(server.restored(&third, 1), [0]);
     assert!(server.savepoints_on_disk("app").is_empty(), "nobody asked for a savepoint");

@@ -8,10 +8,8 @@ use anyhow::{Context, Result, ensure};
 use crate::documents::FLINK_VERSION;
 use crate::scene::Setting;
 
-const SOURCES: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../drey/tests/fixtures/flink-jobs/src/drey/fixtures"
-);
+const SOURCES: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../drey/tests/fixtures/flink-jobs/src/drey/fixtures");
 
 /// The jar with the counter.
 pub(super) struct Jar {

@@ -39,7 +39,8 @@ impl Hand {
         let swap = Swap { model, data_dir: folder.path().display().to_string(), job, ports };
         let cluster = folder.path().join("clusters").join(job.to_string());
         let conf = cluster.join("conf");
-        let places = ["run", "scratch/jobmanager", "scratch/taskmanager-1"].map(|p| cluster.join(p));
+        let places =
+            ["run", "scratch/jobmanager", "scratch/taskmanager-1"].map(|p| cluster.join(p));
         let logs = folder.path().join("logs").join(job.to_string());
         for place in places.iter().chain([&conf, &logs]) {
             fs::create_dir_all(place)?;
@@ -49,14 +50,21 @@ impl Hand {
         }
         let rest = SocketAddr::from((Ipv4Addr::LOCALHOST, ports[0]));
         let flink_id = job.simple().to_string();
-        let mut hand = Self { rest, flink_id, begun_us, folder: Rc::new(folder), processes: Vec::new() };
+        let mut hand =
+            Self { rest, flink_id, begun_us, folder: Rc::new(folder), processes: Vec::new() };
         let run = cluster.join("run");
         hand.spawn(&swap, &swap.job_manager(savepoint), &run, &logs.join("jobmanager.out"))?;
         hand.spawn(&swap, &swap.words(&model.task_manager), &run, &logs.join("taskmanager-1.out"))?;
         Ok(hand)
     }
 
-    fn spawn(&mut self, swap: &Swap<'_>, words: &[String], run: &Path, output: &Path) -> Result<()> {
+    fn spawn(
+        &mut self,
+        swap: &Swap<'_>,
+        words: &[String],
+        run: &Path,
+        output: &Path,
+    ) -> Result<()> {
         let (program, args) = words.split_first().context("an empty command line")?;
         let output = File::create(output)?;
         let mut command = Command::new(program);
@@ -159,7 +167,17 @@ mod tests {
     fn model() -> Model {
         let job = "01a1fdb5-c577-766e-8ed5-893c3b773f34";
         let plain = job.replace('-', "");
-        let words = ["java", "--configDir", "/d/conf", "--job-id", &plain, FROM, "file:/old", "--", "--rate"];
+        let words = [
+            "java",
+            "--configDir",
+            "/d/conf",
+            "--job-id",
+            &plain,
+            FROM,
+            "file:/old",
+            "--",
+            "--rate",
+        ];
         Model {
             job_manager: words.map(str::to_owned).to_vec(),
             task_manager: Vec::new(),
@@ -174,7 +192,12 @@ mod tests {
     #[test]
     fn a_command_line_moves_to_another_folder_job_and_savepoint() {
         let model = model();
-        let swap = Swap { model: &model, data_dir: "/e".to_owned(), job: Uuid::from_u128(7), ports: [5001, 5002, 5003] };
+        let swap = Swap {
+            model: &model,
+            data_dir: "/e".to_owned(),
+            job: Uuid::from_u128(7),
+            ports: [5001, 5002, 5003],
+        };
         let id = "00000000000000000000000000000007";
         let start = ["java", "--configDir", "/e/conf", "--job-id", id];
         assert_eq!(swap.job_manager(None), [&start[..], &["--", "--rate"]].concat());

@@ -73,18 +73,28 @@ pub(crate) fn run(setting: &Setting, with_upgrade: bool) -> Result<Vec<Row>> {
 }
 
 fn rows(drey: &Times, hand: &Times, with_upgrade: bool) -> Vec<Row> {
-    let beside = |what, of: fn(&Times) -> &Sample| Row::beside(what, of(drey), "s", of(hand), RATIO_MAX);
+    let beside =
+        |what, of: fn(&Times) -> &Sample| Row::beside(what, of(drey), "s", of(hand), RATIO_MAX);
     let peer = "15.9 s (fake pods, Flink at once)";
-    let mut rows = vec![beside("time to RUNNING, beside the same by hand", |t| &t.to_running).peer(peer)];
+    let mut rows =
+        vec![beside("time to RUNNING, beside the same by hand", |t| &t.to_running).peer(peer)];
     if with_upgrade {
-        rows.push(beside("downtime of a stateful upgrade: savepoint complete to all tasks run", |t| &t.downtime));
+        rows.push(beside(
+            "downtime of a stateful upgrade: savepoint complete to all tasks run",
+            |t| &t.downtime,
+        ));
         rows.push(beside("the whole upgrade: command to all tasks run", |t| &t.upgrade));
     }
     rows
 }
 
 /// Start, upgrade, cancel; returns what the first cluster was made of.
-fn drey_round(server: &mut Server, with_upgrade: bool, round: u32, times: &mut Times) -> Result<cluster::Model> {
+fn drey_round(
+    server: &mut Server,
+    with_upgrade: bool,
+    round: u32,
+    times: &mut Times,
+) -> Result<cluster::Model> {
     let known = Cluster::all(server.data_dir());
     let sent = server.patch(NAME, &documents::state("RUNNING"))?;
     let first = Cluster::next(server.data_dir(), &known)?;
@@ -95,10 +105,12 @@ fn drey_round(server: &mut Server, with_upgrade: bool, round: u32, times: &mut T
         server.running_job(NAME, "")?;
         sleep(RUN);
         let known = Cluster::all(server.data_dir());
-        let sent = server.patch(NAME, &documents::with_args(&format!("{ARGS} --name round-{round}")))?;
+        let sent =
+            server.patch(NAME, &documents::with_args(&format!("{ARGS} --name round-{round}")))?;
         let second = Cluster::next(server.data_dir(), &known)?;
         let running = rest::all_running(second.rest()?, &second.flink_id())?;
-        let savepoint = second.savepoint()?.context("the new job did not start from a savepoint")?;
+        let savepoint =
+            second.savepoint()?.context("the new job did not start from a savepoint")?;
         times.upgrade.0.push(seconds(sent, running));
         times.downtime.0.push(seconds(written_us(&savepoint)?, running));
     }
@@ -135,6 +147,7 @@ fn written_us(savepoint: &str) -> Result<u64> {
     let file = PathBuf::from(format!("/{path}/_metadata"));
     let modified = std::fs::metadata(&file).and_then(|m| m.modified());
     let modified = modified.with_context(|| format!("looking at {}", file.display()))?;
-    let since = modified.duration_since(std::time::UNIX_EPOCH).context("a file from before 1970")?;
+    let since =
+        modified.duration_since(std::time::UNIX_EPOCH).context("a file from before 1970")?;
     u64::try_from(since.as_micros()).context("a file from the far future")
 }

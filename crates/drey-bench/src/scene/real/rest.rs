@@ -30,7 +30,8 @@ pub(super) fn all_running(rest: SocketAddr, job: &str) -> Result<u64> {
         }
         let overview = answer.json()?;
         let is_it = |j: &&Value| j["jid"] == job;
-        let Some(found) = overview["jobs"].as_array().and_then(|jobs| jobs.iter().find(is_it)) else {
+        let Some(found) = overview["jobs"].as_array().and_then(|jobs| jobs.iter().find(is_it))
+        else {
             return Ok(None);
         };
         let (running, total) = (&found["tasks"]["running"], &found["tasks"]["total"]);

@@ -35,7 +35,12 @@ impl Http {
     }
 
     /// What came back; an error when nothing did.
-    pub(crate) fn call(&self, method: &str, url: &str, body: Option<&Value>) -> Result<Answer, String> {
+    pub(crate) fn call(
+        &self,
+        method: &str,
+        url: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, String> {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let mut request = self.client.request(method, url);
         if let Some(body) = body {
@@ -45,7 +50,8 @@ impl Http {
             let response = request.send().await.map_err(|e| format!("{url}: {e:?}"))?;
             let status = response.status().as_u16();
             let content_type = response.headers().get("content-type");
-            let content_type = content_type.and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+            let content_type =
+                content_type.and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
             let body = response.text().await.map_err(|e| format!("{url}: {e:?}"))?;
             Ok(Answer { status, content_type, body })
         })

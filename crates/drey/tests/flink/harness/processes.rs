@@ -22,7 +22,9 @@ pub(crate) fn mentioning(folder: &Path, except: &[i32]) -> Vec<Process> {
     let folder = folder.display().to_string();
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
         // A process may end while we look.
         let Ok(line) = fs::read(entry.path().join("cmdline")) else { continue };
         let command = String::from_utf8_lossy(&line).replace('\0', " ");
@@ -74,7 +76,8 @@ impl Cluster {
     /// Names of what is in the folder.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let mut names: Vec<_> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<_> =
+            entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         names
     }
@@ -96,7 +99,8 @@ impl Cluster {
     /// REST, RPC and blob port.
     pub(crate) fn ports(&self) -> Vec<u16> {
         let Some(plan) = self.json("plan.json") else { return Vec::new() };
-        let port = |name: &str| plan["ports"][name].as_u64().and_then(|port| u16::try_from(port).ok());
+        let port =
+            |name: &str| plan["ports"][name].as_u64().and_then(|port| u16::try_from(port).ok());
         ["rest", "rpc", "blob"].into_iter().filter_map(port).collect()
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::http::Answer;
+use super::processes::Cluster;
 use super::server::Server;
 
 /// One Flink start takes 6 s alone; this is for a machine with four other builds on it.
@@ -40,7 +41,12 @@ impl Server {
     }
 
     /// An answer of the server; an error when it gave none.
-    pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, String> {
+    pub(crate) fn call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, String> {
         let base = self.base.as_deref().ok_or("the server does not run")?;
         self.http.call(method, &format!("{base}{path}"), body)
     }
@@ -167,7 +173,9 @@ impl Server {
     /// Names and messages of the Deployment's events, oldest first.
     pub(crate) fn events(&self, name: &str) -> Vec<(String, String)> {
         let all = self.of("events", name);
-        all.iter().map(|event| (text(event, "/metadata/name"), text(event, "/spec/message"))).collect()
+        all.iter()
+            .map(|event| (text(event, "/metadata/name"), text(event, "/spec/message")))
+            .collect()
     }
 
     /// Messages of the events with this name.
@@ -179,7 +187,8 @@ impl Server {
     /// A condition's status.
     pub(crate) fn condition(&self, name: &str, kind: &str) -> String {
         let deployment = self.deployment(name);
-        let conditions = deployment["status"]["running"]["conditions"].as_array().cloned().unwrap_or_default();
+        let conditions =
+            deployment["status"]["running"]["conditions"].as_array().cloned().unwrap_or_default();
         let found = conditions.iter().find(|c| text(c, "/type") == kind);
         found.map(|c| text(c, "/status")).unwrap_or_default()
     }
@@ -215,20 +224,29 @@ impl Server {
         let logs = format!("/ext/v1/namespaces/default/jobs/{job}/logs");
         let files = self.try_get(&logs)["items"].as_array().cloned().unwrap_or_default();
         let names = files.iter().map(|file| text(file, "/name"));
-        let outputs = names.filter(|name| name.starts_with("taskmanager-") && name.ends_with(".out"));
+        let outputs =
+            names.filter(|name| name.starts_with("taskmanager-") && name.ends_with(".out"));
         let mut found = Vec::new();
         for name in outputs {
             let answer = self.call("GET", &format!("{logs}/{name}?offset=0&limit=1000000"), None);
             let Ok(output) = answer else { continue };
             let lines = output.body.lines().filter(|line| line.starts_with("FIXTURE open"));
-            found.extend(lines.filter_map(|line| line.rsplit_once("restored=")?.1.trim().parse::<u64>().ok()));
+            found
+                .extend(lines.filter_map(|line| {
+                    line.rsplit_once("restored=")?.1.trim().parse::<u64>().ok()
+                }));
         }
         found
     }
 
-    /// Waits until a checkpoint of the Job is complete on disk.
-    pub(crate) fn checkpointed(&self, job: &str) -> PathBuf {
-        self.until("a complete checkpoint", || self.newest_checkpoint(job))
+    /// Waits until a checkpoint of the Job is complete on disk that holds something: one that began after the job had
+    /// begun to count.
+    pub(crate) fn checkpointed(&self, job: &str) {
+        self.counted(job);
+        let before = self.newest_checkpoint(job);
+        self.until("another complete checkpoint", || {
+            (self.newest_checkpoint(job) != before).then_some(())
+        });
     }
 
     /// The newest complete checkpoint of a Job, by its number.
@@ -247,17 +265,31 @@ impl Server {
     pub(crate) fn savepoints_on_disk(&self, name: &str) -> Vec<PathBuf> {
         let id = text(&self.deployment(name), "/metadata/id");
         let root = self.data_dir().join("flink-savepoints/namespaces/default/deployments").join(id);
-        let level = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+        let level = |folder: PathBuf| {
+            fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path())
+        };
         let taken = level(root).flat_map(level);
         taken.filter(|path| path.join("_metadata").exists()).collect()
     }
 
     /// Asserts that no process of this data folder runs and no cluster has left anything but its tombstone.
     pub(crate) fn assert_nothing_left(&self) {
-        let processes = self.processes();
-        assert!(processes.is_empty(), "still run: {processes:#?}");
-        let clusters = super::processes::Cluster::all(&self.data_dir());
-        let files: Vec<_> = clusters.iter().map(|cluster| (cluster.folder.clone(), cluster.names())).collect();
-        assert!(files.iter().all(|(_, names)| names == &["removed"]), "left behind: {files:#?}");
+        let left = self.left();
+        assert!(left.is_empty(), "left behind: {left:#?}");
+    }
+
+    /// Waits for the same. FINISHED says that the job is over, not yet its cluster.
+    pub(crate) fn until_nothing_left(&self) {
+        self.until("nothing to be left", || self.left().is_empty().then_some(()));
+    }
+
+    fn left(&self) -> Vec<String> {
+        let processes = self.processes().into_iter().map(|process| format!("{process:?}"));
+        let clusters = Cluster::all(&self.data_dir())
+            .into_iter()
+            .filter(|cluster| cluster.names() != ["removed"]);
+        processes
+            .chain(clusters.map(|c| format!("{}: {:?}", c.folder.display(), c.names())))
+            .collect()
     }
 }

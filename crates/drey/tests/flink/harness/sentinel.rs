@@ -99,6 +99,7 @@ fn live_jobs(http: &Http, cluster: &Cluster) -> Vec<String> {
         return Vec::new();
     };
     let jobs = overview["jobs"].as_array().cloned().unwrap_or_default();
-    let live = jobs.iter().filter(|job| !TERMINAL.contains(&job["state"].as_str().unwrap_or_default()));
+    let live =
+        jobs.iter().filter(|job| !TERMINAL.contains(&job["state"].as_str().unwrap_or_default()));
     live.map(|job| job["jid"].as_str().unwrap_or_default().to_owned()).collect()
 }

@@ -39,7 +39,8 @@ impl Server {
         let data = folder.path().join("data");
         fs::create_dir_all(&data).unwrap();
         let sentinel = Sentinel::watch(&data);
-        let mut server = Self { folder, child: None, base: None, http: Http::new(REQUEST), sentinel };
+        let mut server =
+            Self { folder, child: None, base: None, http: Http::new(REQUEST), sentinel };
         assert!(server.run(None), "drey serve does not listen");
         server
     }
@@ -51,7 +52,10 @@ impl Server {
         let mut command = Command::new(setting::binary());
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(self.data_dir());
         command.env_remove("DREY_FAULT").envs(fault.map(|fault| ("DREY_FAULT", fault)));
-        command.env("RUST_LOG", "info,drey_controller=debug,drey_cluster=debug,sqlx=warn,hyper=warn,reqwest=warn");
+        command.env(
+            "RUST_LOG",
+            "info,drey_controller=debug,drey_cluster=debug,sqlx=warn,hyper=warn,reqwest=warn",
+        );
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("DREY_TEST_BIN is a program");
         let stdout = child.stdout.take().unwrap();
@@ -64,7 +68,8 @@ impl Server {
             }
         });
         let deadline = Instant::now() + START;
-        while let Ok(line) = lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        while let Ok(line) = lines.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
             if let Some(base) = line.strip_prefix(LISTENING) {
                 self.base = Some(base.trim().to_owned());
                 return true;
@@ -91,7 +96,10 @@ impl Server {
             if let Some(status) = child.try_wait().unwrap() {
                 break status;
             }
-            assert!(Instant::now() < deadline, "drey serve does not end within {START:?} of SIGTERM");
+            assert!(
+                Instant::now() < deadline,
+                "drey serve does not end within {START:?} of SIGTERM"
+            );
             std::thread::sleep(Duration::from_millis(10));
         };
         self.kill();
@@ -130,7 +138,8 @@ impl Server {
     /// Kills what is left: pids that the clusters recorded, and everything with the data folder in its command line.
     fn kill_leftovers(&self) {
         let ours: Vec<i32> = self.processes().iter().map(|process| process.pid).collect();
-        let recorded = Cluster::all(&self.data_dir()).into_iter().flat_map(|cluster| cluster.pids());
+        let recorded =
+            Cluster::all(&self.data_dir()).into_iter().flat_map(|cluster| cluster.pids());
         // A recorded pid may be somebody else's by now; the command line tells.
         for pid in recorded.filter(|pid| ours.contains(pid)).chain(ours.iter().copied()) {
             processes::send(pid, Signal::CONT);
@@ -155,7 +164,8 @@ impl Server {
             }
         }
         show(&self.stderr());
-        let mut logs: Vec<_> = fs::read_dir(self.data_dir().join("logs")).into_iter().flatten().flatten().collect();
+        let mut logs: Vec<_> =
+            fs::read_dir(self.data_dir().join("logs")).into_iter().flatten().flatten().collect();
         logs.sort_by_key(|entry| entry.metadata().and_then(|m| m.modified()).ok());
         for newest in logs.iter().rev().take(1) {
             for name in ["drey.log", "jobmanager.out", "jobmanager.log", "taskmanager-1.log"] {

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 fn var(name: &str) -> String {
     let value = std::env::var(name).ok().filter(|value| !value.is_empty());
-    value.unwrap_or_else(|| panic!("{name} is not set; start this suite with `cargo xtask test-flink`"))
+    value.unwrap_or_else(|| {
+        panic!("{name} is not set; start this suite with `cargo xtask test-flink`")
+    })
 }
 
 /// The program under test.
