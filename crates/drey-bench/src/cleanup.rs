@@ -20,6 +20,8 @@ enum Duty {
     Child(i32),
     /// All Flink processes of a server's data folder.
     Clusters(PathBuf),
+    /// A temporary folder. Comes last: processes write into it.
+    Folder(PathBuf),
 }
 
 static DUTIES: Mutex<Vec<Duty>> = Mutex::new(Vec::new());
@@ -62,8 +64,31 @@ impl Drop for Guard {
     }
 }
 
+/// A temporary folder.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    _guard: Guard,
+    folder: tempfile::TempDir,
+}
+
+impl Folder {
+    pub(crate) fn new(prefix: &str) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix(prefix).tempdir();
+        let folder = folder.context("making a temporary folder")?;
+        Ok(Self { _guard: Guard::new(Duty::Folder(folder.path().to_owned())), folder })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
 fn end(duty: &Duty) {
     match duty {
+        Duty::Folder(path) => {
+            // What cannot be deleted stays for the system's own housekeeping.
+            let _ = std::fs::remove_dir_all(path);
+        }
         Duty::Child(pid) => kill(*pid),
         Duty::Clusters(data_dir) => {
             // The server is gone; a cluster that it was just starting writes its pid file within milliseconds.
@@ -104,7 +129,11 @@ pub(crate) fn on_signals() -> Result<()> {
             eprintln!("drey-bench: stopping what was started");
             // Servers first: they would start anew what they see end.
             let mut all = std::mem::take(&mut *duties());
-            all.sort_by_key(|duty| matches!(duty, Duty::Clusters(_)));
+            all.sort_by_key(|duty| match duty {
+                Duty::Child(_) => 0,
+                Duty::Clusters(_) => 1,
+                Duty::Folder(_) => 2,
+            });
             all.iter().for_each(end);
             std::process::exit(130);
         });

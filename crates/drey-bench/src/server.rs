@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::cleanup::Guard;
+use crate::cleanup::{Folder, Guard};
 use crate::clock;
 use crate::fake::JavaHome;
 use crate::http::Http;
@@ -27,13 +27,12 @@ const DEPLOYMENTS: &str = "/api/v1/namespaces/default/deployments";
 pub(crate) struct Data {
     // In this order: what runs in the folder ends before the folder does.
     _clusters: Guard,
-    folder: tempfile::TempDir,
+    folder: Folder,
 }
 
 impl Data {
     pub(crate) fn new() -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("drey-bench-").tempdir();
-        let folder = folder.context("making a temporary folder")?;
+        let folder = Folder::new("drey-bench-")?;
         Ok(Self { _clusters: Guard::clusters(&folder.path().join("data")), folder })
     }
 

@@ -25,8 +25,9 @@ pub(crate) async fn execute<B: ClusterBackend, F: FlinkApi>(
         (Action::RemoveCluster { job }, _) => match backend.remove(*job).await {
             Ok(()) => Some(Report::RemovalAccepted { job: *job }),
             Err(error) => {
-                tracing::warn!(job = %job, error = %chain(&error), "removing a cluster");
-                None
+                let why = chain(&error);
+                tracing::warn!(job = %job, why, "removing a cluster; it is tried again");
+                Some(Report::RemovalFailed { job: *job, why })
             }
         },
         (Action::Cancel { job }, None) => Some(Report::CancelFailed {
@@ -58,8 +59,9 @@ fn report_ensure(job: Uuid, answer: Result<(), BackendError>) -> Option<Report> 
         Ok(()) => None,
         Err(BackendError::Refused(why)) => Some(Report::EnsureRefused { job, why }),
         Err(error @ (BackendError::Failed { .. } | BackendError::NotFound(_))) => {
-            tracing::warn!(%job, error = %chain(&error), "ensuring a cluster; it is tried again");
-            None
+            let why = chain(&error);
+            tracing::warn!(%job, why, "ensuring a cluster; it is tried again");
+            Some(Report::EnsureFailed { job, why })
         }
     }
 }

@@ -65,7 +65,8 @@ async fn look<B: ClusterBackend, F: FlinkApi>(
         || is_dead(&seen.cluster)
         || seen.job.present().is_some_and(|j| j.status.is_terminal());
     look_into_directories(backend, loaded, id, is_over, &mut seen).await;
-    if has_ended && seen.cluster == Seen::Absent && !record.facts.swept {
+    let is_gone = seen.cluster == Seen::Absent || record.facts.gone_at.is_some();
+    if has_ended && is_gone && !record.facts.swept {
         seen.retained = Some(backend.retained_checkpoint(&record.job).await);
     }
     seen

@@ -153,9 +153,10 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         self.world.pass(FaultPoint::BeforeRecord).await;
         let has_actions = !plan.actions.is_empty();
         let written = commit(&self.store, writes, self.leadership.as_ref(), has_actions).await?;
+        memory.revision = memory.revision.max(written.unwrap_or(0));
         // The reports are in the records now.
         memory.reports.clear();
-        if written {
+        if written.is_some() {
             self.world.pass(FaultPoint::AfterRecord).await;
         }
         Ok(())
@@ -177,6 +178,8 @@ fn is_news(plan: &Plan, report: &Report) -> bool {
             .jobs
             .iter()
             .any(|r| r.id() == *job && r.job.status.state == drey_model::JobState::Starting),
+        // The next look tells it, in its time; until then there is nothing else to do.
+        Report::EnsureFailed { .. } | Report::RemovalFailed { .. } => false,
         Report::CancelAccepted { .. }
         | Report::CancelFailed { .. }
         | Report::SavepointAccepted { .. }

@@ -184,19 +184,20 @@ fn event_object(
 }
 
 /// Stores the writes. An effect without a write of its own is still checked against the lease, so that a controller
-/// that was deposed does nothing.
+/// that was deposed does nothing. Returns the revision of the last write, if there was one.
 pub(crate) async fn commit(
     store: &Store,
     mut writes: Vec<Write>,
     leadership: Option<&Leadership>,
     has_actions: bool,
-) -> Result<bool, drey_store::Error> {
+) -> Result<Option<i64>, drey_store::Error> {
     let has_writes = !writes.is_empty();
     if let (Some(lead), true) = (leadership, has_writes || has_actions) {
         writes.insert(0, Write::Fence { lease: lead.lease.clone(), epoch: lead.epoch });
     }
-    if !writes.is_empty() {
-        store.commit(&writes).await?;
+    if writes.is_empty() {
+        return Ok(None);
     }
-    Ok(has_writes)
+    let revision = store.commit(&writes).await?;
+    Ok(has_writes.then_some(revision))
 }

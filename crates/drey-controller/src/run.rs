@@ -102,7 +102,7 @@ pub async fn run<W: World, B: ClusterBackend, F: FlinkApi>(
                 running -= 1;
                 queue.done(id, memory, next);
             }
-            () = sleep_until(queue.next_due(), now) => {}
+            () = sleep_until(queue.next_due(), now), if running < LOOKS_MAX => {}
             _ = next_feed.tick() => feed = read_feed(&reconciler.store, &mut queue, feed).await,
         }
     }

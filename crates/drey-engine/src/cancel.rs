@@ -2,7 +2,7 @@
 //! cluster goes without waiting for Flink any longer (seed 002, "Transitions to CANCELLED").
 
 use drey_model::EventName;
-use drey_model::seen::{ClusterPhase, Seen};
+use drey_model::seen::{ClusterPhase, FlinkStatus, Seen};
 use jiff::SignedDuration;
 use uuid::Uuid;
 
@@ -22,6 +22,7 @@ pub(crate) fn advance(d: &mut Draft, id: Uuid) {
     let Some(record) = d.job(id).filter(|r| r.facts.end.is_none()) else { return };
     let Some(cancel) = record.facts.cancel.clone() else { return };
     let has_started = record.job.status.started.is_some();
+    let stops_nothing = record.facts.stops.is_empty();
     let confirmed = match &seen.cluster {
         Seen::Absent => Some(true),
         Seen::Unknown { .. } => None,
@@ -38,6 +39,12 @@ pub(crate) fn advance(d: &mut Draft, id: Uuid) {
         },
     };
     if let Some(confirmed) = confirmed {
+        let has_finished = seen.job.present().is_some_and(|j| j.status == FlinkStatus::Finished);
+        if has_finished && stops_nothing {
+            // It finished by itself before it could be cancelled, and its checkpoints are gone with it.
+            d.facts.holds_state = false;
+            d.facts.holds_savepoint = false;
+        }
         d.end(id, How::Cancelled, &cancel.why, confirmed);
         return;
     }

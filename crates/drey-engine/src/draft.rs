@@ -139,6 +139,7 @@ impl Draft {
     pub(crate) fn end(&mut self, id: Uuid, how: How, why: &str, confirmed: bool) {
         let now = self.now;
         let seen = self.observation(id).job;
+        let checkpoint = seen.present().and_then(|j| j.checkpoint.clone());
         let last_word = seen.present().filter(|j| j.status.is_terminal());
         let last_word = last_word.map_or("UNKNOWN".to_owned(), |j| j.status.to_string());
         let Some(record) = self.job_mut(id) else { return };
@@ -147,6 +148,7 @@ impl Draft {
         }
         record.facts.end = Some(End { how, at: now, why: why.to_owned(), confirmed });
         record.facts.swept = matches!(how, How::Finished | How::Stopped);
+        record.facts.last_checkpoint = checkpoint;
         if let Some(started) = &mut record.job.status.started {
             started.observed_flink_job_status = last_word;
         }
@@ -185,6 +187,16 @@ impl Draft {
         }
     }
 
+    /// Tells once about something that keeps the transition from going on, and that may pass by itself.
+    pub(crate) fn warn_once(&mut self, event: EventName, job: Uuid, reason: &str, message: String) {
+        if self.facts.last_failure.as_ref().is_some_and(|f| f.reason == reason) {
+            return;
+        }
+        self.event(event, Some(job), message.clone());
+        self.facts.last_failure =
+            Some(Failure { message, reason: reason.to_owned(), failed_at: self.now });
+    }
+
     /// Gives the transition up: FAILED until the spec changes.
     pub(crate) fn give_up(
         &mut self,
@@ -204,10 +216,12 @@ impl Draft {
 }
 
 impl Draft {
-    /// Takes back a giving-up for `reason`, now that what was missing is there.
+    /// Takes back a giving-up or a warning for `reason`, now that what was missing is there.
     pub(crate) fn resume_after(&mut self, reason: &str) {
         if self.facts.gave_up.as_ref().is_some_and(|f| f.reason == reason) {
             self.facts.gave_up = None;
+        }
+        if self.facts.last_failure.as_ref().is_some_and(|f| f.reason == reason) {
             self.facts.last_failure = None;
         }
     }

@@ -6,6 +6,7 @@
 use drey_model::diff::Launched;
 use drey_model::explanation::Explanation;
 use drey_model::meta::Failure;
+use drey_model::seen::Snapshot;
 use drey_model::{DesiredState, Job, Savepoint};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,8 @@ pub struct DeploymentFacts {
     pub holds_state: bool,
     /// The same for savepoints alone.
     pub holds_savepoint: bool,
+    /// Ordinal of the newest Job whose checkpoints could not be looked for: what is older may be out of date.
+    pub blind_ordinal: u32,
     /// The transition under way.
     pub transition: Option<Transition>,
     /// What the server shows under `/ext/v1`.
@@ -94,6 +97,8 @@ pub struct JobFacts {
     pub swept: bool,
     /// Whether a checkpoint of this run was seen to complete.
     pub checkpointed: bool,
+    /// The newest checkpoint that Flink named when the run ended; used where storage cannot be listed.
+    pub last_checkpoint: Option<Snapshot>,
 }
 
 /// A cancellation under way.

@@ -225,6 +225,20 @@ fn condition(
     }
 }
 
+/// How a RUNNING Deployment is: a condition that holds, a template that waits, or nothing to say.
+fn running_summary(d: &Draft) -> String {
+    let running = d.deployment.status.running.as_ref();
+    let mut conditions = running.iter().flat_map(|r| &r.conditions);
+    if let Some(condition) = conditions.find(|c| c.status == ConditionStatus::True) {
+        return format!("RUNNING when last seen, but {}: {}", condition.kind, condition.message);
+    }
+    if d.active_job().is_some_and(|job| deviates(&job.facts.launched, &d.deployment.spec)) {
+        return "RUNNING with an earlier template: upgradeStrategy NONE leaves the new one to the next start"
+            .to_owned();
+    }
+    "RUNNING, as it should be".to_owned()
+}
+
 fn explanation(d: &Draft, state: DeploymentState) -> Explanation {
     let spec = &d.deployment.spec;
     let name = &d.deployment.metadata.name;
@@ -236,6 +250,7 @@ fn explanation(d: &Draft, state: DeploymentState) -> Explanation {
             format!("On the way to {}: waiting for {}", spec.state, wait.what)
         }
         (None, _, DeploymentState::Transitioning) => format!("On the way to {}", spec.state),
+        (None, _, DeploymentState::Running) => running_summary(d),
         (None, _, _) => format!("{state}, as it should be"),
     };
     let next = match (&d.facts.gave_up, d.active_job()) {
@@ -260,7 +275,7 @@ fn explanation(d: &Draft, state: DeploymentState) -> Explanation {
         desired: spec.state,
         actual: state,
         summary,
-        wait: wait.filter(|_| state == DeploymentState::Transitioning),
+        wait,
         next_attempt_at: d.facts.not_before.filter(|at| *at > d.now),
         failed_job_attempts: u32::try_from(d.facts.failed_starts.len()).unwrap_or(u32::MAX),
         max_job_attempts: u32::try_from(spec.max_job_creation_attempts).unwrap_or(0),

@@ -30,6 +30,13 @@ pub(crate) fn choose(d: &Draft) -> Choice {
         RestoreKind::LatestSavepoint => d.facts.holds_savepoint,
     };
     match newest(&d.savepoints, kind) {
+        Some((savepoint, _)) if is_outdated(d, kind, savepoint) => Choice::Stuck {
+            why: format!(
+                "restoreStrategy {kind} needs the newest snapshot, and the state that the last Job left behind cannot be \
+                 looked for. Register it (POST savepoints with spec.savepointLocation), or set restoreStrategy \
+                 LATEST_SAVEPOINT to go back to an older one on purpose"
+            ),
+        },
         Some((savepoint, location)) => Choice::From { savepoint, location },
         None if held => Choice::Stuck {
             why: format!(
@@ -40,6 +47,12 @@ pub(crate) fn choose(d: &Draft) -> Choice {
         },
         None => Choice::Empty,
     }
+}
+
+/// Whether a later run may have left newer state than this snapshot where Drey could not look.
+fn is_outdated(d: &Draft, kind: RestoreKind, savepoint: Uuid) -> bool {
+    let record = d.savepoints.iter().find(|r| r.id() == savepoint);
+    kind == RestoreKind::LatestState && record.is_some_and(|r| r.age_key().0 < d.facts.blind_ordinal)
 }
 
 /// Whether a run that has ended may have left a snapshot of which is not known yet whether it is complete. Nothing is

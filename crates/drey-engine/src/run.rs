@@ -1,6 +1,7 @@
 //! The life of a Job after it was created: running, ending, being cleared away
 //! (platform API reference §3.6; design invariants 1 and 4).
 
+use drey_model::deployment::RestoreKind;
 use drey_model::meta::{Failure, SPEC_VERSION};
 use drey_model::savepoint::{SavepointMetadata, SavepointSpec, SavepointType};
 use drey_model::seen::{ClusterPhase, FlinkJob, FlinkStatus, Seen, Snapshot};
@@ -26,6 +27,7 @@ const RECENT: SignedDuration = SignedDuration::from_mins(10);
 
 const NOT_REMOVED: &str = "ClusterNotRemoved";
 const NOT_LISTED: &str = "CheckpointsNotListed";
+const NOT_LAUNCHED: &str = "ClusterNotLaunched";
 
 /// Takes in what became of the last actions.
 pub(crate) fn absorb_reports(d: &mut Draft) {
@@ -40,6 +42,15 @@ pub(crate) fn absorb_reports(d: &mut Draft) {
                     d.event(EventName::FailedToCreateClusterForJob, Some(job), why.clone());
                     d.end_start(job, &why, false);
                 }
+            }
+            Report::EnsureFailed { job, why } => {
+                let message = format!("The cluster of Job {job} cannot be launched now: {why}");
+                let event = EventName::FailedToCreateClusterForJob;
+                d.warn_once(event, job, NOT_LAUNCHED, message);
+            }
+            Report::RemovalFailed { job, why } => {
+                let message = format!("The cluster of Job {job} cannot be removed now: {why}");
+                d.warn_once(EventName::GeneralFailure, job, NOT_REMOVED, message);
             }
             Report::RemovalAccepted { job } => d.job_facts(job, |f| f.removed = true),
             Report::CancelAccepted { job } => cancel::accepted(d, job),
@@ -125,6 +136,9 @@ fn watch_job(d: &mut Draft, id: Uuid, seen: &Observation) {
                 | FlinkStatus::Suspended
                 | FlinkStatus::Reconciling => {
                     let calm = job.is_fully_running();
+                    if calm {
+                        d.resume_after(NOT_LAUNCHED);
+                    }
                     let next = if calm { STABLE_POLL } else { SignedDuration::from_secs(1) };
                     d.wake(d.now.saturating_add_or_max(next));
                 }
@@ -134,6 +148,7 @@ fn watch_job(d: &mut Draft, id: Uuid, seen: &Observation) {
 }
 
 fn note_unreachable(d: &mut Draft, id: Uuid, seen: &Observation) {
+    d.job_facts(id, |f| f.missing_since = None);
     let since = seen.unreachable_since.unwrap_or(d.now);
     let from = since.saturating_add_or_max(UNREACHABLE_AFTER);
     if d.now >= from {
@@ -212,11 +227,21 @@ fn stop_outcome(d: &mut Draft, id: Uuid, seen: &Observation, why: &str) -> bool 
                 d.resume_after(suspend::TOO_MANY);
                 return false;
             }
-            savepoint::Settled::Failed => {}
+            savepoint::Settled::Untraceable if is_finished(seen) => {
+                d.end(id, How::Stopped, "stopped with a savepoint whose place is not known", true);
+                d.facts.blind_ordinal = d.facts.ordinal;
+                d.facts.rest = Rest::Suspended;
+                return false;
+            }
+            savepoint::Settled::Failed | savepoint::Settled::Untraceable => {}
             savepoint::Settled::NotYet => is_clear = false,
         }
     }
     is_clear
+}
+
+fn is_finished(seen: &Observation) -> bool {
+    seen.job.present().is_some_and(|j| j.status == FlinkStatus::Finished)
 }
 
 /// A run that had started has failed: recovery is the next start's business, at a pace.
@@ -255,7 +280,7 @@ fn clear(d: &mut Draft, id: Uuid, seen: &Observation) {
                      until they have",
                     CLEAR.as_mins()
                 );
-                d.give_up(EventName::AwaitForAClusterToTeardown, Some(id), NOT_REMOVED, message);
+                d.warn_once(EventName::GeneralFailure, id, NOT_REMOVED, message);
             }
             return d.wait(
                 "the cluster to be torn down",
@@ -267,7 +292,21 @@ fn clear(d: &mut Draft, id: Uuid, seen: &Observation) {
         d.close_state(id);
         d.resume_after(NOT_REMOVED);
     }
-    sweep(d, id, seen);
+    if late_stops_are_settled(d, id, seen) {
+        sweep(d, id, seen);
+    }
+}
+
+/// Settles stops that were given up as too slow: Flink may have completed them all the same, and then they are the
+/// newest state.
+fn late_stops_are_settled(d: &mut Draft, id: Uuid, seen: &Observation) -> bool {
+    let stops = d.job(id).filter(|r| !r.facts.swept).map(|r| r.facts.stops.clone());
+    let mut is_settled = true;
+    for stop in stops.unwrap_or_default() {
+        let settled = savepoint::settle(d, stop, seen, "the run ended");
+        is_settled &= !matches!(settled, savepoint::Settled::NotYet);
+    }
+    is_settled
 }
 
 fn sweep(d: &mut Draft, id: Uuid, seen: &Observation) {
@@ -276,16 +315,15 @@ fn sweep(d: &mut Draft, id: Uuid, seen: &Observation) {
     let gone_at = record.facts.gone_at.unwrap_or(now);
     let was_checkpointed = record.facts.checkpointed;
     match &seen.retained {
-        None => return d.wake(now),
-        Some(Seen::Unknown { why }) => {
-            let until = gone_at.saturating_add_or_max(CLEAR);
-            if now >= until {
-                let message =
-                    format!("The checkpoints that Job {id} left behind cannot be listed: {why}");
-                d.give_up(EventName::GeneralFailure, Some(id), NOT_LISTED, message);
-            }
+        None => {
             let until = next_mark(gone_at, CLEAR, now);
-            return d.wait(format!("a look at its checkpoints ({why})"), gone_at, until);
+            return d.wait("a look at its checkpoints", gone_at, until);
+        }
+        Some(Seen::Unknown { why }) => {
+            if !sweep_blindly(d, id, why) {
+                let until = next_mark(gone_at, CLEAR, now);
+                return d.wait(format!("a look at its checkpoints ({why})"), gone_at, until);
+            }
         }
         Some(Seen::Absent) => {
             if was_checkpointed {
@@ -304,6 +342,36 @@ fn sweep(d: &mut Draft, id: Uuid, seen: &Observation) {
     }
     d.job_facts(id, |f| f.swept = true);
     d.resume_after(NOT_LISTED);
+}
+
+/// Closes a Job whose checkpoints cannot be looked for: at once where Drey can never list the storage, after a while
+/// where a person no longer wants its state. Returns whether it did.
+fn sweep_blindly(d: &mut Draft, id: Uuid, why: &str) -> bool {
+    let Some(record) = d.job(id) else { return false };
+    let (ordinal, last) = (record.facts.ordinal, record.facts.last_checkpoint.clone());
+    let (gone_at, was_checkpointed) = (record.facts.gone_at, record.facts.checkpointed);
+    let directory = record.job.spec.flink_configuration.get("execution.checkpointing.dir");
+    let is_listable = directory.is_none_or(|uri| savepoint::is_listable(uri));
+    let is_overdue = gone_at.is_some_and(|at| d.now >= at.saturating_add_or_max(CLEAR));
+    let is_unwanted = d.deployment.spec.state == DesiredState::Cancelled
+        || d.deployment.spec.restore_strategy.kind == RestoreKind::None;
+    let message = format!("The checkpoints that Job {id} left behind cannot be looked for: {why}");
+    if is_listable && !(is_overdue && is_unwanted) {
+        if is_overdue {
+            d.warn_once(EventName::GeneralFailure, id, NOT_LISTED, message);
+        }
+        return false;
+    }
+    match last {
+        Some(checkpoint) => record_retained(d, id, &checkpoint),
+        None => {
+            if was_checkpointed {
+                d.facts.blind_ordinal = ordinal;
+                d.event(EventName::GeneralFailure, Some(id), message);
+            }
+            true
+        }
+    }
 }
 
 fn record_retained(d: &mut Draft, id: Uuid, snapshot: &Snapshot) -> bool {

@@ -36,6 +36,13 @@ pub(crate) enum Settled {
     Failed,
     /// Not known yet.
     NotYet,
+    /// Never to be known: Flink has forgotten it, and Drey cannot list the storage.
+    Untraceable,
+}
+
+/// Whether Drey can look into a directory: local files only.
+pub(crate) fn is_listable(uri: &str) -> bool {
+    uri.starts_with("file:") || uri.starts_with('/')
 }
 
 /// The directory below which the Job's savepoints go; `None` when its configuration has none.
@@ -194,7 +201,9 @@ fn watch(d: &mut Draft, id: Uuid, facts: &SavepointFacts) {
     }
     match (seen.operations.get(&id), seen.directories.get(&id)) {
         // When it was complete decides which snapshot is the newest, and only the storage knows.
-        (Some(Seen::Present(Operation::Completed { .. })), Some(Seen::Unknown { .. })) => {
+        (Some(Seen::Present(Operation::Completed { .. })), Some(Seen::Unknown { .. }))
+            if is_listable(&facts.directory) =>
+        {
             let until = next_mark(created, facts.complete_by.duration_since(created), now);
             return d.wait("a look at the savepoint's directory", created, until);
         }
@@ -252,8 +261,13 @@ pub(crate) fn settle(d: &mut Draft, id: Uuid, seen: &Observation, why: &str) -> 
         return Settled::Completed;
     }
     let directory = seen.directories.get(&id);
+    let can_look = record.facts.as_ref().is_none_or(|facts| is_listable(&facts.directory));
     match (seen.operations.get(&id), directory) {
         (Some(Seen::Present(Operation::Completed { location })), None | Some(Seen::Absent)) => {
+            complete(d, id, location, now);
+            return Settled::Completed;
+        }
+        (Some(Seen::Present(Operation::Completed { location })), _) if !can_look => {
             complete(d, id, location, now);
             return Settled::Completed;
         }
@@ -282,6 +296,13 @@ pub(crate) fn settle(d: &mut Draft, id: Uuid, seen: &Observation, why: &str) -> 
                 );
             }
             Settled::Failed
+        }
+        Some(Seen::Unknown { .. }) if !can_look => {
+            if record.savepoint.status.state == SavepointState::Started {
+                let why = "Flink has forgotten how it went, and its storage cannot be listed";
+                mark_failed(d, id, why);
+            }
+            Settled::Untraceable
         }
         Some(Seen::Unknown { .. }) | None => {
             d.wake(d.now.saturating_add_or_max(SignedDuration::from_secs(1)));
@@ -333,7 +354,7 @@ fn expect_end(d: &mut Draft, id: Uuid, facts: &SavepointFacts) {
 
 /// A Savepoint that failed is of no more interest, except the stop of a run that goes on: Flink may complete it late.
 fn forget_when_over(d: &mut Draft, id: Uuid) {
-    let is_wanted = d.jobs.iter().any(|r| r.facts.stops.contains(&id) && r.facts.end.is_none());
+    let is_wanted = d.jobs.iter().any(|r| r.facts.stops.contains(&id) && !r.is_closed());
     if let Some(record) = find(d, id) {
         record.open = is_wanted;
     }
@@ -416,8 +437,11 @@ fn mark_failed(d: &mut Draft, id: Uuid, why: &str) {
     });
     record.open = false;
     let job = record.savepoint.metadata.job_id;
-    let message = format!("Savepoint {id} failed: {why}");
-    d.event(EventName::AnUnrecoverableFailureWhileTakingASavepoint, job, message);
+    // The failure of a stop is told where it is counted.
+    if record.facts.as_ref().is_none_or(|facts| !facts.stop) {
+        let message = format!("Savepoint {id} failed: {why}");
+        d.event(EventName::AnUnrecoverableFailureWhileTakingASavepoint, job, message);
+    }
 }
 
 /// The request that a Savepoint in progress calls for: none while Flink works on it or does not answer.

@@ -72,6 +72,20 @@ pub enum Report {
         /// Why.
         why: String,
     },
+    /// The backend could not launch the cluster this time.
+    EnsureFailed {
+        /// The Job.
+        job: Uuid,
+        /// Why.
+        why: String,
+    },
+    /// The backend could not remove the cluster this time.
+    RemovalFailed {
+        /// The Job.
+        job: Uuid,
+        /// Why.
+        why: String,
+    },
     /// The backend has noted that the cluster is to go and to stay away.
     RemovalAccepted {
         /// The Job.

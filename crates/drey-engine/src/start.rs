@@ -18,10 +18,12 @@ use crate::situation::Observation;
 /// Why a start is given up that has nothing to restore; a snapshot that is registered takes it back.
 pub(crate) const NO_SNAPSHOT: &str = "NoSnapshotToRestore";
 
-/// How long fetching Flink and the artifact may take.
-const PREPARE: SignedDuration = SignedDuration::from_mins(15);
-/// How long a launched cluster may take until every task runs.
+/// How long fetching Flink and the artifact may take; a backend has a shorter limit of its own, with a better message.
+const PREPARE: SignedDuration = SignedDuration::from_mins(40);
+/// How long a launched cluster may take until its job runs.
 const RUN: SignedDuration = SignedDuration::from_mins(5);
+/// How long a job without failures may take until tasks run: restoring large state takes its time.
+const RESTORE: SignedDuration = SignedDuration::from_mins(60);
 
 /// Creates the next Job, unless attempts are used up, a pause holds, or there is nothing safe to start from.
 pub(crate) fn create(d: &mut Draft) {
@@ -213,9 +215,15 @@ fn watch_job(d: &mut Draft, id: Uuid, job: &FlinkJob, since: jiff::Timestamp, ma
         | FlinkStatus::Restarting
         | FlinkStatus::Suspended
         | FlinkStatus::Reconciling => {
-            if job.is_fully_running() {
+            if job.is_fully_running() || (job.tasks_running > 0 && is_batch(d, id)) {
                 return mark_started(d, id, job);
             }
+            let is_calm = job.status == FlinkStatus::Running && cause.is_none();
+            if is_calm && job.tasks_running > 0 && d.now >= since.saturating_add_or_max(RUN) {
+                // Some tasks run and none fails: those that wait for others, or have ended, are no reason to end it.
+                return mark_started(d, id, job);
+            }
+            let limit = if is_calm { RESTORE } else { RUN };
             let mut what = format!(
                 "all tasks to run: {}/{} do, {managers} are up, Flink says {}",
                 job.tasks_running, job.tasks_total, job.status
@@ -223,9 +231,15 @@ fn watch_job(d: &mut Draft, id: Uuid, job: &FlinkJob, since: jiff::Timestamp, ma
             if let Some(cause) = cause {
                 what = format!("{what}; its last failure: {cause}");
             }
-            wait_or_fail(d, id, &what, since, RUN);
+            wait_or_fail(d, id, &what, since, limit);
         }
     }
+}
+
+/// Whether the job runs its tasks one stage after the other, so that they never all run at once.
+fn is_batch(d: &Draft, id: Uuid) -> bool {
+    let mode = d.job(id).and_then(|r| r.job.spec.flink_configuration.get("execution.runtime-mode"));
+    mode.is_some_and(|mode| mode.trim().eq_ignore_ascii_case("BATCH"))
 }
 
 /// Nothing is known, so nothing ends: the deadline moves along until there is an answer.

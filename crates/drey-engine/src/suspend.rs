@@ -4,7 +4,7 @@
 use drey_model::meta::{Failure, STOP_WITH_DRAIN};
 use drey_model::seen::Seen;
 use drey_model::{DesiredState, EventName, SavepointOrigin};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::backoff;
@@ -38,7 +38,8 @@ pub(crate) fn stop(d: &mut Draft, id: Uuid, origin: SavepointOrigin) {
         );
     }
     let since = d.facts.not_before.or(d.facts.transition.as_ref().map(|t| t.since));
-    let since = since.unwrap_or(d.now);
+    let started = d.job(id).and_then(|r| r.job.status.started.as_ref()).map(|s| s.started_at);
+    let since = since.unwrap_or(d.now).max(started.unwrap_or(Timestamp::MIN));
     match d.observation(id).job {
         Seen::Present(job) if job.is_fully_running() => begin(d, id, origin),
         Seen::Present(job) => {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::flink_ui::Proxy;
+use crate::hosts::Hosts;
 use crate::metrics::Metrics;
 
 /// The metrics of the whole process; each part registers its own.
@@ -32,6 +33,8 @@ pub struct App {
     pub metrics: SharedRegistry,
     /// What is running.
     pub build: Build,
+    /// The names that the server answers to.
+    pub hosts: Hosts,
     /// Ends streams when cancelled.
     pub shutdown: CancellationToken,
 }
@@ -103,6 +106,7 @@ pub(crate) struct Shared {
     pub(crate) registry: SharedRegistry,
     pub(crate) metrics: Metrics,
     pub(crate) build: Build,
+    pub(crate) hosts: Hosts,
     pub(crate) shutdown: CancellationToken,
     pub(crate) proxy: Proxy,
 }
@@ -122,6 +126,7 @@ impl Shared {
             registry: app.metrics,
             metrics,
             build: app.build,
+            hosts: app.hosts,
             shutdown: app.shutdown,
             proxy: Proxy::new(),
         })

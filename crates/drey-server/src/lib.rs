@@ -14,6 +14,7 @@ mod bootstrap;
 mod error;
 mod ext;
 mod flink_ui;
+mod hosts;
 mod metrics;
 mod middleware;
 mod ops;
@@ -23,5 +24,7 @@ mod wire;
 
 pub use app::{App, Build, SharedRegistry, World};
 pub use bootstrap::{Error as BootstrapError, bootstrap};
+pub use hosts::Hosts;
+pub use metrics::count_by;
 pub use router::router;
 pub use serve::serve;

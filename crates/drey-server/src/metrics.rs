@@ -10,6 +10,7 @@ use axum::http::{Method, StatusCode};
 use drey_store::Store;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
@@ -103,6 +104,42 @@ impl Metrics {
         for (labels, count) in counts {
             self.deployments.get_or_create(&labels).set(count);
         }
+    }
+}
+
+/// Registers counters of another part of the process, one per value of a label, that are read at each scrape.
+pub fn count_by(
+    registry: &mut Registry,
+    (name, help, label): (&'static str, &'static str, &'static str),
+    read: impl Fn() -> Counts + Send + Sync + 'static,
+) {
+    registry.register_collector(Box::new(Counted { name, help, label, read: Box::new(read) }));
+}
+
+type Counts = Vec<(&'static str, u64)>;
+
+/// Counters that somebody else keeps.
+struct Counted {
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+    read: Box<dyn Fn() -> Counts + Send + Sync>,
+}
+
+impl fmt::Debug for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Collector for Counted {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut family = encoder.encode_descriptor(self.name, self.help, None, MetricType::Counter)?;
+        for (value, count) in (self.read)() {
+            let labels = [(self.label, value)];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
     }
 }
 

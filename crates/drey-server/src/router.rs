@@ -29,6 +29,7 @@ pub fn router(app: App) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(middleware::panicked))
+        .layer(from_fn_with_state(Arc::clone(&shared), middleware::same_origin))
         .layer(from_fn(middleware::render))
         .layer(from_fn_with_state(Arc::clone(&shared), middleware::observe))
         .with_state(shared)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::cleanup::Folder;
 use crate::documents::FLINK_VERSION;
 use crate::fake::VERB;
 
@@ -15,13 +16,12 @@ const EMPTY_ZIP: [u8; 22] = *b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 /// Folders for one server that starts fake Flinks.
 #[derive(Debug)]
 pub(crate) struct JavaHome {
-    folder: tempfile::TempDir,
+    folder: Folder,
 }
 
 impl JavaHome {
     pub(crate) fn create() -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("drey-bench-java-").tempdir();
-        let home = Self { folder: folder.context("making a temporary folder")? };
+        let home = Self { folder: Folder::new("drey-bench-java-")? };
         let bin = home.path().join("bin");
         let lib = home.cache().join("flink").join(FLINK_VERSION).join("lib");
         for made in [&bin, &lib] {

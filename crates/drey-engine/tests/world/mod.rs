@@ -439,6 +439,7 @@ impl World {
             Report::EnsureRefused { job, .. } => {
                 self.job(*job).is_some_and(|r| r.job.status.state == JobState::Starting)
             }
+            Report::EnsureFailed { .. } | Report::RemovalFailed { .. } => false,
             Report::CancelAccepted { .. }
             | Report::CancelFailed { .. }
             | Report::SavepointAccepted { .. }

@@ -146,18 +146,17 @@ impl Shared {
                 )));
             }
         }
-        let filter = Filter { owner: Some(object.id), ..Filter::default() };
-        for row in self.store.list(Kind::Job, &filter).await? {
-            let job: Job = decode(&row)?;
-            if row.open || !job.status.state.is_terminal() {
-                return Err(Error::conflict(format!(
-                    "{name} is {}, but its Job {} is still {} and may hold resources. Set spec.state to CANCELLED and \
-                     wait until the Job has ended, then delete it.",
-                    current.status.state, job.metadata.id, job.status.state
-                )));
-            }
-        }
-        Ok(())
+        // A Job is open until its cluster is gone, which may be after its end.
+        let open = self.store.deployment(object.id).await?.map(|(_, open)| open);
+        let Some(row) = open.iter().flatten().find(|row| row.kind == Kind::Job) else {
+            return Ok(());
+        };
+        let job: Job = decode(row)?;
+        Err(Error::conflict(format!(
+            "{name} is {}, but its Job {} is still {} and may hold resources. Set spec.state to CANCELLED and wait \
+             until the Job has ended, then delete it.",
+            current.status.state, job.metadata.id, job.status.state
+        )))
     }
 
     /// Stores the new document of `object`; `None` when somebody was faster.

@@ -14,8 +14,11 @@ use crate::app::Shared;
 use crate::error::Error;
 use crate::metrics::DeploymentLabels;
 
-/// Events in one answer, the newest ones. The platform has no paging; `deploymentId` narrows the list.
-pub(crate) const EVENTS_MAX: u32 = 10_000;
+/// Jobs, Savepoints or Events in one answer, the newest ones. The platform has no paging; `deploymentId` and `jobId`
+/// narrow the list.
+pub(crate) const LIST_MAX: usize = 10_000;
+/// Rows that are read at once for it.
+const PAGE_ROWS: u32 = 1_000;
 
 /// A Deployment with what the controller thinks of it.
 #[derive(Debug, Serialize)]
@@ -62,9 +65,10 @@ impl Shared {
         self.all(Kind::DeploymentTarget, within(ns)).await
     }
 
-    /// Jobs, newest first.
+    /// The newest Jobs.
     pub(crate) async fn jobs(&self, ns: &str, owner: Option<Uuid>) -> Result<Vec<Job>, Error> {
-        let jobs: Vec<Job> = self.all(Kind::Job, Filter { owner, ..within(ns) }).await?;
+        let filter = Filter { owner, ..within(ns) };
+        let jobs = self.newest(Kind::Job, filter, |_: &Job| true).await?;
         Ok(jobs.into_iter().map(|job| self.freshest(job)).collect())
     }
 
@@ -74,20 +78,18 @@ impl Shared {
         Ok(self.freshest(decode(&object)?))
     }
 
-    /// Savepoints, newest first.
+    /// The newest Savepoints.
     pub(crate) async fn savepoints(
         &self,
         ns: &str,
         owner: Option<Uuid>,
         job: Option<Uuid>,
     ) -> Result<Vec<Savepoint>, Error> {
-        let mut all: Vec<Savepoint> =
-            self.all(Kind::Savepoint, Filter { owner, ..within(ns) }).await?;
-        all.retain(|s| job.is_none() || s.metadata.job_id == job);
-        Ok(all)
+        let wanted = |s: &Savepoint| job.is_none() || s.metadata.job_id == job;
+        self.newest(Kind::Savepoint, Filter { owner, ..within(ns) }, wanted).await
     }
 
-    /// Events, newest first.
+    /// The newest Events.
     pub(crate) async fn events(
         &self,
         ns: &str,
@@ -102,10 +104,8 @@ impl Shared {
             },
             (None, None) => None,
         };
-        let filter = Filter { owner, limit: Some(EVENTS_MAX), ..within(ns) };
-        let mut all: Vec<Event> = self.all(Kind::Event, filter).await?;
-        all.retain(|e| job.is_none() || e.metadata.job_id == job);
-        Ok(all)
+        let wanted = |e: &Event| job.is_none() || e.metadata.job_id == job;
+        self.newest(Kind::Event, Filter { owner, ..within(ns) }, wanted).await
     }
 
     /// A Deployment, why it is where it is, and its active Jobs.
@@ -171,6 +171,30 @@ impl Shared {
             started.observed_flink_job_status = known.flink_status;
         }
         job
+    }
+
+    /// The newest objects that are wanted, up to [`LIST_MAX`]. What is not wanted takes no room among them.
+    async fn newest<T: serde::de::DeserializeOwned>(
+        &self,
+        kind: Kind,
+        filter: Filter,
+        wanted: impl Fn(&T) -> bool,
+    ) -> Result<Vec<T>, Error> {
+        let mut kept = Vec::new();
+        let mut filter = Filter { limit: Some(PAGE_ROWS), ..filter };
+        loop {
+            let page = self.store.list(kind, &filter).await?;
+            filter.before = page.last().map(|object| object.id);
+            for object in &page {
+                let item = decode(object)?;
+                if kept.len() < LIST_MAX && wanted(&item) {
+                    kept.push(item);
+                }
+            }
+            if page.len() < PAGE_ROWS as usize || kept.len() >= LIST_MAX {
+                return Ok(kept);
+            }
+        }
     }
 
     async fn all<T: serde::de::DeserializeOwned>(

@@ -14,7 +14,10 @@ pub(crate) enum Wants {
 
 /// The format of a request body; `None`: cannot be a document.
 ///
-/// Without a content type, and for the types that command-line tools send unasked, the text itself tells.
+/// Without a content type, and for the types that command-line tools send unasked, the text itself tells. `curl -d`
+/// calls everything a form, which a page of another site could do too without the browser asking us first; it gets no
+/// further than `middleware::same_origin`, because browsers put an `Origin` on every POST. `text/plain` is what nobody
+/// but such a page sends, so it is refused here as well.
 pub(crate) fn format_of(headers: &HeaderMap, text: &[u8]) -> Option<Format> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return Some(detect(text));
@@ -27,9 +30,7 @@ pub(crate) fn format_of(headers: &HeaderMap, text: &[u8]) -> Option<Format> {
         | "application/x-yaml"
         | "text/x-yaml"
         | "application/merge-patch+yaml" => Some(Format::Yaml),
-        "" | "text/plain" | "application/octet-stream" | "application/x-www-form-urlencoded" => {
-            Some(detect(text))
-        }
+        "" | "application/octet-stream" | "application/x-www-form-urlencoded" => Some(detect(text)),
         other if other.ends_with("+json") => Some(Format::Json),
         other if other.ends_with("+yaml") => Some(Format::Yaml),
         _ => None,

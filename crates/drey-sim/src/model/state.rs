@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::world::{Move, World};
 
 /// Looks within one wait at most.
-const LOOKS_MAX: u32 = 5000;
+const LOOKS_MAX: u32 = 30;
 
 /// What a user may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,12 +220,15 @@ impl State {
         next
     }
 
-    /// Time passes, look after look, until something is different: looks that find nothing new are no steps of interest.
+    /// Time passes, look after look, until something is different: looks that find nothing new are no steps of
+    /// interest. They become rarer; a controller that is slow must do no harm either.
     fn wait(&mut self) {
         let before = self.key();
+        let mut pause = SignedDuration::from_millis(500);
         for _ in 0..LOOKS_MAX {
             let Some(at) = self.wake_at.filter(|at| *at > self.now) else { return };
-            self.now = at;
+            self.now = at.max(self.now.checked_add(pause).unwrap_or(at));
+            pause = pause.saturating_add(pause);
             let mut probe = self.clone();
             probe.look(false);
             probe.decide();

@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 use crate::harness::{Server, Signal, send, text, with_args};
 use crate::processes::{self, Role};
 use crate::random::Random;
-use crate::witness::Witness;
+use crate::witness::{self, Witness};
 
 /// The one Deployment.
 pub(crate) const NAME: &str = "chaos";
 /// Between two looks of the loop.
 const TICK: Duration = Duration::from_millis(50);
-/// The longest calm moment: a start on a busy machine, after the longest pause that chaos brings about.
-const CALM: Duration = Duration::from_secs(45);
+/// The longest calm moment: enough for a start, not for the longest pause that chaos brings about.
+const CALM: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(500);
 
 const FAULTS: [&str; 12] = [
@@ -125,10 +125,10 @@ impl<'a> Chaos<'a> {
                 continue;
             }
             *self.counts.entry(format!("{mishap:?}")).or_default() += 1;
-            if self.random.percent(55) {
+            if self.random.percent(45) {
                 self.calm(end);
             } else {
-                let pause = self.random.millis(100, 5000);
+                let pause = self.random.millis(100, 4000);
                 self.tick(pause, end);
             }
         }
@@ -159,7 +159,7 @@ impl<'a> Chaos<'a> {
     /// Waits for a running job with a new checkpoint, for a while.
     fn calm(&mut self, end: Instant) {
         let until = (Instant::now() + CALM).min(end);
-        let before = self.witness.seen().completed.len();
+        let since = witness::now();
         while Instant::now() < until {
             self.tick(POLL, until);
             let deployment = self.server.deployment(NAME);
@@ -169,7 +169,8 @@ impl<'a> Chaos<'a> {
                 self.help(&deployment);
             }
             let seen = self.witness.seen();
-            if state == "RUNNING" && !has_wishes && !seen.running.is_empty() && seen.completed.len() > before {
+            let has_counted = seen.completed.iter().any(|((job, _), at)| *at > since && seen.running.contains(job));
+            if state == "RUNNING" && !has_wishes && has_counted {
                 return self.tell("calm: RUNNING, and a new checkpoint");
             }
         }

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::cleanup::Folder;
 use crate::documents::FLINK_VERSION;
 use crate::scene::Setting;
 
@@ -14,14 +15,14 @@ const SOURCES: &str =
 /// The jar with the counter.
 pub(super) struct Jar {
     pub(super) path: PathBuf,
-    _folder: tempfile::TempDir,
+    _folder: Folder,
 }
 
 /// Installs Flink, if it is not, and compiles the test jobs against it.
 pub(super) fn jar(setting: &Setting) -> Result<Jar> {
     run(Command::new(&setting.binary).args(["flink", "install", FLINK_VERSION]))?;
     let home = run(Command::new(&setting.binary).args(["flink", "path", FLINK_VERSION]))?;
-    let folder = tempfile::Builder::new().prefix("drey-bench-jar-").tempdir()?;
+    let folder = Folder::new("drey-bench-jar-")?;
     let classes = folder.path().join("classes");
     let mut javac = Command::new("javac");
     javac.args(["--release", "11", "-cp"]).arg(Path::new(home.trim()).join("lib").join("*"));

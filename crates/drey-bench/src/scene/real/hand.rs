@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::cluster::{FROM, Model};
-use crate::cleanup::Guard;
+use crate::cleanup::{Folder, Guard};
 use crate::clock;
 
 const END: Duration = Duration::from_secs(30);
@@ -25,7 +24,7 @@ pub(super) struct Hand {
     pub(super) flink_id: String,
     /// Just before anything was done.
     pub(super) begun_us: u64,
-    folder: Rc<TempDir>,
+    folder: Rc<Folder>,
     processes: Vec<(Guard, Child)>,
 }
 
@@ -33,7 +32,7 @@ impl Hand {
     /// Writes the files and starts JobManager and TaskManager, one right after the other.
     pub(super) fn start(model: &Model, savepoint: Option<&str>) -> Result<Self> {
         let begun_us = clock::now_us();
-        let folder = tempfile::Builder::new().prefix("drey-bench-hand-").tempdir()?;
+        let folder = Folder::new("drey-bench-hand-")?;
         let job = Uuid::new_v4();
         let ports = free_ports()?;
         let swap = Swap { model, data_dir: folder.path().display().to_string(), job, ports };
@@ -83,7 +82,7 @@ impl Hand {
     }
 
     /// Keeps the folder, and the savepoints in it, until the value is dropped.
-    pub(super) fn folder(&self) -> Rc<TempDir> {
+    pub(super) fn folder(&self) -> Rc<Folder> {
         Rc::clone(&self.folder)
     }
 
