@@ -223,7 +223,7 @@ fn watch_job(d: &mut Draft, id: Uuid, job: &FlinkJob, since: jiff::Timestamp, ma
                 // Some tasks run and none fails: those that wait for others, or have ended, are no reason to end it.
                 return mark_started(d, id, job);
             }
-            let limit = if is_calm { RESTORE } else { RUN };
+            let limit = if is_calm && job.tasks_running == 0 { RESTORE } else { RUN };
             let mut what = format!(
                 "all tasks to run: {}/{} do, {managers} are up, Flink says {}",
                 job.tasks_running, job.tasks_total, job.status
