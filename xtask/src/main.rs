@@ -7,6 +7,7 @@
 //! check ──► format, lint, tidy                       seconds to a minute
 //! test  ──► check, then every fast test              no network, no services
 //! test-flink ──► drey's own binary with a real Flink minutes; downloads Flink once
+//! sim, model-check, mutants ──► the simulator
 //! chaos ──► random mishaps on a real Flink          as many minutes as asked for
 //! ci    ──► .ci/run, which is test and test-flink
 //! ```
@@ -21,6 +22,7 @@ mod chaos;
 mod check;
 mod flink;
 mod run;
+mod sim;
 mod suite;
 mod tally;
 mod tidy;
@@ -65,6 +67,27 @@ enum Verb {
         #[arg(long, default_value = chaos::VERSION)]
         flink: String,
     },
+    /// Simulated histories in which everything fails.
+    Sim {
+        /// How many.
+        #[arg(long, default_value_t = 1000)]
+        histories: u64,
+        /// Repeats an earlier run.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// The decision core in every interleaving of a small world.
+    ModelCheck {
+        /// Passed to the simulator.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Plants known bugs in the code and proves that the simulator finds each.
+    Mutants {
+        /// Passed to the simulator.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Measurements of the optimised build.
     Bench {
         /// Passed to the benchmark program.
@@ -82,6 +105,9 @@ fn main() -> ExitCode {
         Verb::Test { args } => suite::test(&args),
         Verb::TestFlink { versions, filter } => flink::test(&versions, filter.as_deref()),
         Verb::Chaos { minutes, seed, flink } => chaos::chaos(minutes, seed, &flink),
+        Verb::Sim { histories, seed } => sim::histories(histories, seed),
+        Verb::ModelCheck { args } => sim::model_check(&args),
+        Verb::Mutants { args } => sim::mutants(&args),
         Verb::Bench { args } => bench(&args),
         Verb::Ci => {
             run::root().and_then(|root| run::run(run::command(".ci/run").current_dir(root)))

@@ -17,6 +17,7 @@ use drey_model::Job;
 use drey_model::job::{JobMetadata, JobSpec};
 use drey_model::meta::TextMap;
 use drey_model::seen::{ClusterPhase, Seen};
+use drey_model::target::LocalTarget;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use uuid::Uuid;
 
@@ -93,6 +94,7 @@ fn counter_job(data: &DataDir, jar: &str, version: &str) -> Job {
         is_local: true,
     };
     let mut spec = JobSpec { parallelism: 2, number_of_task_managers: 2, ..JobSpec::default() };
+    spec.deployment_target.local = Some(LocalTarget {});
     spec.flink_configuration = effective(&inputs).config;
     spec.artifact.jar_uri = Some(format!("file://{jar}"));
     spec.artifact.entry_class = Some("drey.fixtures.CounterJob".to_owned());

@@ -16,6 +16,7 @@ use drey_cluster::local::{LocalBackend, LocalConfig};
 use drey_model::Job;
 use drey_model::job::{JobMetadata, JobSpec};
 use drey_model::seen::{Cluster, ClusterPhase, Seen};
+use drey_model::target::LocalTarget;
 use uuid::Uuid;
 
 /// Tells the child where to work; its presence makes a process the child.
@@ -37,6 +38,7 @@ fn set_up(root: &Path) {
     fs::write(root.join("job.jar"), [b"PK\x05\x06".as_slice(), &[0; 18]].concat()).unwrap();
     let metadata = JobMetadata { id: Uuid::now_v7(), ..JobMetadata::default() };
     let mut spec = JobSpec { number_of_task_managers: 2, ..JobSpec::default() };
+    spec.deployment_target.local = Some(LocalTarget {});
     spec.artifact.jar_uri = Some(format!("file://{}/job.jar", root.display()));
     spec.artifact.entry_class = Some("Main".to_owned());
     spec.artifact.flink_version = Some("2.2.1".to_owned());

@@ -276,7 +276,7 @@ fn explanation(d: &Draft, state: DeploymentState) -> Explanation {
         actual: state,
         summary,
         wait,
-        next_attempt_at: d.facts.not_before.filter(|at| *at > d.now),
+        next_attempt_at: d.facts.not_before.filter(|at| *at > d.now && d.facts.gave_up.is_none()),
         failed_job_attempts: u32::try_from(d.facts.failed_starts.len()).unwrap_or(u32::MAX),
         max_job_attempts: u32::try_from(spec.max_job_creation_attempts).unwrap_or(0),
         failed_savepoint_attempts: d.facts.failed_savepoints,

@@ -28,6 +28,7 @@ const RECENT: SignedDuration = SignedDuration::from_mins(10);
 const NOT_REMOVED: &str = "ClusterNotRemoved";
 const NOT_LISTED: &str = "CheckpointsNotListed";
 const NOT_LAUNCHED: &str = "ClusterNotLaunched";
+const NOT_ENOUGH: &str = "TaskManagerLost";
 
 /// Takes in what became of the last actions.
 pub(crate) fn absorb_reports(d: &mut Draft) {
@@ -136,14 +137,26 @@ fn watch_job(d: &mut Draft, id: Uuid, seen: &Observation) {
                 | FlinkStatus::Suspended
                 | FlinkStatus::Reconciling => {
                     let calm = job.is_fully_running();
-                    if calm {
-                        d.resume_after(NOT_LAUNCHED);
-                    }
+                    note_task_managers(d, id, seen, calm);
                     let next = if calm { STABLE_POLL } else { SignedDuration::from_secs(1) };
                     d.wake(d.now.saturating_add_or_max(next));
                 }
             }
         }
+    }
+}
+
+/// Tells of TaskManagers that are gone, once until the job runs again.
+fn note_task_managers(d: &mut Draft, id: Uuid, seen: &Observation, calm: bool) {
+    if calm {
+        d.resume_after(NOT_LAUNCHED);
+        d.resume_after(NOT_ENOUGH);
+    }
+    let wanted = d.job(id).map_or(0, |r| r.job.spec.number_of_task_managers);
+    let alive = seen.cluster.present().map_or(0, |c| c.task_managers);
+    if i64::from(alive) < i64::from(wanted) {
+        let message = format!("{alive} of {wanted} TaskManagers are alive; the others are started again");
+        d.warn_once(EventName::GeneralFailure, id, NOT_ENOUGH, message);
     }
 }
 

@@ -6,24 +6,30 @@
 //! https://h/job.jar ─┘
 //! ```
 //!
-//! A later overwrite of the file or of what a URL serves cannot change a job that runs. HTTP artifacts are fetched again
-//! for each Job, since a jar behind the same URL may be a new one. Owns URIs, limits and hashes of artifacts; credentials
-//! in a URI are used and never shown. Dropping a future abandons the work and leaves nothing behind. Does not own which
-//! artifacts a Job has, nor the class to start ([`crate::jar`]).
+//! A later overwrite of the file or of what a URL serves cannot change a job that runs. Artifacts are fetched again for
+//! each Job, since a jar behind the same URI may be a new one, unless the URI promises a hash that the cache has. Owns
+//! URIs, limits and hashes of artifacts; credentials in a URI are used and never shown. Dropping a future abandons the
+//! work and leaves nothing behind. What nobody has used for long is pruned ([`cache`]). Does not own which artifacts a
+//! Job has, nor the class to start ([`crate::jar`]).
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use drey_model::causes::causes;
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
+use tokio::io::AsyncWriteExt;
 use url::Url;
 
-use crate::causes::chain;
 use crate::hash::hex;
 use crate::jar;
+
+mod cache;
+
+pub use cache::prune;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A download that stands still for this long is dead.
@@ -34,8 +40,6 @@ const ARTIFACT_BYTES_MAX: u64 = 2 << 30;
 const REDIRECTS_MAX: usize = 5;
 const CHUNK_BYTES: usize = 1 << 18;
 const NAME_CHARS_MAX: usize = 200;
-/// Temporary files of a server that died are removed after this time.
-const TEMP_AGE_MAX: Duration = Duration::from_hours(24);
 
 /// An artifact in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +127,6 @@ impl Artifacts {
         let dir = cache.join("artifacts");
         let temp = dir.join(".tmp");
         fs::create_dir_all(&temp).map_err(Error::io("creating", &temp))?;
-        sweep(&temp);
         let redirects = reqwest::redirect::Policy::custom(|attempt| {
             let was_secure = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
             if attempt.previous().len() > REDIRECTS_MAX {
@@ -152,6 +155,13 @@ impl Artifacts {
     pub async fn fetch(&self, uri: &str) -> Result<Fetched, Error> {
         let url = parse(uri)?;
         let expected = promised(&url)?;
+        if let Some(sha256) = expected.clone() {
+            let (dir, name) = (self.dir.join(&sha256), file_name(&url));
+            let cached = tokio::task::spawn_blocking(move || cache::find(&dir, &name)).await;
+            if let Some(path) = cached.ok().flatten() {
+                return Ok(Fetched { path, sha256 });
+            }
+        }
         let (temp, actual) = match url.scheme() {
             "file" => self.copy(&url).await?,
             _ => self.download(&url).await?,
@@ -159,10 +169,8 @@ impl Artifacts {
         if let Some(expected) = expected.filter(|expected| *expected != actual) {
             return Err(Error::Hash { uri: redacted(&url), expected, actual });
         }
-        let dir = self.dir.join(&actual);
-        fs::create_dir_all(&dir).map_err(Error::io("creating", &dir))?;
-        let path = dir.join(file_name(&url));
-        temp.persist(&path).map_err(|error| Error::io("writing", &path)(error.error))?;
+        let (dir, name) = (self.dir.join(&actual), file_name(&url));
+        let path = blocking(&url, move || cache::keep(temp, &dir, &name)).await?;
         Ok(Fetched { path, sha256: actual })
     }
 
@@ -180,9 +188,11 @@ impl Artifacts {
         Ok((fetched, class))
     }
 
-    fn temp(&self) -> Result<NamedTempFile, Error> {
+    async fn temp(&self, url: &Url) -> Result<NamedTempFile, Error> {
         let dir = self.dir.join(".tmp");
-        NamedTempFile::new_in(&dir).map_err(Error::io("creating a file in", &dir))
+        let make =
+            move || NamedTempFile::new_in(&dir).map_err(Error::io("creating a file in", &dir));
+        blocking(url, make).await
     }
 
     async fn copy(&self, url: &Url) -> Result<(NamedTempFile, String), Error> {
@@ -190,14 +200,14 @@ impl Artifacts {
         let bad =
             |_| Error::Uri { uri: redacted(url), why: "it names no absolute path".to_owned() };
         let path = url.to_file_path().map_err(bad)?;
-        let temp = self.temp()?;
+        let temp = self.temp(url).await?;
         let work = tokio::task::spawn_blocking(move || copy(&path, temp)).await;
         work.map_err(|_| fail(interrupted()))?.map_err(|error| fail(error.to_string()))
     }
 
     async fn download(&self, url: &Url) -> Result<(NamedTempFile, String), Error> {
         let fail = |why: String| Error::Fetch { uri: redacted(url), why };
-        let lost = |error: reqwest::Error| fail(chain(&error.without_url()));
+        let lost = |error: reqwest::Error| fail(causes(&error.without_url()));
         let mut bare = url.clone();
         bare.set_fragment(None);
         let response = self.http.get(bare).send().await.map_err(lost)?;
@@ -207,7 +217,10 @@ impl Artifacts {
         if response.content_length().is_some_and(|n| n > ARTIFACT_BYTES_MAX) {
             return Err(fail(too_large()));
         }
-        let mut temp = self.temp()?;
+        let temp = self.temp(url).await?;
+        let path = temp.path().to_owned();
+        let file = temp.as_file().try_clone().map_err(Error::io("opening", &path))?;
+        let mut file = tokio::fs::File::from_std(file);
         let mut digest = Sha256::new();
         let mut bytes = 0;
         let mut body = response.bytes_stream();
@@ -218,9 +231,10 @@ impl Artifacts {
                 return Err(fail(too_large()));
             }
             digest.update(&chunk);
-            let path = temp.path().to_owned();
-            temp.write_all(&chunk).map_err(Error::io("writing", &path))?;
+            file.write_all(&chunk).await.map_err(Error::io("writing", &path))?;
         }
+        // The last chunk may still be on its way, and may still fail.
+        file.flush().await.map_err(Error::io("writing", &path))?;
         Ok((temp, hex(&digest.finalize())))
     }
 }
@@ -308,16 +322,13 @@ fn copy(from: &Path, mut temp: NamedTempFile) -> std::io::Result<(NamedTempFile,
     }
 }
 
-/// Removes what a server that died left behind. Nothing depends on it.
-fn sweep(temp: &Path) {
-    let Ok(entries) = fs::read_dir(temp) else { return };
-    for entry in entries.flatten() {
-        let changed = entry.metadata().and_then(|meta| meta.modified());
-        let age = changed.ok().and_then(|changed| SystemTime::now().duration_since(changed).ok());
-        if age.is_some_and(|age| age > TEMP_AGE_MAX) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
+/// Runs file work where it may block.
+async fn blocking<T: Send + 'static>(
+    url: &Url,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let stopped = |_| Error::Fetch { uri: redacted(url), why: interrupted() };
+    tokio::task::spawn_blocking(work).await.map_err(stopped)?
 }
 
 fn too_large() -> String {

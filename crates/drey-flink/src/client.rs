@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use drey_model::causes::causes;
 use drey_model::seen::{FlinkJob, FlinkStatus, Operation, Seen, Snapshot};
 use futures::StreamExt;
 use reqwest::{Method, StatusCode};
@@ -24,7 +25,6 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::api::{Error, FlinkApi, Trigger};
-use crate::causes::chain;
 use crate::wire::{
     Checkpoints, EXCEPTIONS_MAX, Exceptions, Metric, OperationReply, Overview, SavepointBody,
     StopBody, reason, restarts,
@@ -116,7 +116,7 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let why = |error: reqwest::Error| format!("{url}: {}", chain(&error.without_url()));
+        let why = |error: reqwest::Error| format!("{url}: {}", causes(&error.without_url()));
         let response = request.send().await.map_err(why)?;
         let status = response.status();
         let mut chunks = response.bytes_stream();

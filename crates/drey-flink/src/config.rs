@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Owns which keys Drey sets, which of them a user may override, and the old names of keys. Every key appears once and
-//! under the name that Flink 1.20 and 2.x share; [`for_version`] adds what older versions read. Does not own addresses,
+//! under the name that Flink 1.20 and 2.x share; [`for_version`] adds what only some versions read. Does not own addresses,
 //! ports and memory of one cluster ([`crate::launch`] adds them), nor the file format ([`crate::yaml`]).
 
 use drey_model::meta::TextMap;
@@ -21,13 +21,20 @@ pub const SAVEPOINT_DIR: &str = "execution.checkpointing.savepoint-dir";
 pub const SLOTS: &str = "taskmanager.numberOfTaskSlots";
 const HA_TYPE: &str = "high-availability.type";
 
-/// Settings that Drey depends on; they win over the user's.
+/// Settings that Drey depends on; they win over the user's. All of [`drey_model::validate::OWNED_KEYS`] are here, in
+/// [`FOREIGN`], or set by [`crate::launch`] for each cluster.
 const OWNED: &[(&str, &str)] = &[
     ("execution.shutdown-on-application-finish", "false"),
     ("execution.submit-failed-job-on-application-error", "true"),
+    // Seconds, ten years: how a job ended must still be there when Drey comes back. The default is an hour.
+    ("jobstore.expiration-time", "315360000"),
     ("rest.async.store-duration", "30 s"),
     ("web.refresh-interval", "500"),
 ];
+
+/// The same for keys that only newer versions know: major and minor number of the first one, key, value.
+const OWNED_SINCE: &[(u32, u32, &str, &str)] =
+    &[(2, 3, "completed-application-store.expiration-time", "3650 d")];
 
 /// Settings that make a local cluster quick; the user's win over them.
 const DEFAULTS: &[(&str, &str)] = &[
@@ -49,12 +56,16 @@ const FOREIGN: &[(&str, &str)] = &[
         "execution.state-recovery.ignore-unclaimed-state",
         "`restoreStrategy.allowNonRestoredState` decides it",
     ),
+    (
+        "completed-application-store.expiration-time",
+        "Drey must still find a job that ended while it was away",
+    ),
     ("security.ssl.rest.enabled", "Drey speaks plain HTTP to a JobManager on its own machine"),
     ("rest.url-prefix", "Drey expects the REST API at the root"),
 ];
 
 /// New name, old name. Of several old names the first one listed wins.
-const ALIASES: &[(&str, &str)] = &[
+pub(crate) const ALIASES: &[(&str, &str)] = &[
     (CHECKPOINT_DIR, "state.checkpoints.dir"),
     (CHECKPOINT_DIR, "state.backend.fs.checkpointdir"),
     (SAVEPOINT_DIR, "state.savepoints.dir"),
@@ -189,19 +200,6 @@ pub fn checkpoint_dir(config: &TextMap) -> Option<&str> {
     first(config, CHECKPOINT_DIR)
 }
 
-/// The directory that the Deployment's savepoints go to, one directory per savepoint below it.
-#[must_use]
-pub fn savepoint_base(config: &TextMap) -> Option<&str> {
-    first(config, SAVEPOINT_DIR)
-}
-
-/// The directory of one savepoint.
-#[must_use]
-pub fn savepoint_dir(config: &TextMap, savepoint_id: Uuid) -> Option<String> {
-    let base = savepoint_base(config)?.trim_end_matches('/');
-    Some(format!("{base}/{savepoint_id}"))
-}
-
 /// Slots of one TaskManager; 1 when unset or not a number.
 #[must_use]
 pub fn slots(config: &TextMap) -> u32 {
@@ -209,7 +207,7 @@ pub fn slots(config: &TextMap) -> u32 {
     text.and_then(|t| t.parse().ok()).filter(|n| *n >= 1).unwrap_or(1)
 }
 
-/// Adds the old names that versions before 1.20 read.
+/// Adds what only some versions read: the old names before 1.20, and newer settings that Drey depends on.
 #[must_use]
 pub fn for_version(config: &TextMap, version: &Version) -> TextMap {
     let mut all = config.clone();
@@ -218,6 +216,11 @@ pub fn for_version(config: &TextMap, version: &Version) -> TextMap {
             if let Some(value) = config.get(*new) {
                 all.entry((*old).to_owned()).or_insert_with(|| value.clone());
             }
+        }
+    }
+    for (major, minor, key, value) in OWNED_SINCE {
+        if !version.is_before(*major, *minor) {
+            all.insert((*key).to_owned(), (*value).to_owned());
         }
     }
     all
@@ -278,11 +281,9 @@ mod tests {
                 "file:///data/flink-jobs/namespaces/default/jobs/00000000-0000-0000-0000-000000000002/checkpoints"
             )
         );
-        let savepoint = savepoint_dir(&config, Uuid::from_u128(9)).unwrap();
         assert_eq!(
-            savepoint,
-            "file:///data/flink-savepoints/namespaces/default/deployments/00000000-0000-0000-0000-000000000001/\
-             00000000-0000-0000-0000-000000000009"
+            config[SAVEPOINT_DIR],
+            "file:///data/flink-savepoints/namespaces/default/deployments/00000000-0000-0000-0000-000000000001"
         );
         assert_eq!(config["execution.shutdown-on-application-finish"], "false");
         assert_eq!(config["parallelism.default"], "3");
@@ -298,7 +299,7 @@ mod tests {
             ("restart-strategy", "fixed-delay"),
         ]));
         assert_eq!(checkpoint_dir(&config), Some("s3://b/c"));
-        assert_eq!(savepoint_base(&config), Some("s3://b/s"));
+        assert_eq!(config[SAVEPOINT_DIR], "s3://b/s");
         assert_eq!(config["state.backend.type"], "rocksdb");
         assert_eq!(config["restart-strategy.type"], "fixed-delay");
         assert!(
@@ -344,10 +345,15 @@ mod tests {
     }
 
     #[test]
-    fn versions_before_1_20_get_the_old_names_beside_the_new_ones() {
+    fn each_version_gets_what_it_reads() {
         let config = of(&map(&[])).config;
         let old = for_version(&config, &"1.18.1".parse().unwrap());
         assert_eq!(old["state.checkpoints.dir"], config[CHECKPOINT_DIR]);
-        assert_eq!(for_version(&config, &"1.20.5".parse().unwrap()), config);
+        for version in ["1.20.5", "2.2.1"] {
+            assert_eq!(for_version(&config, &version.parse().unwrap()), config);
+        }
+        let new = for_version(&config, &"2.3.0".parse().unwrap());
+        assert_eq!(new["completed-application-store.expiration-time"], "3650 d");
+        assert_eq!(new.len(), config.len() + 1);
     }
 }

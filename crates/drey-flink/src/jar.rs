@@ -38,6 +38,17 @@ pub fn main_class(path: &Path) -> Result<Option<String>, Error> {
     Ok(parse(&String::from_utf8_lossy(&bytes)))
 }
 
+/// Whether a jar holds a class, given as `package.Name`.
+///
+/// # Errors
+/// The file is not a jar.
+pub fn has_class(path: &Path, class: &str) -> Result<bool, Error> {
+    let file = File::open(path).map_err(Error::Open)?;
+    let jar = zip::ZipArchive::new(BufReader::new(file)).map_err(Error::Zip)?;
+    let entry = format!("{}.class", class.trim().replace('.', "/"));
+    Ok(jar.index_for_name(&entry).is_some())
+}
+
 /// Reads the main section, which ends at the first blank line; a line that begins with a space continues the last one.
 fn parse(manifest: &str) -> Option<String> {
     let mut lines: Vec<String> = Vec::new();

@@ -12,12 +12,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use drey_model::args;
 use drey_model::deployment::ArtifactKind;
 use drey_model::job::Job;
 use drey_model::meta::TextMap;
 
 use crate::versions::Version;
-use crate::{config, logging, memory, words, yaml};
+use crate::{config, logging, memory, yaml};
 
 /// Every process of a local cluster listens here, and nowhere else.
 const HOST: &str = "127.0.0.1";
@@ -158,13 +159,12 @@ pub enum Error {
         jar: PathBuf,
     },
     /// A text of the user cannot be split into words.
-    #[error("splitting {what}")]
+    #[error("splitting {what} into words: it {why}")]
     Words {
         /// Which text.
         what: &'static str,
         /// What is wrong with it.
-        #[source]
-        source: words::Error,
+        why: String,
     },
     /// A path cannot be written as a URI.
     #[error("naming {} as a URI: the path is not absolute", path.display())]
@@ -246,7 +246,7 @@ pub fn job_manager(launch: &Launch<'_>) -> Result<Command, Error> {
         }
     }
     let text = job.artifact.main_args.as_deref().unwrap_or_default();
-    let words = words::split(text).map_err(|source| Error::Words { what: "mainArgs", source })?;
+    let words = args::split(text).map_err(|why| Error::Words { what: "mainArgs", why })?;
     if !words.is_empty() {
         args.push("--".into());
         args.extend(words.into_iter().map(OsString::from));
@@ -333,8 +333,7 @@ fn user_jvm_options(launch: &Launch<'_>, role: &str) -> Result<Vec<OsString>, Er
     let mut all = Vec::new();
     for key in ["env.java.opts.all".to_owned(), format!("env.java.opts.{role}")] {
         let text = launch.job.spec.flink_configuration.get(&key).map_or("", String::as_str);
-        let words =
-            words::split(text).map_err(|source| Error::Words { what: "env.java.opts", source })?;
+        let words = args::split(text).map_err(|why| Error::Words { what: "env.java.opts", why })?;
         all.extend(words.into_iter().map(OsString::from));
     }
     Ok(all)

@@ -10,7 +10,6 @@
 
 pub mod api;
 pub mod artifact;
-mod causes;
 pub mod client;
 pub mod config;
 pub mod dist;
@@ -22,7 +21,6 @@ pub mod logging;
 pub mod memory;
 pub mod versions;
 pub mod wire;
-pub mod words;
 pub mod yaml;
 
 pub use api::{FlinkApi, Trigger};

@@ -17,8 +17,9 @@
 mod size;
 
 use drey_model::meta::TextMap;
+use drey_model::quantity;
 
-pub use size::{quantity, size};
+pub use size::size;
 
 /// 2^20.
 pub const MIB: u64 = 1 << 20;
@@ -38,6 +39,14 @@ pub enum Error {
     Size {
         /// The text.
         text: String,
+    },
+    /// The text is not a quantity of `resources`.
+    #[error("reading `{text}` as an amount of memory: it {why}")]
+    Quantity {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        why: String,
     },
     /// The value of a key is not usable.
     #[error("reading `{key}`: `{text}` is not {expected}")]
@@ -191,7 +200,8 @@ pub fn process_size(role: &str, config: &TextMap, resources: Option<&str>) -> Re
     if let Some(text) = config.get(&format!("{role}.memory.process.size")) {
         return size(text);
     }
-    quantity(resources.unwrap_or(if role == "jobmanager" { "1G" } else { "2G" }))
+    let text = resources.unwrap_or(if role == "jobmanager" { "1G" } else { "2G" });
+    quantity::memory(text).map_err(|why| Error::Quantity { text: text.to_owned(), why })
 }
 
 /// `floor(x * r)`; Flink's fractions are 32-bit floats.

@@ -170,7 +170,7 @@ async fn a_job_lives_a_whole_life() {
     let seen = bench.until(&rest, id, |job| job.checkpoint.is_some()).await;
     println!("{seen:?}");
 
-    let base = config::savepoint_dir(&first.spec.flink_configuration, Uuid::from_u128(5)).unwrap();
+    let base = format!("{}/5", first.spec.flink_configuration[config::SAVEPOINT_DIR]);
     let t = Trigger { job_id: id, trigger_id: Uuid::new_v4(), directory: base };
     bench.client.savepoint(&rest, &t).await.unwrap();
     println!("{:?}", bench.done(&rest, &t).await);

@@ -12,6 +12,7 @@
 //! Owns what a resource *is*. Does not own what to do about it (`drey-engine`) or where it is kept (`drey-store`).
 
 pub mod args;
+pub mod causes;
 pub mod defaults;
 pub mod deployment;
 pub mod diff;

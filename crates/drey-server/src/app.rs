@@ -14,6 +14,8 @@ use crate::error::Error;
 use crate::flink_ui::Proxy;
 use crate::hosts::Hosts;
 use crate::metrics::Metrics;
+use crate::preflight::Preflight;
+use crate::turns::Turns;
 
 /// The metrics of the whole process; each part registers its own.
 pub type SharedRegistry = Arc<Mutex<Registry>>;
@@ -27,6 +29,8 @@ pub struct App {
     pub handle: Handle,
     /// Time and ids.
     pub world: World,
+    /// How to look at artifacts before a Deployment is stored.
+    pub preflight: Preflight,
     /// Defaults of Deployments.
     pub layers: Layers,
     /// Where metrics are registered and scraped from.
@@ -102,6 +106,8 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) handle: Handle,
     pub(crate) world: World,
+    pub(crate) preflight: Preflight,
+    pub(crate) turns: Turns,
     pub(crate) layers: Layers,
     pub(crate) registry: SharedRegistry,
     pub(crate) metrics: Metrics,
@@ -122,6 +128,8 @@ impl Shared {
             store: app.store,
             handle: app.handle,
             world: app.world,
+            preflight: app.preflight,
+            turns: Turns::default(),
             layers: app.layers,
             registry: app.metrics,
             metrics,

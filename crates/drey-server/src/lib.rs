@@ -18,13 +18,16 @@ mod hosts;
 mod metrics;
 mod middleware;
 mod ops;
+mod preflight;
 mod router;
 mod serve;
+mod turns;
 mod wire;
 
 pub use app::{App, Build, SharedRegistry, World};
 pub use bootstrap::{Error as BootstrapError, bootstrap};
 pub use hosts::Hosts;
 pub use metrics::count_by;
+pub use preflight::Preflight;
 pub use router::router;
 pub use serve::serve;

@@ -22,6 +22,7 @@ pub mod flink;
 pub mod history;
 mod mishaps;
 pub mod model;
+pub mod mutants;
 pub mod oracle;
 pub mod rng;
 pub mod runs;

@@ -1,10 +1,13 @@
 //! `drey-sim run | mutants | model-check`: see the crate's documentation.
 
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use drey_model::deployment::{RestoreKind, UpgradeKind};
 use drey_sim::model::{self, Budget};
+use drey_sim::mutants::{self, Fate, Nursery};
 use drey_sim::runs::{self, Order};
 
 /// The combinations that behave differently.
@@ -25,8 +28,26 @@ struct Arguments {
 enum Command {
     /// Run random histories and judge each step.
     Run(Run),
+    /// Build the real code with one bug each time, and prove that the bug is found.
+    Mutants(Mutants),
     /// Search a small world exhaustively, with the engine alone.
     ModelCheck(ModelCheck),
+}
+
+#[derive(clap::Args)]
+struct Mutants {
+    /// Histories per mutant at most.
+    #[arg(long, default_value_t = 5000)]
+    histories: u64,
+    /// Only mutations whose name contains this.
+    #[arg(long)]
+    only: Option<String>,
+    /// Where the workspace is.
+    #[arg(long, default_value = ".")]
+    workspace: PathBuf,
+    /// Cargo's target directory.
+    #[arg(long, env = "CARGO_TARGET_DIR", default_value = "target")]
+    target: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -73,6 +94,10 @@ struct Run {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run(&arguments),
+        Command::Mutants(arguments) => mutants(&arguments).unwrap_or_else(|error| {
+            println!("the mutants cannot be raised: {error}");
+            ExitCode::FAILURE
+        }),
         Command::ModelCheck(arguments) => model_check(&arguments),
     }
 }
@@ -153,4 +178,25 @@ fn model_check(arguments: &ModelCheck) -> ExitCode {
         }
     }
     if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn mutants(arguments: &Mutants) -> io::Result<ExitCode> {
+    let workspace = std::path::absolute(&arguments.workspace)?;
+    let all = mutants::read(&workspace.join("crates/drey-sim/mutations"))?;
+    let is_wanted = |name: &str| arguments.only.as_deref().is_none_or(|only| name.contains(only));
+    let chosen: Vec<_> = all.iter().filter(|m| is_wanted(&m.name)).collect();
+    let nursery = Nursery::new(&workspace, &std::path::absolute(&arguments.target)?)?;
+    let mut caught = 0;
+    for mutation in &chosen {
+        match nursery.raise(mutation, arguments.histories)? {
+            Fate::Caught(words) => {
+                caught += 1;
+                println!("caught  {:<26} {words}", mutation.name);
+            }
+            Fate::Missed => println!("MISSED  {:<26} {}", mutation.name, mutation.why),
+            Fate::Broken(why) => println!("BROKEN  {:<26} {why}", mutation.name),
+        }
+    }
+    println!("{caught} of {} mutants caught", chosen.len());
+    Ok(if caught == chosen.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

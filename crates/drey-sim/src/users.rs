@@ -237,26 +237,51 @@ impl History {
             resource_version: 1,
         };
         let savepoint = Savepoint::new(metadata, spec, state);
-        let guard = Write::Guard { kind: Kind::Deployment, id: deployment, revision: owner.revision };
+        // Not a guard: a decision that did not see this snapshot has to fail, and it only checks the Deployment's row.
+        let revision = owner.revision;
+        let touch = Write::Update(owner, revision);
         let create = Write::Create(row(Kind::Savepoint, &id.to_string(), id, Some(deployment), &savepoint));
-        self.write(&[guard, create])
+        self.write(&[touch, create])
     }
 
     /// Deletes the record of a complete savepoint, as with `?force=true`.
     fn forget_savepoint(&mut self, deployment: Uuid) {
         let filter = Filter { owner: Some(deployment), limit: Some(20), ..Filter::default() };
         let Some(Ok(rows)) = now_or_never(self.store.list(Kind::Savepoint, &filter)) else { return };
+        let is_open = |job: Option<Uuid>| {
+            let row = job.and_then(|job| self.read(Kind::Job, job));
+            row.is_some_and(|row| row.open)
+        };
+        // Not the one with which a job is stopping: the record still tells how the job ends.
         let complete = rows.into_iter().find(|row| {
-            row.decode::<Savepoint>().is_ok_and(|s| s.status.state == SavepointState::Completed)
+            let savepoint = row.decode::<Savepoint>().ok();
+            savepoint.is_some_and(|s| {
+                s.status.state == SavepointState::Completed && !is_open(s.metadata.job_id)
+            })
         });
         let Some(row) = complete else { return };
-        if self.write(&[Write::Delete { kind: Kind::Savepoint, id: row.id, revision: row.revision }]) {
-            let mut core = self.core.lock();
-            core.oracle.forgotten.insert(deployment);
-            core.tell("user", || format!("forgets savepoint {}", short(row.id)));
-            drop(core);
+        let Some(owner) = self.read(Kind::Deployment, deployment) else { return };
+        let revision = owner.revision;
+        let mut writes = vec![
+            Write::Delete { kind: Kind::Savepoint, id: row.id, revision: row.revision },
+            Write::Update(owner, revision),
+        ];
+        writes.extend(self.reopened(deployment, row.id));
+        if self.write(&writes) {
+            self.core.lock().tell("user", || format!("forgets savepoint {}", short(row.id)));
             self.wake(deployment);
         }
+    }
+
+    /// Older snapshots are shown to the controller again when a newer one is deleted.
+    fn reopened(&self, deployment: Uuid, without: Uuid) -> Vec<Write> {
+        let filter = Filter { owner: Some(deployment), ..Filter::default() };
+        let rows = now_or_never(self.store.list(Kind::Savepoint, &filter)).and_then(Result::ok);
+        let closed = rows.unwrap_or_default().into_iter().filter(|row| {
+            let state = row.decode::<Savepoint>().map(|s| s.status.state);
+            row.id != without && !row.open && state.is_ok_and(|s| s == SavepointState::Completed)
+        });
+        closed.map(|row| Write::Update(Object { open: true, ..row.clone() }, row.revision)).collect()
     }
 
     /// Deletes a Deployment at rest, as the server allows it, and creates another one.

@@ -8,7 +8,10 @@ use crate::failure::{Exit, Failure, Result};
 mod compile;
 mod demo;
 mod options;
+mod preflight;
 mod serve;
+mod storage;
+mod upkeep;
 
 /// Carries out a command line.
 pub(crate) fn process(args: Cli) -> Result<()> {

@@ -6,6 +6,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::folder::create_private;
+
 /// The data directory, locked for this process as long as the value lives.
 #[derive(Debug)]
 pub struct DataDir {
@@ -36,11 +38,11 @@ pub enum Error {
 }
 
 impl DataDir {
-    /// Makes the directory if needed and locks it; returns at once when another process has it.
+    /// Makes the directory if needed, for its owner only, and locks it; returns at once when another process has it.
     pub fn lock(path: &Path) -> Result<Self, Error> {
         let lock_path = path.join("drey.lock");
         let unusable = |source| Error::Unusable { path: lock_path.clone(), source };
-        fs::create_dir_all(path).map_err(unusable)?;
+        create_private(path).map_err(unusable)?;
         let path = fs::canonicalize(path).map_err(unusable)?;
         let options = OpenOptions::new().read(true).write(true).create(true).clone();
         let mut lock = options.clone().truncate(false).open(&lock_path).map_err(unusable)?;
@@ -69,6 +71,18 @@ impl DataDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_directory_is_its_owners_and_an_old_one_stays_as_it_is() {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let dir = tempfile::tempdir().unwrap();
+        let (new, old) = (dir.path().join("new"), dir.path().join("old"));
+        fs::create_dir(&old).unwrap();
+        fs::set_permissions(&old, fs::Permissions::from_mode(0o750)).unwrap();
+        let locks = [&new, &old].map(|path| DataDir::lock(path).unwrap());
+        assert_eq!(locks.each_ref().map(|lock| mode(lock.path())), [0o700, 0o750]);
+    }
 
     #[test]
     fn the_second_server_is_refused_and_told_who_is_there() {

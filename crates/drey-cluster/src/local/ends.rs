@@ -15,8 +15,9 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::folder::Mark;
+use super::patience::blocking;
 use super::process::Slot;
-use super::{Cluster, LocalBackend, Shared, blocking};
+use super::{Cluster, LocalBackend, Shared};
 
 /// Between two probes of the processes that an earlier Drey has started.
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);

@@ -12,12 +12,14 @@ use drey_flink::jdk::{self, Jdk};
 use drey_flink::launch::{self, Flink};
 use drey_flink::versions::{self, Version};
 use drey_model::Job;
+use drey_model::causes::causes;
 use drey_model::deployment::ArtifactKind;
 use tokio::sync::OnceCell;
 use url::Url;
 
 use super::LocalConfig;
-use super::flink::{Parts, chain};
+use super::flink::Parts;
+use super::patience::blocking;
 
 /// Takes a text for people: what is being waited for.
 pub(super) type Say<'a> = &'a (dyn Fn(String) + Send + Sync);
@@ -42,7 +44,7 @@ pub(super) async fn fetch(
         return Err(launch::Error::Kind { kind }.to_string());
     }
     let asked = job.spec.artifact.flink_version.as_deref();
-    let version = asked.map_or(Ok(versions::DEFAULT), str::parse).map_err(|e| chain(&e))?;
+    let version = asked.map_or(Ok(versions::DEFAULT), str::parse).map_err(|e| causes(&e))?;
     let java = find_java(config, tools, &version, say).await?;
     let flink = find_flink(config, &version, say).await?;
     let program = find_program(config, tools, job, say).await?;
@@ -71,7 +73,7 @@ async fn find_java(
         return Ok(jdk.java.clone());
     }
     say("looking for Java".to_owned());
-    let jdk = jdk::find(min).await.map_err(|e| chain(&e))?;
+    let jdk = jdk::find(min).await.map_err(|e| causes(&e))?;
     let java = jdk.java.clone();
     *known = Some(jdk);
     Ok(java)
@@ -83,17 +85,21 @@ async fn find_program(
     job: &Job,
     say: Say<'_>,
 ) -> Result<launch::Program, String> {
-    let make = async || Artifacts::new(&config.cache);
-    let artifacts = tools.artifacts.get_or_try_init(make).await.map_err(|e| chain(&e))?;
+    let make = async || {
+        let cache = config.cache.clone();
+        let made = blocking(move || Ok(Artifacts::new(&cache))).await.map_err(|e| causes(&e))?;
+        made.map_err(|e| causes(&e))
+    };
+    let artifacts = tools.artifacts.get_or_try_init(make).await?;
     let wanted = &job.spec.artifact;
     let uri = wanted.jar_uri.as_deref().map(str::trim).filter(|uri| !uri.is_empty());
     let uri = uri.ok_or("the Deployment names no jarUri")?;
     say(format!("fetching {}", shown(uri)));
-    let (jar, manifest_class) = artifacts.fetch_jar(uri).await.map_err(|e| chain(&e))?;
+    let (jar, manifest_class) = artifacts.fetch_jar(uri).await.map_err(|e| causes(&e))?;
     let mut dependencies = Vec::new();
     for uri in wanted.additional_dependencies.iter().flatten() {
         say(format!("fetching {}", shown(uri)));
-        dependencies.push(artifacts.fetch(uri).await.map_err(|e| chain(&e))?.path);
+        dependencies.push(artifacts.fetch(uri).await.map_err(|e| causes(&e))?.path);
     }
     Ok(launch::Program { jar: jar.path, dependencies, manifest_class })
 }
@@ -108,15 +114,19 @@ async fn find_flink(
     version: &Version,
     say: Say<'_>,
 ) -> Result<Flink, String> {
-    let mut given = config.flink_homes.iter().filter_map(|home| dist::open(home));
-    if let Some(flink) = given.find(|flink| version.covers(&flink.version)) {
+    let (homes, asked) = (config.flink_homes.clone(), *version);
+    let given = blocking(move || {
+        let mut given = homes.iter().filter_map(|home| dist::open(home));
+        Ok(given.find(|flink| asked.covers(&flink.version)))
+    });
+    if let Some(flink) = given.await.map_err(|e| causes(&e))? {
         return Ok(flink);
     }
     say(format!("installing Flink {version}"));
     let steps = Steps { say, step: Mutex::new(format!("installing Flink {version}")) };
     let cache = Cache::at(config.cache.clone());
     let installed = cache.install(version, &config.flink_source, &steps).await;
-    installed.map(|installed| installed.flink).map_err(|e| chain(&e))
+    installed.map(|installed| installed.flink).map_err(|e| causes(&e))
 }
 
 /// Shows the steps of an installation as what the preparation is waiting for.
@@ -135,10 +145,39 @@ impl Progress for Steps<'_> {
 
     fn bytes(&self, done: u64, total: Option<u64>) {
         let step = self.step.lock().map(|step| step.clone()).unwrap_or_default();
-        let percent = total.and_then(|total| (done * 100).checked_div(total));
-        (self.say)(match percent {
-            Some(percent) => format!("{step}: {percent} %"),
-            None => format!("{step}: {} MB", done / 1_000_000),
-        });
+        (self.say)(format!("{step}{}", progress(done, total)));
+    }
+}
+
+/// How far a download is, in few steps: what a preparation waits for is stored whenever it changes.
+fn progress(done: u64, total: Option<u64>) -> String {
+    const PERCENT_STEP: u64 = 10;
+    const MB_STEP: u64 = 50;
+    let percent = total.and_then(|total| done.saturating_mul(100).checked_div(total));
+    match percent {
+        Some(percent) => format!(": {} %", percent / PERCENT_STEP * PERCENT_STEP),
+        None => match done / 1_000_000 / MB_STEP * MB_STEP {
+            0 => String::new(),
+            megabytes => format!(": {megabytes} MB"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_progress_of_a_download_changes_rarely() {
+        let all = |total| {
+            let texts = (0..=300).map(|mb| progress(mb * 1_000_000, total));
+            texts.collect::<BTreeSet<_>>().len()
+        };
+        assert_eq!((all(Some(300_000_000)), all(None)), (11, 7));
+        assert_eq!(progress(199, Some(1000)), ": 10 %");
+        assert_eq!(progress(120_000_000, None), ": 100 MB");
+        assert_eq!(progress(5, Some(0)), "");
     }
 }

@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 
 use drey_flink::launch::{self, Dirs, Flink, Launch};
 use drey_model::Job;
+use drey_model::causes::causes;
 use serde::{Deserialize, Serialize};
 
 use super::folder::{Folder, Mark};
 use super::ports::Ports;
-use super::process::{Program, absent_is_fine};
+use super::process::Program;
 
 /// Where Flink keeps temporary files.
 const TEMPORARY_DIRS: &str = "io.tmp.dirs";
@@ -56,6 +57,11 @@ impl Plan {
         folder.put(Mark::Plan, &serde_json::to_vec_pretty(self)?)
     }
 
+    /// Files of the artifact cache that the cluster runs from.
+    pub(super) fn artifacts(self) -> impl Iterator<Item = PathBuf> {
+        std::iter::once(self.parts.jar).chain(self.parts.dependencies)
+    }
+
     /// Base URL of the JobManager's REST API.
     pub(super) fn rest(&self) -> String {
         format!("http://127.0.0.1:{}", self.ports.rest)
@@ -91,14 +97,14 @@ pub(super) fn lay_out(
             fs::write(&file.path, file.text).map_err(said)?;
         }
         // A cluster whose TaskManagers cannot be called must not be launched either.
-        launch::task_manager(launch, "check").map_err(|e| chain(&e))?;
-        let command = launch::job_manager(launch).map_err(|e| chain(&e))?;
+        launch::task_manager(launch, "check").map_err(|e| causes(&e))?;
+        let command = launch::job_manager(launch).map_err(|e| causes(&e))?;
         Ok(program(command, logs, "jobmanager"))
     })
 }
 
-/// How to start the TaskManager with this number. Empties its scratch folder: its predecessor may have left gigabytes
-/// of state there, and nobody else cleans up after a kill.
+/// How to start the TaskManager with this number, with an empty scratch folder: its predecessor may have left gigabytes
+/// of state there, which are put aside for somebody to delete ([`Folder::delete_aside`]).
 pub(super) fn task_manager(
     plan: &Plan,
     job: &Job,
@@ -110,8 +116,9 @@ pub(super) fn task_manager(
     let slot = format!("taskmanager-{number}");
     with_launch(plan, job, folder, logs, &slot, |launch| {
         let scratch = &launch.dirs.scratch;
-        renew(scratch).map_err(|e| format!("cannot make {}: {e}", scratch.display()))?;
-        let mut command = launch::task_manager(launch, resource_id).map_err(|e| chain(&e))?;
+        let renewed = folder.put_aside(scratch).and_then(|()| fs::create_dir_all(scratch));
+        renewed.map_err(|e| format!("cannot make {}: {e}", scratch.display()))?;
+        let mut command = launch::task_manager(launch, resource_id).map_err(|e| causes(&e))?;
         // The cluster's configuration names the JobManager's scratch folder.
         if !job.spec.flink_configuration.contains_key(TEMPORARY_DIRS) {
             let mut own = OsString::from(format!("-D{TEMPORARY_DIRS}="));
@@ -131,7 +138,7 @@ fn with_launch<T>(
     then: impl FnOnce(&Launch<'_>) -> Result<T, String>,
 ) -> Result<T, String> {
     let parts = plan.parts.clone();
-    let version = parts.version.parse().map_err(|e| chain(&e))?;
+    let version = parts.version.parse().map_err(|e| causes(&e))?;
     let flink = Flink { home: parts.home, version, class_path: parts.class_path };
     let program = launch::Program {
         jar: parts.jar,
@@ -148,11 +155,6 @@ fn with_launch<T>(
     let ports = launch::Ports { rest, rpc, blob };
     let java = &parts.java;
     then(&Launch { job, java, flink: &flink, program: &program, ports, dirs: &dirs })
-}
-
-fn renew(folder: &Path) -> io::Result<()> {
-    absent_is_fine(fs::remove_dir_all(folder))?;
-    fs::create_dir_all(folder)
 }
 
 /// The command of drey-flink as a program of ours, with its log under the name of its slot: a replaced TaskManager
@@ -175,16 +177,4 @@ fn program(command: launch::Command, logs: &Path, slot: &str) -> Program {
         cwd: command.dir,
         output: logs.join(format!("{slot}.out")),
     }
-}
-
-/// An error with all its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

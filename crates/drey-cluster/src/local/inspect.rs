@@ -1,6 +1,7 @@
 //! What a cluster is doing: read from its folder, with a few words from memory.
 //!
 //! No subprocess, no network, no lock that anyone waits for: well below a millisecond, so that it can be asked often.
+//! Where the file system hangs, the answer is `Unknown` after a few seconds.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use drey_model::seen::{Cluster as SeenCluster, ClusterPhase, Seen};
 use uuid::Uuid;
 
 use super::folder::Mark;
-use super::{Cluster, Shared, blocking, death, flink};
+use super::{Cluster, Shared, death, flink};
 
 /// A process that we started has ended: how long its exit code may take to be written down.
 const EXIT_PATIENCE: Duration = Duration::from_secs(1);
@@ -20,8 +21,7 @@ impl Shared {
         let known = self.clusters.lock().is_ok_and(|c| c.contains_key(&id));
         let cluster = self.cluster(id);
         let pending = cluster.now().exit_recorded.clone().filter(|done| !*done.borrow());
-        let looked = cluster.clone();
-        let mut seen = blocking(move || looked.look()).await;
+        let mut seen = self.look(&cluster).await;
         if let (
             Ok(Seen::Present(SeenCluster { phase: ClusterPhase::Dead { .. }, .. })),
             Some(mut done),
@@ -29,11 +29,7 @@ impl Shared {
         {
             // Worth a moment: the exit code is half of the reason. An error means that it will never be known.
             let _ = tokio::time::timeout(EXIT_PATIENCE, done.wait_for(|done| *done)).await;
-            seen = blocking({
-                let cluster = cluster.clone();
-                move || cluster.look()
-            })
-            .await;
+            seen = self.look(&cluster).await;
         }
         if !known && matches!(seen, Ok(Seen::Absent)) {
             self.forget_if_idle(&cluster);
@@ -41,18 +37,9 @@ impl Shared {
         seen.unwrap_or_else(|e| Seen::unknown(format!("the cluster's folder cannot be read: {e}")))
     }
 
-    /// Ids of clusters of which more than a tombstone is left.
-    pub(super) fn list(&self) -> io::Result<Vec<Uuid>> {
-        let mut ids = Vec::new();
-        for id in self.known()? {
-            let cluster = self.cluster(id);
-            if !cluster.folder.has(Mark::Removed)? || cluster.folder.has_remains()? {
-                ids.push(id);
-            } else {
-                self.forget_if_idle(&cluster);
-            }
-        }
-        Ok(ids)
+    async fn look(&self, cluster: &Arc<Cluster>) -> io::Result<Seen<SeenCluster>> {
+        let this = cluster.clone();
+        self.files.wait(format!("look at {}", cluster.id), move || this.look()).await
     }
 }
 
@@ -93,11 +80,11 @@ impl Cluster {
         if is_launched {
             return present(ClusterPhase::Dead { why: self.why() });
         }
-        if !self.folder.has(Mark::Wanted)? {
-            return Ok(Seen::Absent);
-        }
-        let what = preparing.unwrap_or_else(|| "waiting for the preparation to begin".to_owned());
-        present(ClusterPhase::Preparing { what })
+        // It may be wanted, but whoever prepared it is gone, and nothing will come of that.
+        Ok(match preparing {
+            Some(what) => present(ClusterPhase::Preparing { what })?,
+            None => Seen::Absent,
+        })
     }
 
     /// Why the JobManager died; found out once, as soon as its exit code is known or can never be.
@@ -117,7 +104,7 @@ impl Cluster {
         why
     }
 
-    /// Once launched, the plan never changes; before, a resumed preparation may choose other ports.
+    /// Once launched, the plan never changes; before, another preparation may choose other ports.
     fn rest(&self) -> io::Result<Option<String>> {
         if let Some(rest) = &self.now().rest {
             return Ok(Some(rest.clone()));

@@ -7,16 +7,19 @@
 //!                            failed ───────────────► Dead                    marker without a process    TaskManagers
 //!                                                      ▲                                  │              │ replaced
 //!                                                      └──────────────────────────────────┘              ▼ by ensure
-//!   remove ──► removed (tombstone) ──► stop the preparation, SIGTERM, SIGKILL ──► clear the folder ──► Absent
+//!   remove ──► removed (tombstone) ──► stop the preparation, SIGTERM, SIGKILL ──► delete the folder ──► Absent
 //! ```
 //!
 //! What a cluster is doing follows from its folder alone: from marks that are written before their effect, and from
 //! locks that live and die with the processes. Drey may be killed at any instant; the next one reads the same folder.
+//! It goes on with removals, and with nothing else: a preparation that ended without a launch left nothing that anyone
+//! needs, so the cluster is `Absent`, and the next `ensure` prepares it again.
 //! The JobManager is launched at most once, because `launched` is on disk before the spawn, both happen under the
 //! JobManager's own lock, and nobody spawns when `launched` is there.
 //!
 //! `folder.rs` knows the files, `process.rs` locks, spawns and signals, `prepare.rs` and `start.rs` bring a cluster up,
-//! `remove.rs` takes it down, `flink.rs` translates to and from `drey-flink`.
+//! `remove.rs` takes it down, `flink.rs` translates to and from `drey-flink`, `patience.rs` keeps file work off the
+//! async threads and bounds how long anyone waits for it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -40,6 +43,7 @@ mod folder;
 mod inspect;
 mod keeper;
 mod logs;
+mod patience;
 mod ports;
 mod prepare;
 mod process;
@@ -49,6 +53,7 @@ mod start;
 mod tests;
 
 use folder::{Folder, Mark};
+use patience::{Patience, blocking};
 
 pub use data_dir::{DataDir, Error as DataDirError};
 
@@ -116,6 +121,9 @@ impl Default for Limits {
     }
 }
 
+/// How long anyone waits for the file system.
+const FILES_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Runs each cluster as processes of this machine. Cheap to clone. Dropping the last clone ends its tasks, and leaves
 /// the clusters running: the next backend on the same directory goes on with them.
 #[derive(Debug, Clone)]
@@ -132,6 +140,10 @@ struct Shared {
     ends: tokio::sync::broadcast::Sender<Uuid>,
     tasks: TaskTracker,
     cancel: CancellationToken,
+    /// Work in the data directory.
+    files: Patience,
+    /// Looks into directories of checkpoints and savepoints, which may be on any file system.
+    storage: Patience,
 }
 
 /// What this process knows of a cluster beyond its folder. Losing it must never matter.
@@ -143,7 +155,7 @@ struct Cluster {
     /// Ends the preparation.
     cancel: CancellationToken,
     /// Held by whoever prepares, starts or removes processes.
-    turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
     now: Mutex<Now>,
 }
 
@@ -165,8 +177,8 @@ struct Now {
 }
 
 impl LocalBackend {
-    /// Takes over what is in the data directory: running clusters go on, interrupted preparations and removals are
-    /// resumed. Call it inside a Tokio runtime, with the directory locked by [`DataDir::lock`].
+    /// Takes over what is in the data directory: running clusters go on, interrupted removals are continued. Call it
+    /// inside a Tokio runtime, with the directory locked by [`DataDir::lock`].
     pub async fn open(mut config: LocalConfig) -> Result<Self, Error> {
         for path in [&mut config.data_dir, &mut config.cache] {
             // Flink's working directory is not ours.
@@ -177,12 +189,15 @@ impl LocalBackend {
         let (tools, clusters, tasks) =
             (fetch::Tools::default(), Mutex::default(), TaskTracker::new());
         let (ends, _) = tokio::sync::broadcast::channel(ends::HINTS_MAX);
-        let shared = Arc::new(Shared { config, tools, clusters, ends, tasks, cancel });
+        let (files, storage) = (Patience::new(FILES_PATIENCE), Patience::new(FILES_PATIENCE));
+        let shared =
+            Arc::new(Shared { config, tools, clusters, ends, tasks, cancel, files, storage });
         let opening = shared.clone();
-        let ids = blocking(move || opening.make_folders()).await;
-        for id in ids.map_err(failed("opening the data directory"))? {
-            shared.resume(id).map_err(failed("resuming a cluster"))?;
-        }
+        let opened = blocking(move || {
+            opening.make_folders()?;
+            opening.continue_removals()
+        });
+        opened.await.map_err(failed("opening the data directory"))?;
         let adopted = shared.clone();
         shared.tasks.spawn(async move { adopted.watch_adopted().await });
         let keeper = shared.clone();
@@ -205,10 +220,10 @@ impl Shared {
         let cluster = clusters.entry(id).or_insert_with(|| {
             Arc::new(Cluster {
                 id,
-                folder: Folder::new(self.clusters_folder().join(id.to_string())),
+                folder: self.folder(id),
                 logs: self.logs_folder(id),
                 cancel: self.cancel.child_token(),
-                turn: tokio::sync::Mutex::default(),
+                turn: Arc::default(),
                 now: Mutex::default(),
             })
         });
@@ -236,50 +251,30 @@ impl Shared {
         self.config.data_dir.join("logs").join(id.to_string())
     }
 
-    fn make_folders(&self) -> io::Result<Vec<Uuid>> {
-        std::fs::create_dir_all(self.clusters_folder())?;
-        std::fs::create_dir_all(self.config.data_dir.join("logs"))?;
-        self.known()
+    fn folder(&self, id: Uuid) -> Folder {
+        Folder::new(&self.clusters_folder(), id)
     }
 
-    /// Ids of all folders, tombstones included.
-    fn known(&self) -> io::Result<Vec<Uuid>> {
-        let mut ids = Vec::new();
-        for entry in std::fs::read_dir(self.clusters_folder())? {
-            let name = entry?.file_name();
-            ids.extend(name.to_str().and_then(|n| n.parse::<Uuid>().ok()));
-        }
-        Ok(ids)
+    fn make_folders(&self) -> io::Result<()> {
+        folder::create_all(&self.clusters_folder())?;
+        folder::create_private(&self.config.data_dir.join("logs"))
     }
 
-    /// Goes on with what an earlier Drey left unfinished.
-    fn resume(self: &Arc<Self>, id: Uuid) -> io::Result<()> {
-        let cluster = self.cluster(id);
-        let folder = &cluster.folder;
-        if folder.has(Mark::Removed)? {
-            if folder.has_remains()? {
-                self.begin_removal(&cluster);
-            } else {
-                folder.bury(TOMBSTONE_AGE)?;
-                self.forget_if_idle(&cluster);
-            }
-            return Ok(());
-        }
-        if folder.has(Mark::Launched)? || folder.has(Mark::Failed)? {
-            return Ok(());
-        }
-        if let Some(job) = folder.read(Mark::Wanted)? {
-            match serde_json::from_slice(&job) {
-                Ok(job) => self.begin_preparation(&cluster, job),
-                Err(e) => cluster.fail(&format!("its record cannot be read: {e}")),
+    /// Ids of all clusters of which something exists. Costs nothing for those that were removed.
+    fn list(&self) -> io::Result<Vec<Uuid>> {
+        folder::ids(&self.clusters_folder())
+    }
+
+    /// Goes on with what was left unfinished, by an earlier Drey or for an error.
+    fn continue_removals(self: &Arc<Self>) -> io::Result<()> {
+        for id in self.list()? {
+            if self.folder(id).has(Mark::Removed)? {
+                self.begin_removal(&self.cluster(id));
             }
         }
         Ok(())
     }
 }
-
-/// How long a tombstone refuses a removed cluster; the controller forgets a removed Job much sooner.
-const TOMBSTONE_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 impl Cluster {
     fn now(&self) -> MutexGuard<'_, Now> {
@@ -299,6 +294,20 @@ impl Cluster {
 
 impl ClusterBackend for LocalBackend {
     async fn ensure(&self, job: &Job) -> Result<(), Error> {
+        let target = &job.spec.deployment_target;
+        if target.local.is_none() {
+            let kubernetes = target.kubernetes.as_ref().map(|k| k.namespace.as_deref());
+            let place = match kubernetes {
+                Some(Some(namespace)) => format!("namespace {namespace}"),
+                Some(None) => "its own namespace".to_owned(),
+                None => "no place at all".to_owned(),
+            };
+            return Err(Error::Refused(format!(
+                "this server runs local processes only; it has no Kubernetes backend for the DeploymentTarget of Job \
+                 {} ({place}); use a target with spec.local",
+                job.metadata.id
+            )));
+        }
         let cluster = self.shared.cluster(job.metadata.id);
         let result = self.shared.ensure(&cluster, job).await;
         result.map_err(failed(format!("starting the processes of job {}", cluster.id)))
@@ -310,7 +319,8 @@ impl ClusterBackend for LocalBackend {
 
     async fn remove(&self, job_id: Uuid) -> Result<(), Error> {
         let shared = self.shared.clone();
-        let result = blocking(move || shared.remove(job_id)).await;
+        let work = move || shared.remove(job_id);
+        let result = self.shared.files.wait(format!("removal of {job_id}"), work).await;
         result.map_err(failed(format!("removing the processes of job {job_id}")))
     }
 
@@ -319,17 +329,21 @@ impl ClusterBackend for LocalBackend {
             return Seen::Absent;
         };
         let run = flink::checkpoint_folder(job);
-        unless_broken(blocking(move || Ok(checkpoints::retained(&directory, &run))).await)
+        let (subject, place) = (format!("{directory}/{run}"), directory.clone());
+        let look = move || Ok(checkpoints::retained(&directory, &run));
+        unless_broken(self.shared.storage.wait(subject, look).await, &place)
     }
 
     async fn savepoint_in(&self, directory: &str) -> Seen<Snapshot> {
-        let directory = directory.to_owned();
-        unless_broken(blocking(move || Ok(checkpoints::savepoint_in(&directory))).await)
+        let place = directory.to_owned();
+        let look = move || Ok(checkpoints::savepoint_in(&place));
+        unless_broken(self.shared.storage.wait(directory.to_owned(), look).await, directory)
     }
 
     async fn list(&self) -> Result<Vec<Uuid>, Error> {
         let shared = self.shared.clone();
-        blocking(move || shared.list()).await.map_err(failed("listing clusters"))
+        let listed = self.shared.files.wait("list".to_owned(), move || shared.list()).await;
+        listed.map_err(failed("listing clusters"))
     }
 
     async fn log(
@@ -350,18 +364,12 @@ impl ClusterBackend for LocalBackend {
     }
 }
 
-/// Runs file work where it may block.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(io::Error::other(e)))
-}
-
 fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
     let what = what.into();
     move |source| Error::Failed { what, source }
 }
 
-fn unless_broken<T>(seen: io::Result<Seen<T>>) -> Seen<T> {
-    seen.unwrap_or_else(|e| Seen::unknown(e.to_string()))
+/// The text of an unknown is the same at each look, so that nothing is stored for a cause that stays.
+fn unless_broken<T>(seen: io::Result<Seen<T>>, place: &str) -> Seen<T> {
+    seen.unwrap_or_else(|e| Seen::unknown(format!("cannot list {place}: {e}")))
 }

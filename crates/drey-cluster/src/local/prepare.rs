@@ -6,16 +6,17 @@
 //!          ──► launched? replace lost TaskManagers
 //! ```
 //!
-//! The preparation is a task of the backend. It may be cancelled or killed anywhere: nothing was launched, and the next
-//! `ensure` or the next Drey begins again, with everything fetched so far still in the cache.
+//! The preparation is a task of the backend. It may be cancelled or killed anywhere, with Drey or without: nothing was
+//! launched, and the next `ensure` begins again, with everything fetched so far still in the cache.
 
 use std::io;
 use std::sync::Arc;
 
 use drey_model::Job;
 
-use super::folder::Mark;
-use super::{Cluster, Shared, blocking, fetch};
+use super::folder::{Mark, create_private};
+use super::patience::blocking;
+use super::{Cluster, Shared, fetch};
 
 /// What `ensure` has to do.
 enum Need {
@@ -40,7 +41,8 @@ impl Shared {
         job: &Job,
     ) -> io::Result<()> {
         let (this, record) = (cluster.clone(), serde_json::to_vec(job)?);
-        match blocking(move || this.need(&record)).await? {
+        let subject = format!("start of {}", cluster.id);
+        match self.files.wait(subject, move || this.need(&record)).await? {
             Need::Nothing => Ok(()),
             Need::Preparation => {
                 self.begin_preparation(cluster, job.clone());
@@ -65,16 +67,21 @@ impl Shared {
             let _guard = guard;
             let _turn = cluster.turn.lock().await;
             if let Err(why) = shared.prepare(&cluster, &job).await {
-                cluster.fail(&why);
+                let failing = cluster.clone();
+                // Its own errors are logged and kept in memory.
+                let _ = blocking(move || {
+                    failing.fail(&why);
+                    Ok(())
+                })
+                .await;
             }
         });
     }
 
     async fn prepare(self: &Arc<Self>, cluster: &Arc<Cluster>, job: &Job) -> Result<(), String> {
-        for mark in [Mark::Launched, Mark::Failed, Mark::Removed] {
-            if cluster.folder.has(mark).map_err(|e| e.to_string())? {
-                return Ok(());
-            }
+        let this = cluster.clone();
+        if blocking(move || this.is_settled()).await.map_err(|e| e.to_string())? {
+            return Ok(());
         }
         let say = |what: String| cluster.now().preparing = Some(what);
         let parts = tokio::select! {
@@ -91,6 +98,16 @@ impl Shared {
 }
 
 impl Cluster {
+    /// Whether there is nothing left to prepare.
+    fn is_settled(&self) -> io::Result<bool> {
+        for mark in [Mark::Launched, Mark::Failed, Mark::Removed] {
+            if self.folder.has(mark)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What is to be done; writes down that the cluster is wanted.
     fn need(&self, record: &[u8]) -> io::Result<Need> {
         let folder = &self.folder;
@@ -108,7 +125,7 @@ impl Cluster {
             folder.create()?;
             folder.put(Mark::Wanted, record)?;
         }
-        std::fs::create_dir_all(&self.logs)?;
+        create_private(&self.logs)?;
         Ok(Need::Preparation)
     }
 }

@@ -20,12 +20,11 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, kill_process, kill_process_group};
 use serde::{Deserialize, Serialize};
 use tokio::process::{Child, Command};
-use tokio::time::Instant;
 
 pub(super) use rustix::process::Signal;
 
@@ -144,8 +143,8 @@ impl Slot {
         }
     }
 
-    /// Takes the slot for a new process; `None` when one lives here already.
-    pub(super) async fn claim(&self) -> io::Result<Option<File>> {
+    /// Takes the slot for a new process; `None` when one lives here already. May block for a moment.
+    pub(super) fn claim(&self) -> io::Result<Option<File>> {
         let path = self.file("lock");
         let lock = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         let deadline = Instant::now() + CLAIM_PATIENCE;
@@ -159,8 +158,23 @@ impl Slot {
             if self.is_held()? || Instant::now() >= deadline {
                 return Ok(None);
             }
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            std::thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// Takes the slot as [`Slot::claim`] does, also from children that outlived its process and kept the lock: nobody
+    /// would end them otherwise, and no process could ever start here again.
+    pub(super) fn take_over(&self) -> io::Result<Option<File>> {
+        let claimed = self.claim()?;
+        if claimed.is_some() || self.look()?.is_alive() {
+            return Ok(claimed);
+        }
+        self.kill_holders()?;
+        let deadline = Instant::now() + CLAIM_PATIENCE;
+        while self.is_held()? && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.claim()
     }
 
     /// Starts the program here. `lock` comes from [`Slot::claim`] and goes to the child.

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!   tombstone (synced) ─► cancel the preparation ─► SIGTERM to all ─► grace ─► SIGKILL until no lock is held
-//!                                                                              ─► clear the folder ─► prune old logs
+//!                                                                              ─► delete the folder ─► prune old logs
 //! ```
 //!
-//! The tombstone comes first, so an interrupted removal is resumed by the next Drey, and nothing ever starts again.
+//! The tombstone comes first, so an interrupted removal is continued by the next Drey, and nothing ever starts again. It
+//! stays for a day.
 //! A process is gone when its lock is free, whatever its pid means by then.
 
 use std::collections::BTreeSet;
@@ -18,8 +19,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::folder::Mark;
+use super::patience::blocking;
 use super::process::Signal;
-use super::{Cluster, Shared, blocking, logs};
+use super::{Cluster, Shared, logs};
 
 const TICK: Duration = Duration::from_millis(50);
 /// A process that SIGKILL does not end hangs in the kernel; asking more often does not help.
@@ -30,14 +32,14 @@ impl Shared {
     pub(super) fn remove(self: &Arc<Self>, id: Uuid) -> io::Result<()> {
         let cluster = self.cluster(id);
         cluster.cancel.cancel();
-        let buried = cluster.bury();
+        let marked = cluster.mark_removed();
         // On a full disk the tombstone may have to wait, but ending the processes must not.
-        if cluster.folder.has_remains()? || cluster.now().preparing.is_some() {
+        if cluster.folder.exists()? || cluster.now().preparing.is_some() {
             self.begin_removal(&cluster);
         } else {
             self.forget_if_idle(&cluster);
         }
-        buried
+        marked
     }
 
     pub(super) fn begin_removal(self: &Arc<Self>, cluster: &Arc<Cluster>) {
@@ -76,11 +78,14 @@ impl Shared {
             }
             tokio::time::sleep(wait).await;
         }
-        logs::note(&cluster.logs, "all processes have ended, removed");
         tracing::info!(job = %cluster.id, "cluster removed");
         let (shared, this) = (self.clone(), cluster.clone());
-        let cleared =
-            blocking(move || this.folder.clear().and_then(|()| shared.prune_logs())).await;
+        let cleared = blocking(move || {
+            logs::note(&this.logs, "all processes have ended, removed");
+            this.folder.clear()?;
+            shared.prune_logs()
+        })
+        .await;
         if let Err(error) = cleared {
             tracing::warn!(job = %cluster.id, %error, "files of a removed cluster remain");
         }
@@ -106,8 +111,7 @@ impl Shared {
 
 impl Cluster {
     /// Writes the tombstone, once.
-    fn bury(&self) -> io::Result<()> {
-        self.folder.create()?;
+    fn mark_removed(&self) -> io::Result<()> {
         if !self.folder.has(Mark::Removed)? {
             self.folder.put(Mark::Removed, b"")?;
         }
@@ -134,7 +138,7 @@ impl Cluster {
             }
         }
         if is_gone {
-            self.bury()?;
+            self.mark_removed()?;
             return Ok(None);
         }
         Ok(Some(asked))

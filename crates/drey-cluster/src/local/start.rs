@@ -21,8 +21,9 @@ use uuid::Uuid;
 
 use super::flink::{self, Parts, Plan};
 use super::folder::Mark;
+use super::patience::blocking;
 use super::process::{Exit, Program, Slot};
-use super::{Cluster, Shared, blocking, death, logs, ports};
+use super::{Cluster, Shared, death, logs, ports};
 
 /// A TaskManager that lived this long did not die of its start.
 const SETTLED: Duration = Duration::from_secs(120);
@@ -59,13 +60,15 @@ impl Shared {
         parts: Parts,
     ) -> Result<(), String> {
         let slot = cluster.folder.job_manager();
-        let claimed = slot.claim().await.map_err(|e| format!("cannot lock its folder: {e}"))?;
-        let Some(lock) = claimed else { return Ok(()) };
-        let (shared, this, job_copy) = (self.clone(), cluster.clone(), job.clone());
-        let runtime = tokio::runtime::Handle::current();
+        let (shared, this, job_copy, claiming) =
+            (self.clone(), cluster.clone(), job.clone(), slot.clone());
         let launch = move || {
-            let _context = runtime.enter();
-            Ok(shared.launch_claimed(&this, &job_copy, parts, lock))
+            let claimed = claiming.claim().map_err(|e| format!("cannot lock its folder: {e}"));
+            Ok(match claimed {
+                Ok(Some(lock)) => shared.launch_claimed(&this, &job_copy, parts, lock),
+                Ok(None) => Ok(None),
+                Err(why) => Err(why),
+            })
         };
         // Before the spawn: nobody may take an exit that is not recorded yet for one that never will be.
         let (announce, recorded) = watch::channel(false);
@@ -76,10 +79,15 @@ impl Shared {
             return Ok(());
         };
         self.reap(cluster, slot, child, Some(announce));
-        if let Err(error) = self.start_task_managers(cluster, job).await {
+        let (shared, this, job) = (self.clone(), cluster.clone(), job.clone());
+        let start = move || {
+            shared.start_task_managers(&this, &job).inspect_err(|error| {
+                logs::note(&this.logs, &format!("TaskManagers could not be started: {error}"));
+            })
+        };
+        if let Err(error) = blocking(start).await {
             // The next ensure tries again.
             tracing::warn!(job = %cluster.id, %error, "TaskManagers could not be started");
-            logs::note(&cluster.logs, &format!("TaskManagers could not be started: {error}"));
         }
         Ok(())
     }
@@ -122,15 +130,18 @@ impl Shared {
         cluster: &Arc<Cluster>,
         job: &Job,
     ) -> io::Result<()> {
-        let Ok(_turn) = cluster.turn.try_lock() else { return Ok(()) };
-        self.start_task_managers(cluster, job).await
+        let Ok(turn) = cluster.turn.clone().try_lock_owned() else { return Ok(()) };
+        let (shared, this, job) = (self.clone(), cluster.clone(), job.clone());
+        let start = move || {
+            // To the end of the work, also if nobody waits for it any more.
+            let _turn = turn;
+            shared.start_task_managers(&this, &job)
+        };
+        self.files.wait(format!("TaskManagers of {}", cluster.id), start).await
     }
 
-    async fn start_task_managers(
-        self: &Arc<Self>,
-        cluster: &Arc<Cluster>,
-        job: &Job,
-    ) -> io::Result<()> {
+    /// Files, locks and forks: call it where it may block, inside of the runtime.
+    fn start_task_managers(self: &Arc<Self>, cluster: &Arc<Cluster>, job: &Job) -> io::Result<()> {
         let folder = &cluster.folder;
         if !folder.job_manager().look()?.is_alive() {
             return Ok(());
@@ -141,7 +152,7 @@ impl Shared {
             if slot.look()?.is_alive() || !cluster.may_start(number) {
                 continue;
             }
-            let Some(lock) = slot.claim().await? else { continue };
+            let Some(lock) = slot.take_over()? else { continue };
             // In this order: see launch_claimed.
             if folder.has(Mark::Removed)? || !folder.job_manager().look()?.is_alive() {
                 return Ok(());
@@ -153,8 +164,26 @@ impl Shared {
             logs::note(&cluster.logs, &format!("TaskManager {number} started"));
             cluster.started(number);
             self.reap(cluster, slot, child, None);
+            self.delete_aside(cluster);
         }
         Ok(())
+    }
+
+    /// Deletes the temporary files of dead processes, behind everyone's back: they may be many gigabytes.
+    fn delete_aside(self: &Arc<Self>, cluster: &Arc<Cluster>) {
+        let (stop, this) = (self.cancel.clone(), cluster.clone());
+        self.tasks.spawn(async move {
+            let job = this.id;
+            tokio::select! {
+                // What is left goes with the next start of a process, or with the cluster.
+                () = stop.cancelled() => {}
+                deleted = blocking(move || this.folder.delete_aside()) => {
+                    if let Err(error) = deleted {
+                        tracing::warn!(%job, %error, "old temporary files could not be deleted");
+                    }
+                }
+            }
+        });
     }
 
     fn task_manager_program(
@@ -187,7 +216,9 @@ impl Shared {
                 () = stop.cancelled() => return,
                 status = child.wait() => status,
             };
-            let recorded = status.and_then(|status| cluster.record_exit(&slot, status.into()));
+            let (this, dead) = (cluster.clone(), slot.clone());
+            let record = move || this.record_exit(&dead, status?.into());
+            let recorded = blocking(record).await;
             if let Err(error) = recorded {
                 tracing::debug!(job = %cluster.id, slot = slot.name, %error, "exit not recorded");
             }
@@ -197,10 +228,14 @@ impl Shared {
             shared.announce_end(&cluster).await;
             if !cluster.now().removing {
                 let (this, dead) = (cluster.clone(), slot.clone());
-                let why = blocking(move || Ok(death::why(&dead, &this.logs))).await;
-                let why = why.unwrap_or_else(|e| e.to_string());
+                let why = blocking(move || {
+                    let why = death::why(&dead, &this.logs);
+                    logs::note(&this.logs, &format!("{why}{}", this.outlook(&dead)));
+                    Ok(why)
+                })
+                .await
+                .unwrap_or_else(|e| e.to_string());
                 tracing::warn!(job = %cluster.id, slot = slot.name, why, "process ended");
-                logs::note(&cluster.logs, &format!("{why}{}", cluster.outlook(&slot)));
             }
         });
     }
@@ -209,7 +244,7 @@ impl Shared {
     fn taken_ports(&self) -> io::Result<BTreeSet<u16>> {
         let mut taken = BTreeSet::new();
         for id in self.list()? {
-            if let Some(plan) = Plan::read(&self.cluster(id).folder)? {
+            if let Some(plan) = Plan::read(&self.folder(id))? {
                 taken.extend(plan.ports.all());
             }
         }

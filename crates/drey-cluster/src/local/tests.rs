@@ -1,11 +1,13 @@
 //! The backend with a fake `java`: a shell script that notes each launch and then does what the test says.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use drey_model::job::{JobMetadata, JobSpec};
 use drey_model::seen::ClusterPhase;
+use drey_model::target::{KubernetesTarget, LocalTarget};
 
 use super::process::Signal;
 use super::*;
@@ -19,7 +21,6 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         let java = root.join("java");
@@ -61,6 +62,7 @@ impl World {
     fn job(&self) -> Job {
         let metadata = JobMetadata { id: Uuid::now_v7(), ..JobMetadata::default() };
         let mut spec = JobSpec { number_of_task_managers: 2, ..JobSpec::default() };
+        spec.deployment_target.local = Some(LocalTarget {});
         spec.artifact.jar_uri = Some(format!("file://{}/job.jar", self.dir.path().display()));
         spec.artifact.entry_class = Some("Main".to_owned());
         spec.artifact.flink_version = Some("2.2.1".to_owned());
@@ -68,7 +70,11 @@ impl World {
     }
 
     fn folder(&self, id: Uuid) -> Folder {
-        Folder::new(self.config.data_dir.join("clusters").join(id.to_string()))
+        Folder::new(&self.clusters(), id)
+    }
+
+    fn clusters(&self) -> PathBuf {
+        self.config.data_dir.join("clusters")
     }
 
     fn logs(&self, id: Uuid) -> PathBuf {
@@ -78,8 +84,8 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        for entry in fs::read_dir(self.config.data_dir.join("clusters")).into_iter().flatten() {
-            for slot in Folder::new(entry.unwrap().path()).slots().unwrap_or_default() {
+        for id in folder::ids(&self.clusters()).unwrap_or_default() {
+            for slot in self.folder(id).slots().unwrap_or_default() {
                 let _ = slot.signal(Signal::KILL);
                 let _ = slot.kill_holders();
             }
@@ -170,6 +176,7 @@ async fn the_next_drey_adopts_what_runs() {
     let first = world.open().await;
     first.ensure(&job).await.unwrap();
     alive(&first, id, 2).await;
+    noted(&world, "jm", 1).await;
     noted(&world, "tm", 2).await;
     drop(first);
     let second = world.open().await;
@@ -197,15 +204,41 @@ async fn a_crash_between_marker_and_spawn_means_dead() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_before_the_marker_is_resumed() {
+async fn a_crash_before_the_marker_leaves_nothing_and_the_next_ensure_begins_again() {
     let world = World::new();
     let job = world.job();
     let folder = world.folder(job.metadata.id);
     folder.create().unwrap();
     folder.put(Mark::Wanted, &serde_json::to_vec(&job).unwrap()).unwrap();
+    let orphan = world.folder(Uuid::now_v7());
+    orphan.create().unwrap();
+    orphan.put(Mark::Wanted, &serde_json::to_vec(&job).unwrap()).unwrap();
     let backend = world.open().await;
-    alive(&backend, job.metadata.id, 2).await;
+    let id = job.metadata.id;
+    assert_eq!(backend.inspect(id).await, Seen::Absent);
+    assert_eq!(backend.list().await.unwrap().len(), 2);
+    backend.ensure(&job).await.unwrap();
+    assert_ne!(backend.inspect(id).await, Seen::Absent);
+    alive(&backend, id, 2).await;
     noted(&world, "jm", 1).await;
+    for orphan in backend.list().await.unwrap().into_iter().filter(|other| *other != id) {
+        backend.remove(orphan).await.unwrap();
+    }
+    until(async || backend.list().await.unwrap(), |left| *left == [id]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_shall_run_elsewhere_does_not_run_here() {
+    let world = World::new();
+    let mut job = world.job();
+    job.spec.deployment_target.local = None;
+    let namespace = Some("jobs".to_owned());
+    job.spec.deployment_target.kubernetes = Some(KubernetesTarget { namespace });
+    let backend = world.open().await;
+    let refused = backend.ensure(&job).await.unwrap_err();
+    assert!(matches!(&refused, Error::Refused(why) if why.contains("namespace jobs")), "{refused}");
+    assert_eq!(backend.inspect(job.metadata.id).await, Seen::Absent);
+    assert!(backend.list().await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,6 +277,35 @@ async fn a_lost_task_manager_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_child_that_outlives_its_task_manager_does_not_keep_the_slot() {
+    let world = World::new();
+    // A shell gives its children another standard input, unless it is told to hand on a copy.
+    let launches = world.dir.path().join("launches").display().to_string();
+    let child = "exec 9<&0; sleep 1000 <&9 9<&- & echo child >> ";
+    world.behave("tm", &format!("{child}{launches}; exec sleep 1000 9<&-"));
+    let (backend, mut job) = (world.open().await, world.job());
+    job.spec.number_of_task_managers = 1;
+    let id = job.metadata.id;
+    backend.ensure(&job).await.unwrap();
+    alive(&backend, id, 1).await;
+    noted(&world, "child", 1).await;
+    let slot = world.folder(id).task_manager(1);
+    fs::write(world.folder(id).root.join("scratch/taskmanager-1/state"), "gigabytes").unwrap();
+    assert!(slot.signal(Signal::TERM).unwrap());
+    alive(&backend, id, 0).await;
+    assert!(slot.is_held().unwrap(), "the child is gone too, so this shows nothing");
+    let ensured = async || {
+        backend.ensure(&job).await.unwrap();
+        world.launches("tm")
+    };
+    until(ensured, |n| *n == 2).await;
+    alive(&backend, id, 1).await;
+    let aside = world.folder(id).root.join("aside");
+    until(async || fs::read_dir(&aside).unwrap().count(), |n| *n == 0).await;
+    assert!(!world.folder(id).root.join("scratch/taskmanager-1/state").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_task_manager_that_cannot_live_is_not_started_in_a_loop() {
     let world = World::new();
     world.behave("tm", "exit 1");
@@ -276,7 +338,8 @@ async fn removal_ends_processes_that_do_not_want_to_end() {
     backend.remove(id).await.unwrap();
     backend.remove(id).await.unwrap();
     absent(&backend, id).await;
-    until(async || world.folder(id).has_remains().unwrap(), |remains| !remains).await;
+    until(async || world.folder(id).exists().unwrap(), |exists| !exists).await;
+    assert!(world.folder(id).has(Mark::Removed).unwrap());
     assert!(backend.list().await.unwrap().is_empty());
     let files = backend.log_files(id).await.unwrap();
     assert!(files.iter().any(|f| f.name == "jobmanager.out"), "{files:?}");
@@ -393,6 +456,8 @@ async fn a_flood_of_output_is_cut_while_the_process_runs() {
     until(async || fs::read_to_string(&cut).ok(), |now| now.is_some() && *now != first).await;
     assert!(fs::metadata(&cut).unwrap().len() <= 50_000);
     alive(&backend, id, 2).await;
+    let mode = fs::metadata(world.logs(id)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "logs are for their owner only");
     let query = |file: &str| crate::logs::Query { file: file.to_owned(), offset: None, limit: 100 };
     assert_eq!(backend.log(id, &query("jobmanager.out.1")).await.unwrap().text.len(), 100);
     let secret = backend.log(id, &query("../../clusters/x/wanted.log")).await;

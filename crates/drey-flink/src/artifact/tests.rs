@@ -1,5 +1,8 @@
 //! Artifacts from files and from a web server, and everything that can be wrong with them.
 
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
 use wiremock::matchers::{header, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -62,6 +65,41 @@ async fn a_web_server_is_asked_with_the_credentials_of_the_uri() {
     assert!(error.contains("404 Not Found") && error.contains("/nope.jar"), "{error}");
     assert!(!error.contains("secret"), "{error}");
     assert_eq!(leftovers(&artifacts), 0);
+}
+
+#[tokio::test]
+async fn a_promised_hash_that_is_in_the_cache_needs_no_download() {
+    let (dir, artifacts) = artifacts();
+    let file = dir.path().join("job.jar");
+    fs::write(&file, "hello").unwrap();
+    let first = artifacts.fetch(&format!("file://{}", file.display())).await.unwrap();
+    // Nobody listens there.
+    let uri = |name: &str| format!("http://127.0.0.1:1/{name}#sha256={}", HELLO.to_uppercase());
+    assert_eq!(artifacts.fetch(&uri("job.jar")).await.unwrap(), first);
+    let renamed = artifacts.fetch(&uri("other.jar")).await.unwrap();
+    assert!(renamed.path.ends_with(format!("{HELLO}/other.jar")), "{renamed:?}");
+    assert_eq!(fs::read(renamed.path).unwrap(), b"hello");
+}
+
+#[tokio::test]
+async fn what_nobody_uses_for_a_month_is_pruned() {
+    let (dir, artifacts) = artifacts();
+    let fetch = async |text: &str| {
+        let file = dir.path().join("job.jar");
+        fs::write(&file, text).unwrap();
+        artifacts.fetch(&file.display().to_string()).await.unwrap().path
+    };
+    let (lost, running) = (fetch("hello").await, fetch("other").await);
+    fs::write(artifacts.dir.join(".tmp/half"), "x").unwrap();
+    let in_use = BTreeSet::from([running.clone()]);
+    let after = |days: u64| SystemTime::now() + Duration::from_hours(days * 24);
+    prune(dir.path(), &in_use, after(0)).unwrap();
+    assert_eq!((lost.exists(), leftovers(&artifacts)), (true, 1));
+    prune(dir.path(), &in_use, after(29)).unwrap();
+    assert_eq!((lost.exists(), leftovers(&artifacts)), (true, 0));
+    prune(dir.path(), &in_use, after(31)).unwrap();
+    assert_eq!((lost.exists(), running.exists()), (false, true));
+    prune(&dir.path().join("nowhere"), &in_use, after(31)).unwrap();
 }
 
 #[tokio::test]

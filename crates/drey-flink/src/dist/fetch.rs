@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use drey_model::causes::causes;
 use futures::StreamExt;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::{Error, Progress, blocking};
-use crate::causes::chain;
 use crate::hash;
 use crate::versions::{self, Version};
 
@@ -105,12 +105,12 @@ pub(super) async fn release(
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
         .build()
-        .map_err(|error| fail(chain(&error)))?;
+        .map_err(|error| fail(causes(&error)))?;
     progress.step(&format!("downloading Flink {version} from {url}"));
     let path = temp.join(format!("flink-{version}.tgz"));
     let get = async |url: &str| {
         let response = http.get(url).send().await.and_then(reqwest::Response::error_for_status);
-        response.map_err(|error| fail(chain(&error.without_url())))
+        response.map_err(|error| fail(causes(&error.without_url())))
     };
     let response = get(&url).await?;
     let total = response.content_length();
@@ -118,7 +118,7 @@ pub(super) async fn release(
     let mut file = tokio::fs::File::create(&path).await.map_err(Error::io("creating", &path))?;
     let mut done = 0;
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| fail(chain(&error.without_url())))?;
+        let chunk = chunk.map_err(|error| fail(causes(&error.without_url())))?;
         done += chunk.len() as u64;
         if done > ARCHIVE_BYTES_MAX {
             return Err(fail(format!("it is larger than {ARCHIVE_BYTES_MAX} bytes")));
@@ -128,7 +128,7 @@ pub(super) async fn release(
     }
     file.flush().await.map_err(Error::io("writing", &path))?;
     let text = get(&format!("{url}.sha512")).await?.text().await;
-    let text = text.map_err(|error| fail(chain(&error.without_url())))?;
+    let text = text.map_err(|error| fail(causes(&error.without_url())))?;
     let expected = text.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
     let hashed = path.clone();
     let actual =

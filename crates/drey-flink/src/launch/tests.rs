@@ -1,5 +1,6 @@
 //! Command lines as text: what would be started for a Job.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use drey_model::deployment::ResourceSpec;
@@ -121,13 +122,50 @@ fn the_configuration_of_a_cluster_adds_its_addresses() {
     assert_eq!(files[1].path, PathBuf::from("/run/conf/log4j.properties"));
 }
 
+/// What becomes of a key that the user sets to something else: whether the value reaches Flink.
+fn holds(key: &str, version: &str) -> bool {
+    let user = TextMap::from([(key.to_owned(), "of the user".to_owned())]);
+    let inputs = config::Inputs {
+        user: &user,
+        namespace: "default",
+        deployment_id: Uuid::nil(),
+        job_id: Uuid::nil(),
+        parallelism: Some(3),
+        storage: "file:///data",
+        is_local: true,
+    };
+    let job = job(|spec| spec.flink_configuration = config::effective(&inputs).config);
+    with(&job, |launch| {
+        let flink = Flink { version: version.parse().unwrap(), ..launch.flink.clone() };
+        let all = configuration(&Launch { flink: &flink, ..*launch });
+        all.values().any(|value| value == "of the user")
+    })
+}
+
+#[test]
+fn exactly_the_keys_that_users_are_warned_about_do_not_hold() {
+    let nothing = job(|_| ());
+    let set = with(&nothing, configuration).into_keys();
+    let renamed = config::ALIASES.iter().flat_map(|(new, old)| [*new, *old]).map(str::to_owned);
+    let warned = drey_model::validate::OWNED_KEYS;
+    let known: BTreeSet<String> =
+        set.chain(renamed).chain(warned.iter().map(|key| (*key).to_owned())).collect();
+    for version in ["1.20.5", "2.3.0"] {
+        for key in &known {
+            let is_owned = warned.contains(&key.as_str());
+            assert_eq!(holds(key, version), !is_owned, "{key} in Flink {version}");
+        }
+    }
+}
+
 #[test]
 fn a_cluster_keeps_its_copy_of_the_program_to_itself() {
     let job = job(|spec| {
         let shared = "/opt/flink/artifacts".to_owned();
         spec.flink_configuration.insert("user.artifacts.base-dir".to_owned(), shared);
     });
-    let (all, scratch) = with(&job, |launch| (configuration(launch), launch.dirs.scratch.to_owned()));
+    let (all, scratch) =
+        with(&job, |launch| (configuration(launch), launch.dirs.scratch.to_owned()));
     assert_eq!(all["user.artifacts.base-dir"], format!("{}/artifacts", scratch.display()));
 }
 

@@ -1,4 +1,4 @@
-//! Sizes as text: Flink's powers of two, and the platform's powers of ten.
+//! Sizes as Flink spells them, in powers of two. The platform's own, in powers of ten, are [`drey_model::quantity`].
 
 use super::{Error, GIB, MIB};
 
@@ -21,28 +21,4 @@ pub fn size(text: &str) -> Result<u64, Error> {
     };
     let number: u64 = number.parse().map_err(|_| error())?;
     number.checked_mul(factor).ok_or_else(error)
-}
-
-/// Reads a quantity of `resources`: powers of ten, `1G`, `1.5g`, `800m`, a bare number is bytes.
-///
-/// # Errors
-/// Anything else.
-pub fn quantity(text: &str) -> Result<u64, Error> {
-    let error = || Error::Size { text: text.to_owned() };
-    let lower = text.trim().to_ascii_lowercase();
-    let (number, factor) = match lower.strip_suffix(['k', 'm', 'g']) {
-        Some(number) if lower.ends_with('k') => (number, 1e3),
-        Some(number) if lower.ends_with('m') => (number, 1e6),
-        Some(number) => (number, 1e9),
-        None => (lower.as_str(), 1.0),
-    };
-    let number = number.trim();
-    let plain = |c: char| c.is_ascii_digit() || c == '.';
-    if !number.starts_with(|c: char| c.is_ascii_digit()) || !number.chars().all(plain) {
-        return Err(error());
-    }
-    let number: f64 = number.parse().map_err(|_| error())?;
-    let bytes = (number * factor).round();
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    if bytes < 1e18 { Ok(bytes as u64) } else { Err(error()) }
 }

@@ -57,11 +57,11 @@ fn job_managers_get_what_flink_would_give_them() {
 
 #[test]
 fn the_smallest_sizes_of_the_platform_work() {
-    let tm = TaskManager::new(quantity("1g").unwrap(), &config(&[])).unwrap();
+    let tm = TaskManager::new(quantity::memory("1g").unwrap(), &config(&[])).unwrap();
     assert_eq!(tm.task_heap, TASK_HEAP_COMFORT);
     let sum = tm.jvm_overhead + tm.jvm_metaspace + tm.heap() + tm.framework_off_heap;
     assert_eq!(sum + tm.task_off_heap + tm.managed + tm.network, 1_000_000_000);
-    let jm = JobManager::new(quantity("500m").unwrap(), &config(&[])).unwrap();
+    let jm = JobManager::new(quantity::memory("500m").unwrap(), &config(&[])).unwrap();
     assert!(jm.heap >= JM_HEAP_COMFORT);
 }
 
@@ -112,17 +112,13 @@ fn sizes_as_flink_spells_them() {
     for text in ["", "m", "1.5g", "-1m", "1 lightyear", "99999999999t"] {
         assert!(size(text).is_err(), "{text}");
     }
-    let good = [
-        ("1G", 1_000_000_000),
-        ("1.5g", 1_500_000_000),
-        ("800m", 800_000_000),
-        ("1024", 1024),
-        ("2 k", 2000),
-    ];
-    for (text, bytes) in good {
-        assert_eq!(quantity(text), Ok(bytes), "{text}");
-    }
-    for text in ["", "G", "1Gi", "-1g", "inf", "nan"] {
-        assert!(quantity(text).is_err(), "{text}");
-    }
+}
+
+#[test]
+fn resources_are_read_as_the_platform_spells_them() {
+    let read = |text: &str| process_size("taskmanager", &config(&[]), Some(text));
+    assert_eq!(read("1.5g"), Ok(1_500_000_000));
+    assert_eq!(read("800m"), Ok(800_000_000));
+    let error = read("1Gi").unwrap_err().to_string();
+    assert!(error.contains("`1Gi`") && error.contains("unknown unit"), "{error}");
 }

@@ -20,17 +20,37 @@ const SPEC: &str = "spec.template.spec";
 const SLOTS: &str = "taskmanager.numberOfTaskSlots";
 const LEVELS: [&str; 8] = ["OFF", "FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE", "ALL"];
 
-/// Configuration that Drey sets itself: with another value it could no longer find the cluster, recognise its job or
-/// see how the job ended.
-pub const OWNED_KEYS: [&str; 8] = [
+/// Configuration that Drey sets itself, old names included: with another value it could no longer find the cluster,
+/// recognise its job or see how the job ended. `drey-flink` has the values, and a test that both agree.
+pub const OWNED_KEYS: &[&str] = &[
     "$internal.pipeline.job-id",
+    "blob.server.port",
+    "completed-application-store.expiration-time",
+    "execution.savepoint.ignore-unclaimed-state",
+    "execution.savepoint.path",
     "execution.shutdown-on-application-finish",
+    "execution.state-recovery.ignore-unclaimed-state",
+    "execution.state-recovery.path",
     "execution.submit-failed-job-on-application-error",
+    "jobmanager.bind-host",
     "jobmanager.rpc.address",
     "jobmanager.rpc.port",
+    "jobmanager.web.refresh-interval",
+    "jobstore.expiration-time",
+    "parallelism.default",
     "rest.address",
+    "rest.async.store-duration",
+    "rest.bind-address",
     "rest.bind-port",
     "rest.port",
+    "rest.url-prefix",
+    "security.ssl.rest.enabled",
+    "taskmanager.bind-host",
+    "taskmanager.host",
+    "user.artifacts.base-dir",
+    "web.refresh-interval",
+    "web.tmpdir",
+    "web.upload.dir",
 ];
 
 pub(super) fn check(spec: &TemplateSpec, problems: &mut Vec<Problem>) {

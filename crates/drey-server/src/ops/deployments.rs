@@ -2,7 +2,8 @@
 
 use drey_model::document::Document;
 use drey_model::write::{self, Accepted, WriteContext};
-use drey_model::{Deployment, DeploymentState, DeploymentTarget, Job, Kind, Problem};
+use drey_model::deployment::Artifact;
+use drey_model::{Deployment, DeploymentState, DeploymentTarget, Job, Kind};
 use drey_store::{Filter, Object, Write};
 use uuid::Uuid;
 
@@ -22,11 +23,13 @@ impl Shared {
     /// Stores a new Deployment.
     pub(crate) async fn create_deployment(&self, ns: &str, document: &Document) -> Outcome {
         let mut attempts = Attempts::default();
+        let mut looked_at = None;
         loop {
             attempts.next("the Deployment's target").await?;
             let targets = self.target_rows(ns).await?;
             let accepted = write::create_deployment(document, &self.context(ns, &targets.decoded));
             let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
+            self.look_first(None, &accepted.object, &targets, &mut looked_at).await?;
             if self.commit(&created(&accepted.object, &targets)?).await? {
                 self.handle.wake(accepted.object.metadata.id);
                 return Ok(accepted);
@@ -42,7 +45,9 @@ impl Shared {
         document: &Document,
         if_match: &IfMatch,
     ) -> Outcome {
+        let _turn = self.turns.take(name_or_id).await;
         let mut attempts = Attempts::default();
+        let mut looked_at = None;
         loop {
             attempts.next(name_or_id).await?;
             let object = self.object_by_either(Kind::Deployment, ns, name_or_id).await?;
@@ -50,7 +55,9 @@ impl Shared {
             if_match.check(&current.metadata.name, Some(current.metadata.resource_version))?;
             let targets = self.target_rows(ns).await?;
             let context = self.context(ns, &targets.decoded);
-            let accepted = write::patch_deployment(&current, document, &context);
+            let accepted = write::patch_deployment(&current, document, &context)
+                .map_err(|problems| Error::invalid(&problems))?;
+            self.look_first(Some(&current), &accepted.object, &targets, &mut looked_at).await?;
             if let Some(done) = self.update(object, &targets, accepted).await? {
                 return Ok(done);
             }
@@ -65,7 +72,9 @@ impl Shared {
         document: &Document,
         if_match: &IfMatch,
     ) -> Result<(bool, Accepted<Deployment>), Error> {
+        let _turn = self.turns.take(name_or_id).await;
         let mut attempts = Attempts::default();
+        let mut looked_at = None;
         loop {
             attempts.next(name_or_id).await?;
             let object = self.present(Kind::Deployment, ns, name_or_id).await?;
@@ -75,7 +84,9 @@ impl Shared {
             let targets = self.target_rows(ns).await?;
             let context = self.context(ns, &targets.decoded);
             let name = current.as_ref().map_or(name_or_id, |d| d.metadata.name.as_str());
-            let accepted = write::replace_deployment(current.as_ref(), name, document, &context);
+            let accepted = write::replace_deployment(current.as_ref(), name, document, &context)
+                .map_err(|problems| Error::invalid(&problems))?;
+            self.look_first(current.as_ref(), &accepted.object, &targets, &mut looked_at).await?;
             let is_new = object.is_none();
             let done = match object {
                 Some(object) => self.update(object, &targets, accepted).await?,
@@ -131,6 +142,26 @@ impl Shared {
         }
     }
 
+    /// Refuses a Deployment whose artifact is not there; looks once at each artifact, however often the write is tried.
+    async fn look_first(
+        &self,
+        before: Option<&Deployment>,
+        after: &Deployment,
+        targets: &TargetRows,
+        looked_at: &mut Option<Artifact>,
+    ) -> Result<(), Error> {
+        let artifact = &after.spec.template.spec.artifact;
+        if looked_at.as_ref() == Some(artifact) {
+            return Ok(());
+        }
+        let problems = self.preflight.check(before, after, &targets.decoded).await;
+        if !problems.is_empty() {
+            return Err(Error::invalid(&problems));
+        }
+        *looked_at = Some(artifact.clone());
+        Ok(())
+    }
+
     /// 409 while a Flink job may be alive.
     async fn check_at_rest(&self, object: &Object, current: &Deployment) -> Result<(), Error> {
         let name = &current.metadata.name;
@@ -164,9 +195,8 @@ impl Shared {
         &self,
         object: Object,
         targets: &TargetRows,
-        accepted: Result<Accepted<Deployment>, Vec<Problem>>,
+        accepted: Accepted<Deployment>,
     ) -> Result<Option<Accepted<Deployment>>, Error> {
-        let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
         let (id, revision) = (object.id, object.revision);
         let before: Deployment = decode(&object)?;
         let mut changed = object;
@@ -184,9 +214,8 @@ impl Shared {
     async fn insert(
         &self,
         targets: &TargetRows,
-        accepted: Result<Accepted<Deployment>, Vec<Problem>>,
+        accepted: Accepted<Deployment>,
     ) -> Result<Option<Accepted<Deployment>>, Error> {
-        let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
         match self.store.commit(&created(&accepted.object, targets)?).await {
             Ok(_) => {
                 self.handle.wake(accepted.object.metadata.id);

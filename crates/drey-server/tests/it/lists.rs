@@ -2,6 +2,7 @@
 
 use drey_controller::handle::Knowledge;
 use drey_model::JobState;
+use drey_store::Write;
 use serde_json::{Value, json};
 
 use crate::world::{DEPLOYMENTS, Server, deployment};
@@ -66,6 +67,25 @@ async fn events_are_filtered_by_deployment_and_job_newest_first() {
             items.iter().map(|e| e["spec"]["message"].as_str().unwrap()).collect();
         assert_eq!(texts, expected, "{query}");
     }
+}
+
+#[tokio::test]
+async fn a_long_history_is_cut_after_it_was_filtered() {
+    let server = Server::start().await;
+    let one = server.deploy("one").await;
+    let job = server.job(one, JobState::Started).await;
+    server.event(one, Some(job), "first").await;
+    let others: Vec<Write> =
+        (0..10_001).map(|n| Write::Create(server.event_row(one, None, &n.to_string()))).collect();
+    server.app.store.commit(&others).await.unwrap();
+    let path = "/api/v1/namespaces/default/events";
+    let all = server.get(path).await.expect(200);
+    let all = all["items"].as_array().unwrap();
+    assert_eq!(all.len(), 10_000);
+    assert_eq!((&all[0]["spec"]["message"], &all[9_999]["spec"]["message"]), (&json!("10000"), &json!("1")));
+    let of_job = server.get(&format!("{path}?jobId={job}")).await.expect(200);
+    assert_eq!(of_job["items"].as_array().unwrap().len(), 1);
+    assert_eq!(of_job["items"][0]["spec"]["message"], "first");
 }
 
 #[tokio::test]

@@ -59,6 +59,22 @@ async fn metrics_count_what_is_there_and_what_was_asked() {
 }
 
 #[tokio::test]
+async fn other_parts_of_the_process_have_their_counters_read_at_each_scrape() {
+    let server = Server::start().await;
+    let what = ("drey_asked", "Asked so far", "op");
+    let count = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(7));
+    let read = std::sync::Arc::clone(&count);
+    drey_server::count_by(&mut server.app.metrics.lock().unwrap(), what, move || {
+        vec![("start", read.load(std::sync::atomic::Ordering::Relaxed)), ("stop", 0)]
+    });
+    let text = server.get("/metrics").await.text;
+    assert!(text.contains("# TYPE drey_asked counter\n"), "{text}");
+    assert!(text.contains("drey_asked_total{op=\"start\"} 7\ndrey_asked_total{op=\"stop\"} 0\n"), "{text}");
+    count.store(8, std::sync::atomic::Ordering::Relaxed);
+    assert!(server.get("/metrics").await.text.contains("drey_asked_total{op=\"start\"} 8\n"));
+}
+
+#[tokio::test]
 async fn metrics_survive_a_store_that_is_gone() {
     let server = Server::start().await;
     server.deploy("one").await;

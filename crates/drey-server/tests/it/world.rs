@@ -14,7 +14,7 @@ use drey_model::job::{JobMetadata, JobSpec, Started};
 use drey_model::meta::DEFAULT_NAMESPACE;
 use drey_model::seen::{Cluster, ClusterPhase, Seen, Snapshot};
 use drey_model::{DeploymentState, Event, EventName, Job, JobState, Kind};
-use drey_server::{App, Build, World, bootstrap, router};
+use drey_server::{App, Build, Hosts, World, bootstrap, router};
 use drey_store::{Object, Store, Write};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -160,6 +160,7 @@ impl Server {
             store,
             handle,
             world,
+            preflight: drey_server::Preflight::default(),
             layers: Layers::new("1.20", []),
             metrics: Arc::default(),
             build: Build {
@@ -167,6 +168,7 @@ impl Server {
                 commit: "0123456789".into(),
                 time: "now".into(),
             },
+            hosts: Hosts::of(([127, 0, 0, 1], 8080).into(), []),
             shutdown: CancellationToken::new(),
         };
         Self { router: router(app.clone()), app, backend, woken }
@@ -242,6 +244,12 @@ impl Server {
 
     /// Records an Event as the controller would.
     pub(crate) async fn event(&self, owner: Uuid, job: Option<Uuid>, text: &str) {
+        let event = self.event_row(owner, job, text);
+        self.app.store.commit(&[Write::Create(event)]).await.unwrap();
+    }
+
+    /// The row of an Event.
+    pub(crate) fn event_row(&self, owner: Uuid, job: Option<Uuid>, text: &str) -> Object {
         let id = self.app.world.id();
         let metadata = drey_model::event::EventMetadata {
             id,
@@ -255,7 +263,7 @@ impl Server {
         };
         let mut object = row(Kind::Event, id, owner);
         object.encode(&Event::new(metadata, text.into())).unwrap();
-        self.app.store.commit(&[Write::Create(object)]).await.unwrap();
+        object
     }
 
     /// Changes the stored row of a Deployment as the controller would.

@@ -45,7 +45,8 @@ impl Oracle {
             self.object("false record", || format!("Job {} is recorded as gone and is not", short(id)));
         }
         let state = new.doc.status.state;
-        if state.is_terminal() && !old.doc.status.state.is_terminal() && is_alive(scene.universe, id) {
+        let is_final = state.is_terminal() && !old.doc.status.state.is_terminal();
+        if is_final && new.facts.alive_since.is_some() && is_alive(scene.universe, id) {
             self.object("false status", || format!("Job {} is {state} and its Flink job lives", short(id)));
         }
         if state == JobState::Started && old.doc.status.state != JobState::Started {
@@ -69,6 +70,9 @@ impl Oracle {
         }
         if new.facts.launched.template != spec.template {
             self.object("unwanted job", || "a new Job does not follow the template".to_owned());
+        }
+        if owner.facts.rest == drey_engine::facts::Rest::Finished {
+            self.object("unwanted job", || "a job that finished by itself is started again".to_owned());
         }
         let given_up = owner.facts.gave_up.as_ref().filter(|g| !super::status::may_pass(&g.reason));
         if given_up.is_some() && owner.facts.seen_version == owner.doc.spec_version() {
@@ -166,7 +170,9 @@ impl Oracle {
             }
             How::Cancelled => self.judge_cancelled(new, scene),
         }
-        if end.confirmed && is_alive(scene.universe, id) {
+        // A launch that arrives late, after a look that found nothing, is no matter: the removal that follows ends it.
+        let was_seen = new.facts.alive_since.is_some();
+        if end.confirmed && was_seen && is_alive(scene.universe, id) {
             self.object("false record", || format!("the end of Job {} is confirmed and it lives", short(id)));
         }
     }

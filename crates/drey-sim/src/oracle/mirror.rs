@@ -65,6 +65,8 @@ pub struct Mirror {
     pub savepoints: BTreeMap<Uuid, StoredSavepoint>,
     /// What was deleted.
     pub gone: BTreeSet<Uuid>,
+    /// Locations of Savepoints that were deleted.
+    pub forgotten: BTreeSet<String>,
     /// The last revision that was read.
     pub revision: i64,
 }
@@ -113,7 +115,8 @@ impl Mirror {
             Change::Gone(id) => {
                 self.deployments.remove(&id);
                 self.jobs.remove(&id);
-                self.savepoints.remove(&id);
+                let savepoint = self.savepoints.remove(&id);
+                self.forgotten.extend(savepoint.and_then(|s| s.doc.spec.savepoint_location));
                 self.gone.insert(id);
             }
             Change::Event(_) | Change::Other => {}

@@ -62,8 +62,6 @@ pub struct Oracle {
     pub violation: Option<String>,
     /// Jobs that finished by themselves.
     pub finished: BTreeSet<Uuid>,
-    /// Deployments of which a user deleted a Savepoint: older ones are not restored from then.
-    pub forgotten: BTreeSet<Uuid>,
     /// Whether a replica's clock ever jumped.
     pub has_jumped: bool,
     /// Whether commits fail because of the weather.
@@ -89,7 +87,6 @@ impl Oracle {
             mirror: Mirror::default(),
             violation: None,
             finished: BTreeSet::new(),
-            forgotten: BTreeSet::new(),
             has_jumped: false,
             is_store_broken: false,
             epochs: (0, [None, None]),

@@ -35,7 +35,7 @@ impl Oracle {
                 // A registered snapshot is dated by Drey's clock, others by the storage's: after a jump they cannot
                 // be told apart.
                 let is_excused = self.has_jumped && (is_registered(&newest) || found.is_some_and(is_registered));
-                if !is_excused && !self.forgotten.contains(&deployment) {
+                if !is_excused {
                     self.object("wrong restore", || {
                         format!("Job {} starts from {chosen}, and {} is newer", short(id), newest.location)
                     });
@@ -67,7 +67,7 @@ impl Oracle {
     /// Whether Drey has to know of a snapshot: one whose operation failed is in storage, and is of nobody's concern.
     fn is_known_of(&self, snapshot: &Snapshot, universe: &Universe) -> bool {
         match snapshot.origin {
-            Origin::Checkpoint => true,
+            Origin::Checkpoint => !self.mirror.forgotten.contains(&snapshot.location),
             Origin::Registered(id) => self.mirror.savepoints.contains_key(&id),
             Origin::Savepoint { trigger, is_stop } => {
                 let Some(record) = self.mirror.savepoints.get(&trigger) else { return false };

@@ -86,7 +86,9 @@ impl Oracle {
             "NoSnapshotToRestore" => {
                 let kind = spec.restore_strategy.kind;
                 let is_there = self.newest_allowed(id, kind, scene.universe).is_some();
-                (!is_there || self.forgotten.contains(&id)) && self.has_held(id, kind, scene.universe, true)
+                // Storage that could not be listed while nobody wanted the state may hold something newer.
+                let is_blind = new.facts.blind_ordinal > 0;
+                (!is_there || is_blind) && self.has_held(id, kind, scene.universe, true)
             }
             "ReferenceDoesNotExist" => spec.deployment_target_name.as_deref() != Some("local"),
             "NoSavepointDirectory" => true,

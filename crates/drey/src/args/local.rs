@@ -8,18 +8,49 @@ use clap::{Args, Subcommand, ValueEnum};
 /// `drey serve`.
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "\
+The server says `listening on http://ADDR:PORT` when it serves. Ctrl-C or SIGTERM stops it; Flink jobs go on, and the
+next start with the same data folder finds them again.
+
+First steps, in another terminal:
+  drey flink install                                 once; needs Python 3 with pip, and Java 17 to run jobs
+  drey apply -f deployment.yaml --wait               declare a job, and wait until it runs
+  drey get dep                                       what runs, and how well
+  drey describe dep NAME                             why, and what next
+
+Endpoints:
+  /api/v1/namespaces/default/deployments             Deployments; also jobs, savepoints, events, deployment-targets
+  /ext/v1/namespaces/default/deployments/NAME        a Deployment with its explanation; POST .../retry tries again
+  /ext/v1/namespaces/default/jobs/ID/logs            what the processes of a job wrote
+  /ext/v1/watch                                      every change, as server-sent events
+  /flink-ui/v1/namespaces/default/jobs/ID/           Flink's own dashboard of a job
+  /metrics   /api/v1/status                          for Prometheus; for probes
+
+Data folder:
+  drey.db            everything that was declared and what became of it; also drey.db-wal, drey.db-shm
+  drey.lock          held while a server runs: one server per folder
+  flink-savepoints/  savepoints; flink-jobs/ has checkpoints and what Flink needs to recover
+  logs/              what the processes of each job wrote; clusters/ has their files while they live
+Flink distributions are in DREY_CACHE (default ~/.cache/drey) and can be installed again. The path of the data folder
+may hold no spaces and nothing else that an address would have to encode.
+
 Each setting is taken from the first place that has it: flag, environment, --config FILE, default. A config file is
 YAML:
   listen: 127.0.0.1:8080
   dataDir: /var/lib/drey
+  logFormat: json
+  hostNames: [drey.example]
+  eventsPerDeployment: 10000
+RUST_LOG chooses what is logged, for example RUST_LOG=debug.
 
-The server says `listening on http://ADDR:PORT` when it serves. Ctrl-C stops it; Flink jobs go on, and the next start
-with the same data folder finds them again.
+There are no users and passwords yet: whoever reaches the port may do everything. Pages of other sites are kept out, and
+on a loopback address the server answers to the names of this machine only; behind a proxy give it the name that
+browsers see (--host-name).
 
 Examples:
   drey serve
   drey serve --listen 127.0.0.1:0 --data-dir /tmp/try
-  DREY_LISTEN=0.0.0.0:8080 drey serve --config /etc/drey.yaml")]
+  DREY_LISTEN=0.0.0.0:8080 drey serve --config /etc/drey.yaml
+  curl -s http://127.0.0.1:8080/api/v1/status")]
 pub(crate) struct Serve {
     /// Address to listen on; port 0 picks a free one. Default: 127.0.0.1:8080
     #[arg(long, env = "DREY_LISTEN", value_name = "ADDR:PORT")]
@@ -33,6 +64,12 @@ pub(crate) struct Serve {
     /// How to write the server's log to stderr. Default: text
     #[arg(long, env = "DREY_LOG_FORMAT", value_enum, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
+    /// Name by which browsers reach this server, beyond those of its machine. Repeatable
+    #[arg(long = "host-name", env = "DREY_HOST_NAMES", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) host_names: Vec<String>,
+    /// Events to keep per Deployment, the newest ones; 0 keeps all. Default: 0
+    #[arg(long, env = "DREY_EVENTS_PER_DEPLOYMENT", value_name = "N")]
+    pub(crate) events_per_deployment: Option<u32>,
 }
 
 /// How the server writes its log.

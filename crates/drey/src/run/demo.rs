@@ -68,7 +68,13 @@ pub(crate) async fn run(args: Demo, global: &Global) -> Result<()> {
         _ = serve::signalled() => return Err(interrupted("nothing was started")),
     };
     let listen = free_port(args.port).await?;
-    let options = ServeOptions { listen, data_dir, log_format: LogFormat::Text };
+    let options = ServeOptions {
+        listen,
+        data_dir,
+        log_format: LogFormat::Text,
+        host_names: Vec::new(),
+        events_per_deployment: None,
+    };
     let mut server = serve::start(&options).await?;
     let url = format!("http://{}", server.address);
     say(&format!("Server: {url}"));

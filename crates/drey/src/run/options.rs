@@ -1,6 +1,7 @@
 //! Settings of the server: flag, environment, config file, default; the first that is there wins.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -21,6 +22,10 @@ pub(crate) struct ServeOptions {
     pub(crate) data_dir: PathBuf,
     /// How to write the log.
     pub(crate) log_format: LogFormat,
+    /// Names that the server answers to beyond those of its machine.
+    pub(crate) host_names: Vec<String>,
+    /// Events that each Deployment keeps, the newest ones; all when not given.
+    pub(crate) events_per_deployment: Option<NonZeroU32>,
 }
 
 /// A config file.
@@ -30,6 +35,8 @@ struct File {
     listen: Option<SocketAddr>,
     data_dir: Option<PathBuf>,
     log_format: Option<LogFormat>,
+    host_names: Vec<String>,
+    events_per_deployment: Option<u32>,
 }
 
 impl ServeOptions {
@@ -37,10 +44,15 @@ impl ServeOptions {
     pub(crate) fn of(args: &Serve) -> Result<Self> {
         let file = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
         let data_dir = args.data_dir.clone().or(file.data_dir);
+        let host_names =
+            if args.host_names.is_empty() { file.host_names } else { args.host_names.clone() };
+        let events = args.events_per_deployment.or(file.events_per_deployment);
         Ok(Self {
             listen: args.listen.or(file.listen).unwrap_or(LISTEN_DEFAULT),
             data_dir: data_dir.map_or_else(default_data_dir, Ok)?,
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
+            host_names,
+            events_per_deployment: events.and_then(NonZeroU32::new),
         })
     }
 }
@@ -79,14 +91,17 @@ mod tests {
     #[test]
     fn flags_win_over_the_file_and_the_file_over_the_default() {
         let path = std::env::temp_dir().join(format!("drey-options-{}.yaml", std::process::id()));
-        std::fs::write(&path, "listen: 127.0.0.1:1234\ndataDir: /from/file\nlogFormat: json\n")
+        std::fs::write(&path, "listen: 127.0.0.1:1234\ndataDir: /from/file\nlogFormat: json\nhostNames: [a]\n")
             .unwrap();
         let mut args = Serve { config: Some(path.clone()), ..Serve::default() };
         args.data_dir = Some("/from/flag".into());
+        args.events_per_deployment = Some(0);
         let options = ServeOptions::of(&args).unwrap();
         assert_eq!(options.listen.to_string(), "127.0.0.1:1234");
         assert_eq!(options.data_dir.to_string_lossy(), "/from/flag");
         assert_eq!(options.log_format, LogFormat::Json);
+        assert_eq!(options.host_names, ["a"]);
+        assert_eq!(options.events_per_deployment, None);
         std::fs::write(&path, "listn: 127.0.0.1:1234\n").unwrap();
         let wrong = ServeOptions::of(&args).unwrap_err();
         assert!(wrong.to_string().contains("listn"), "{wrong}");

@@ -7,10 +7,11 @@
 //! ```
 //!
 //! Owns the order of starting and stopping. Everything that is started is in [`Server`] and is joined by its `stop`.
+//! Beside these run two small tasks: one wakes the controller when a process ends, one keeps the database small.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
 
 use anyhow::Context as _;
 use drey_cluster::local::{DataDir, LocalBackend, LocalConfig};
@@ -21,7 +22,7 @@ use drey_flink::dist::Cache;
 use drey_model::defaults::Layers;
 use drey_model::job::Job;
 use drey_model::meta::TextMap;
-use drey_server::{App, Build, World};
+use drey_server::{App, Build, Hosts, World};
 use drey_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast::Receiver;
@@ -32,6 +33,9 @@ use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
 use super::options::ServeOptions;
+use super::preflight::preflight;
+use super::storage;
+use super::upkeep::Upkeep;
 use crate::args::LogFormat;
 use crate::output::{put_line, say};
 
@@ -49,6 +53,7 @@ pub(crate) struct Server {
     shutdown: CancellationToken,
     http: Option<JoinHandle<std::io::Result<()>>>,
     controller: Option<JoinHandle<()>>,
+    helpers: Vec<JoinHandle<()>>,
     _lock: DataDir,
 }
 
@@ -74,10 +79,14 @@ pub(crate) async fn run(options: ServeOptions) -> anyhow::Result<()> {
 /// Starts a server; it serves when this returns.
 ///
 /// # Errors
-/// When the data folder is in use, the database cannot be opened, or the address is taken.
+/// When the data folder is in use or cannot be named to Flink, the database cannot be opened, or the address is taken.
 pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
-    let lock = DataDir::lock(&options.data_dir).context("starting the server")?;
+    let wanted = std::path::absolute(&options.data_dir).context("finding the data folder")?;
+    storage::address(&wanted)?;
+    let lock = DataDir::lock(&wanted).context("starting the server")?;
     let data_dir = lock.path().to_owned();
+    // Once more: a link may lead to a path that is written otherwise.
+    let storage = storage::address(&data_dir)?;
     let listener = TcpListener::bind(options.listen).await;
     let listener = listener.with_context(|| {
         format!("listening on {} (--listen 127.0.0.1:0 picks a free port)", options.listen)
@@ -91,21 +100,32 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
         .await
         .context("preparing the database")?;
     let cache = Cache::open().context("finding the cache")?;
+    let preflight = preflight(cache.root()).context("preparing the artifact cache")?;
     let config = LocalConfig::new(&data_dir, cache.root());
     let backend = LocalBackend::open(config).await.context("opening the local backend")?;
     let backend = Arc::new(backend);
     let shutdown = CancellationToken::new();
     let metrics = drey_server::SharedRegistry::default();
-    let parts = controller_parts(&store, &backend, &data_dir, &metrics)?;
+    let parts = controller_parts(&store, &backend, storage, &metrics)?;
     let (handle, controller) = drey_controller::start(parts, shutdown.child_token());
-    tokio::spawn(wake_on_ends(backend.process_ends(), handle.clone(), shutdown.clone()));
+    let upkeep = Upkeep {
+        store: store.clone(),
+        world: world.clone(),
+        events_per_deployment: options.events_per_deployment,
+    };
+    let helpers = vec![
+        tokio::spawn(wake_on_ends(backend.process_ends(), handle.clone(), shutdown.clone())),
+        tokio::spawn(upkeep.run(shutdown.clone())),
+    ];
     let app = App {
         store,
         handle,
         world,
+        preflight,
         layers: Layers::new(&drey_flink::versions::DEFAULT.to_string(), []),
         metrics,
         build: Build::current(),
+        hosts: Hosts::of(address, options.host_names.iter().cloned()),
         shutdown: shutdown.clone(),
     };
     let http = tokio::spawn(drey_server::serve(listener, app, shutdown.clone()));
@@ -117,6 +137,7 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
         shutdown,
         http: Some(http),
         controller: Some(controller),
+        helpers,
         _lock: lock,
     })
 }
@@ -125,21 +146,23 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
 fn controller_parts(
     store: &Store,
     backend: &Arc<LocalBackend>,
-    data_dir: &Path,
+    storage: String,
     metrics: &drey_server::SharedRegistry,
 ) -> anyhow::Result<Parts<LocalBackend, Client>> {
     let counters = Metrics::default();
-    match metrics.lock() {
-        Ok(mut registry) => counters.register(&mut registry),
-        Err(poisoned) => counters.register(&mut poisoned.into_inner()),
+    let flink = Arc::new(Client::new().context("preparing the Flink client")?);
+    let asked = Arc::clone(&flink);
+    {
+        let mut registry = metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.register(&mut registry);
+        let what =
+            ("drey_flink_rest_requests", "Requests sent to JobManagers, by what they asked", "op");
+        drey_server::count_by(&mut registry, what, move || asked.requests_total().collect());
     }
-    let storage = url::Url::from_file_path(data_dir)
-        .map_err(|()| anyhow::anyhow!("{} is not an absolute path", data_dir.display()))?;
-    let storage = storage.as_str().trim_end_matches('/').to_owned();
     Ok(Parts {
         store: store.clone(),
         backend: Arc::clone(backend),
-        flink: Arc::new(Client::new().context("preparing the Flink client")?),
+        flink,
         configure: Arc::new(move |job| configuration(job, &storage)),
         metrics: counters,
     })
@@ -219,6 +242,9 @@ impl Server {
         }
         if let Some(controller) = self.controller.take() {
             controller.await.context("stopping the controller")?;
+        }
+        for helper in self.helpers.drain(..) {
+            helper.await.context("stopping a helper")?;
         }
         Ok(())
     }

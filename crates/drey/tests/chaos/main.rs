@@ -14,6 +14,7 @@
 //! processes are ended in any case. Not a `#[test]`: its length is an argument.
 //!
 //! Environment, prepared by `cargo xtask chaos`: `DREY_CHAOS_MINUTES`, `DREY_CHAOS_SEED`, and what the harness needs.
+//! `DREY_CHAOS_KEEP=1` keeps the folder of a run that went well, too.
 
 #![allow(
     clippy::unwrap_used,
@@ -181,7 +182,7 @@ fn end(server: &mut Server, report: &mut Report) {
     };
     let state = server.state(NAME);
     report.check("cancelled, it leaves no process", state == "CANCELLED" && left.is_empty(), &format!("{state}: {left:#?}"));
-    if report.has_failed() {
+    if report.has_failed() || std::env::var_os("DREY_CHAOS_KEEP").is_some() {
         report.keep(server);
     }
 }

@@ -84,6 +84,8 @@ pub(crate) struct Chaos<'a> {
     server: &'a mut Server,
     witness: &'a Witness,
     random: Random,
+    /// What is still to come before everything may come again.
+    deck: Vec<Mishap>,
     data_dir: PathBuf,
     begin: Instant,
     /// Changes that the server has to accept, when their time has come.
@@ -104,6 +106,7 @@ impl<'a> Chaos<'a> {
             server,
             witness,
             random,
+            deck: Vec::new(),
             begin: Instant::now(),
             wishes: VecDeque::new(),
             restart: None,
@@ -118,14 +121,15 @@ impl<'a> Chaos<'a> {
     pub(crate) fn rage(&mut self, time: Duration) {
         let end = self.begin + time;
         while Instant::now() < end {
-            let mishap = *self.random.pick(&MISHAPS);
-            let done = self.bring_about(mishap);
-            if !done {
-                self.tick(Duration::ZERO, end);
+            let mishap = self.draw();
+            if !self.bring_about(mishap) {
+                // Nobody is there to whom it could happen: later.
+                self.deck.insert(0, mishap);
+                self.tick(TICK, end);
                 continue;
             }
             *self.counts.entry(format!("{mishap:?}")).or_default() += 1;
-            if self.random.percent(45) {
+            if self.random.percent(40) {
                 self.calm(end);
             } else {
                 let pause = self.random.millis(100, 4000);
@@ -136,6 +140,15 @@ impl<'a> Chaos<'a> {
             let _ = thaw.join();
         }
         self.tell("the time is up");
+    }
+
+    /// One after the other in random order, so that a short run has all of them.
+    fn draw(&mut self) -> Mishap {
+        if self.deck.is_empty() {
+            self.deck.extend(MISHAPS);
+        }
+        let last = u64::try_from(self.deck.len()).unwrap() - 1;
+        self.deck.swap_remove(usize::try_from(self.random.number(0, last)).unwrap())
     }
 
     fn tell(&mut self, what: &str) {
@@ -174,7 +187,9 @@ impl<'a> Chaos<'a> {
                 return self.tell("calm: RUNNING, and a new checkpoint");
             }
         }
-        self.tell("calm: none within its time");
+        let explained = self.server.try_get(&format!("/ext/v1/namespaces/default/deployments/{NAME}"));
+        let explanation = &explained["explanation"];
+        self.tell(&format!("calm: none within its time: {}, waits: {}", explanation["summary"], explanation["wait"]));
     }
 
     /// What a person does about a FAILED Deployment.
@@ -210,7 +225,7 @@ impl<'a> Chaos<'a> {
         let at = Instant::now() + self.random.millis(0, 5000);
         let fault = self.random.percent(chance_of_fault).then(|| {
             let point = *self.random.pick(&FAULTS);
-            format!("{point}#{}", self.random.number(1, 3))
+            format!("{point}#{}", self.random.number(1, 2))
         });
         self.restart = Some((at, fault));
     }

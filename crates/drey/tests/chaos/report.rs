@@ -38,7 +38,7 @@ impl Report {
     /// Ends all processes and moves the folder of a failed run to where nobody deletes it.
     pub(crate) fn keep(&mut self, server: &mut Server) {
         crate::end_processes(server);
-        let place = tempfile::Builder::new().prefix("drey-chaos-failed-").tempdir().unwrap().keep();
+        let place = tempfile::Builder::new().prefix("drey-chaos-kept-").tempdir().unwrap().keep();
         let data_dir = server.data_dir();
         let folder = data_dir.parent().unwrap();
         for name in ["data", "stderr.log"] {
@@ -79,9 +79,9 @@ impl Report {
         let failed = self.failed.len();
         if self.has_failed() {
             println!("\nfailed with seed {seed}: {:#?}", self.failed);
-            if let Some(place) = &self.kept {
-                println!("kept: {}", place.display());
-            }
+        }
+        if let Some(place) = &self.kept {
+            println!("kept: {}", place.display());
         }
         let verdict = if failed == 0 { "ok" } else { "FAILED" };
         println!("\ntest result: {verdict}. {} passed; {failed} failed; 0 ignored", self.passed);

@@ -2,109 +2,21 @@
 //!
 //! Two kinds of server: `drey serve` with an empty data folder, where Deployments stay CANCELLED so that no Flink is
 //! needed; and a fake one with scripted answers, for what a good server does not do on demand.
+//!
+//! Beside this file: [`follow`], what goes on until it is stopped; [`harness`], what the tests share.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its world does")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+mod follow;
+mod harness;
+
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-const DREY: &str = env!("CARGO_BIN_EXE_drey");
-
-/// Runs `drey` against a server.
-fn drey(server: &str, args: &[&str]) -> Output {
-    with_input(server, args, "")
-}
-
-fn with_input(server: &str, args: &[&str], input: &str) -> Output {
-    let mut child = Command::new(DREY)
-        .args(args)
-        .env("DREY_SERVER", server)
-        .env_remove("DREY_NAMESPACE")
-        .env_remove("RUST_LOG")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // The program may end without reading its input.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-#[track_caller]
-fn ends(output: &Output, code: i32) {
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "stdout: {}\nstderr: {}",
-        out(output),
-        err(output)
-    );
-}
-
-/// A `drey serve` of its own.
-struct Server {
-    child: Child,
-    url: String,
-    dir: tempfile::TempDir,
-}
-
-impl Server {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut child = Command::new(DREY)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(dir.path().join("data"))
-            .env("DREY_CACHE", dir.path().join("cache"))
-            .env_remove("DREY_LISTEN")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url =
-            line.trim().strip_prefix("listening on ").expect("says where it listens").to_owned();
-        Self { child, url, dir }
-    }
-
-    fn drey(&self, args: &[&str]) -> Output {
-        drey(&self.url, args)
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.display().to_string()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn manifest(name: &str, more: &str) -> String {
-    format!(
-        "kind: Deployment\nmetadata:\n  name: {name}\n  labels: {{team: a}}\nspec:\n  state: CANCELLED\n  \
-         deploymentTargetName: local\n  template:\n    spec:\n      artifact:\n        kind: JAR\n        \
-         jarUri: file:///app.jar\n        flinkVersion: 1.20\n{more}"
-    )
-}
+use harness::{
+    DREY, Fake, Server, drey, ends, err, error, http, manifest, out, stage, with_input,
+};
 
 #[test]
 fn the_life_of_a_declaration() {
@@ -240,92 +152,6 @@ fn the_server_stops_when_told_and_keeps_what_it_knew() {
     assert_eq!(out(&next.drey(&["get", "dep", "-o", "name"])), "deployment/a\n");
     next.child.kill().unwrap();
 }
-
-impl Server {
-    /// A server on the data of an earlier one.
-    fn start_at(dir: &tempfile::TempDir) -> Self {
-        let mut child = Command::new(DREY)
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .env("DREY_DATA_DIR", dir.path().join("data"))
-            .env("DREY_CACHE", dir.path().join("cache"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ").unwrap().to_owned();
-        Self { child, url, dir: tempfile::tempdir().unwrap() }
-    }
-}
-
-type Scripted = Box<dyn Fn(&str) -> (u16, String) + Send>;
-type Answer = Arc<Mutex<Scripted>>;
-
-/// A server with one answer per path, which a test may change while it runs.
-struct Fake {
-    url: String,
-    answer: Answer,
-}
-
-impl Fake {
-    fn new(answer: impl Fn(&str) -> (u16, String) + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let answer: Answer = Arc::new(Mutex::new(Box::new(answer)));
-        let shared = Arc::clone(&answer);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                reply(stream, &shared);
-            }
-        });
-        Self { url, answer }
-    }
-
-    fn change(&self, answer: impl Fn(&str) -> (u16, String) + Send + 'static) {
-        *self.answer.lock().unwrap() = Box::new(answer);
-    }
-}
-
-fn reply(mut stream: TcpStream, answer: &Answer) {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8_lossy(&head).into_owned();
-    let path = head.split_whitespace().nth(1).unwrap_or("/").to_owned();
-    let (status, body) = (answer.lock().unwrap())(&path);
-    let _ = write!(
-        stream,
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
-}
-
-/// A Deployment as `/ext/v1` shows it.
-fn view(version: i32, state: &str) -> String {
-    let failure = match state {
-        "FAILED" => {
-            r#","failure":{"message":"no such jar","reason":"Artifact","failedAt":"2026-01-01T00:00:00Z"}"#
-        }
-        _ => "",
-    };
-    format!(
-        r#"{{"deployment":{{"kind":"Deployment","apiVersion":"v1","metadata":{{"name":"x","resourceVersion":{version}}},
-            "spec":{{"state":"RUNNING"}},"status":{{"state":"{state}"}}}},
-            "explanation":{{"desired":"RUNNING","summary":"it is {state}","next":["drey edit dep x"]{failure}}},
-            "revision":{version},"jobs":[]}}"#
-    )
-}
-
-fn error(status: u16, reason: &str, message: &str) -> (u16, String) {
-    let body = format!(
-        r#"{{"kind":"Error","apiVersion":"v1","statusCode":{status},"reason":"{reason}","message":"{message}","context":{{}}}}"#
-    );
-    (status, body)
-}
-
 #[test]
 fn each_refusal_of_a_server_has_its_exit_code() {
     let cases = [
@@ -350,19 +176,6 @@ fn each_refusal_of_a_server_has_its_exit_code() {
     let html = Fake::new(|_| (200, "<html>".to_owned()));
     ends(&drey(&html.url, &["get", "dep"]), 9);
     ends(&drey("not a url", &["get", "dep"]), 2);
-}
-
-/// The view at `/ext`, no events, and no watch: the wait must do without.
-fn stage(version: i32, state: &'static str) -> impl Fn(&str) -> (u16, String) + Send + 'static {
-    move |path| {
-        if path.starts_with("/ext/v1/watch") {
-            error(404, "NotFound", "no watch here")
-        } else if path.contains("/events") {
-            (200, r#"{"kind":"EventList","apiVersion":"v1","metadata":{},"items":[]}"#.to_owned())
-        } else {
-            (200, view(version, state))
-        }
-    }
 }
 
 #[test]
@@ -451,12 +264,62 @@ fn help_teaches_by_example_and_completion_knows_the_verbs() {
         assert!(out(&help).contains("Example"), "{verb}: {}", out(&help));
     }
     assert!(out(&drey("", &["--help"])).contains("8  wait: timeout"));
+    let serve = out(&drey("", &["serve", "--help"]));
+    for taught in [
+        "/api/v1/namespaces/default/deployments",
+        "/ext/v1/watch",
+        "/flink-ui/v1/",
+        "/metrics",
+        "drey.db",
+        "drey flink install",
+        "drey apply",
+        "DREY_LISTEN",
+        "DREY_DATA_DIR",
+        "DREY_CONFIG",
+        "DREY_LOG_FORMAT",
+        "DREY_HOST_NAMES",
+        "DREY_EVENTS_PER_DEPLOYMENT",
+        "DREY_CACHE",
+        "RUST_LOG",
+        "SIGTERM",
+    ] {
+        assert!(serve.contains(taught), "{taught}: {serve}");
+    }
     for shell in ["bash", "zsh", "fish"] {
         let script = drey("", &["completion", shell]);
         ends(&script, 0);
         assert!(verbs.iter().all(|verb| out(&script).contains(verb)), "{shell}");
     }
     ends(&drey("", &["frobnicate"]), 2);
+}
+
+#[test]
+fn a_data_folder_that_flink_cannot_name_is_refused_and_not_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("my data");
+    let refused = Command::new(DREY)
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(&folder)
+        .output()
+        .unwrap();
+    ends(&refused, 2);
+    assert!(err(&refused).contains("its path has a space in it"), "{}", err(&refused));
+    assert!(err(&refused).contains("--data-dir DIR"), "{}", err(&refused));
+    assert!(!folder.exists());
+}
+
+#[test]
+fn a_server_on_this_machine_keeps_web_pages_out_and_counts_what_it_asks_of_flink() {
+    let server = Server::start();
+    let rebound = http(&server.url, "GET /api/v1/status HTTP/1.1\r\nhost: evil.example");
+    assert!(rebound.starts_with("HTTP/1.1 403 "), "{rebound}");
+    let page = "DELETE /api/v1/namespaces/default/deployments/a HTTP/1.1\r\nhost: localhost\r\n\
+                origin: http://evil.example";
+    let page = http(&server.url, page);
+    assert!(page.starts_with("HTTP/1.1 403 ") && page.contains("evil.example"), "{page}");
+    let metrics = http(&server.url, "GET /metrics HTTP/1.1\r\nhost: localhost");
+    assert!(metrics.contains("drey_flink_rest_requests_total{op=\"savepoint\"} 0\n"), "{metrics}");
+    assert!(metrics.contains("drey_store_commits_total"), "{metrics}");
 }
 
 #[test]

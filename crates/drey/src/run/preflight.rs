@@ -1,0 +1,85 @@
+//! The look at an artifact before a Deployment that is to run is stored: the Flink release is known, and the jar, its
+//! dependencies and its entry class are there.
+//!
+//! What it fetches stays in the cache, so a launch finds it there. What takes too long is left to the launch: slow is
+//! not missing.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drey_flink::artifact::{Artifacts, Fetched};
+use drey_flink::jar;
+use drey_flink::versions::{self, Version};
+use drey_model::Problem;
+use drey_model::causes::causes;
+use drey_model::deployment::{Artifact, ArtifactKind};
+use drey_server::Preflight;
+
+/// How long one file may take; a write waits for it.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+const ARTIFACT: &str = "spec.template.spec.artifact";
+
+/// The look, with fetched files going to the cache.
+pub(super) fn preflight(cache: &Path) -> anyhow::Result<Preflight> {
+    let artifacts = Arc::new(Artifacts::new(cache)?);
+    Ok(Preflight::new(move |artifact| look(Arc::clone(&artifacts), artifact)))
+}
+
+async fn look(artifacts: Arc<Artifacts>, artifact: Artifact) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if artifact.kind != ArtifactKind::Jar {
+        return problems;
+    }
+    problems.extend(unknown_version(&artifact));
+    let dependencies = artifact.additional_dependencies.as_deref().unwrap_or_default();
+    for (index, uri) in dependencies.iter().enumerate() {
+        let path = format!("{ARTIFACT}.additionalDependencies[{index}]");
+        problems.extend(patiently(artifacts.fetch(uri)).await.err().map(|why| Problem::new(path, why)));
+    }
+    let Some(uri) = &artifact.jar_uri else { return problems };
+    match patiently(artifacts.fetch_jar(uri)).await {
+        Err(why) => problems.push(Problem::new(format!("{ARTIFACT}.jarUri"), why)),
+        Ok(None) => {}
+        Ok(Some((fetched, main_class))) => {
+            problems.extend(missing_class(&artifact, fetched, main_class).await);
+        }
+    }
+    problems
+}
+
+fn unknown_version(artifact: &Artifact) -> Option<Problem> {
+    let version = artifact.flink_version.as_deref()?.parse::<Version>();
+    let known = version.and_then(|version| versions::resolve(&version));
+    known.err().map(|error| Problem::new(format!("{ARTIFACT}.flinkVersion"), causes(&error)))
+}
+
+/// `None`: it takes too long to tell.
+async fn patiently<T>(
+    fetch: impl Future<Output = Result<T, drey_flink::artifact::Error>>,
+) -> Result<Option<T>, String> {
+    match tokio::time::timeout(PATIENCE, fetch).await {
+        Ok(Ok(fetched)) => Ok(Some(fetched)),
+        Ok(Err(error)) => Err(causes(&error)),
+        Err(_) => Ok(None),
+    }
+}
+
+/// A jar that lacks its program. With dependencies the class may be in any of them, so only Flink can tell.
+async fn missing_class(
+    artifact: &Artifact,
+    fetched: Fetched,
+    main_class: Option<String>,
+) -> Option<Problem> {
+    let path = format!("{ARTIFACT}.entryClass");
+    let Some(class) = artifact.entry_class.clone().or(main_class) else {
+        let message = "not set, and the jar's manifest names no Main-Class; name the class with main()";
+        return Some(Problem::new(path, message));
+    };
+    let has_dependencies = artifact.additional_dependencies.as_ref().is_some_and(|d| !d.is_empty());
+    let name = class.clone();
+    let found = tokio::task::spawn_blocking(move || jar::has_class(&fetched.path, &name)).await;
+    let is_missing = matches!(found, Ok(Ok(false))) && !has_dependencies;
+    is_missing.then(|| Problem::new(path, format!("the jar holds no class {class}")))
+}
