@@ -20,7 +20,8 @@ pub trait ClusterBackend: Send + Sync + 'static {
     /// removed.
     fn ensure(&self, job: &Job) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// What the cluster is doing. `Absent`: there is nothing of it, and nothing will come.
+    /// What the cluster is doing. `Absent`: no process of it lives, and none will come unless `ensure` is called again
+    /// (which starts nothing after a removal).
     fn inspect(&self, job_id: Uuid) -> impl Future<Output = Seen<Cluster>> + Send;
 
     /// Ends every process of the cluster, orderly first and by force after a few seconds, and stops its preparation.

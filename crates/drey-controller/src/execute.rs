@@ -6,6 +6,7 @@ use drey_cluster::{ClusterBackend, Error as BackendError};
 use drey_engine::{Action, Observation, Report};
 use drey_flink::api::Error as FlinkError;
 use drey_flink::{FlinkApi, Trigger};
+use drey_model::causes::causes;
 use uuid::Uuid;
 
 use crate::observe::live_rest;
@@ -25,7 +26,7 @@ pub(crate) async fn execute<B: ClusterBackend, F: FlinkApi>(
         (Action::RemoveCluster { job }, _) => match backend.remove(*job).await {
             Ok(()) => Some(Report::RemovalAccepted { job: *job }),
             Err(error) => {
-                let why = chain(&error);
+                let why = causes(&error);
                 tracing::warn!(job = %job, why, "removing a cluster; it is tried again");
                 Some(Report::RemovalFailed { job: *job, why })
             }
@@ -59,7 +60,7 @@ fn report_ensure(job: Uuid, answer: Result<(), BackendError>) -> Option<Report> 
         Ok(()) => None,
         Err(BackendError::Refused(why)) => Some(Report::EnsureRefused { job, why }),
         Err(error @ (BackendError::Failed { .. } | BackendError::NotFound(_))) => {
-            let why = chain(&error);
+            let why = causes(&error);
             tracing::warn!(%job, why, "ensuring a cluster; it is tried again");
             Some(Report::EnsureFailed { job, why })
         }
@@ -76,14 +77,4 @@ fn report_snapshot(savepoint: Uuid, answer: Result<(), FlinkError>) -> Report {
             Report::SavepointUnanswered { savepoint, why: error.to_string() }
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -19,7 +19,7 @@ use crate::restore;
 use crate::savepoint;
 
 /// Pause between two looks at a stable job.
-pub(crate) const STABLE_POLL: SignedDuration = SignedDuration::from_secs(5);
+pub(crate) const STABLE_POLL: SignedDuration = SignedDuration::from_secs(6);
 /// How long Flink may give no answer before the cluster counts as unreachable.
 pub(crate) const UNREACHABLE_AFTER: SignedDuration = SignedDuration::from_secs(10);
 

@@ -306,8 +306,10 @@ fn clear(d: &mut Draft, id: Uuid, seen: &Observation) {
         d.resume_after(NOT_REMOVED);
     }
     if late_stops_are_settled(d, id, seen) {
-        sweep(d, id, seen);
+        return sweep(d, id, seen);
     }
+    let until = next_mark(ended_at, CLEAR, now);
+    d.wait("a look at the directory of its savepoint", ended_at, until);
 }
 
 /// Settles stops that were given up as too slow: Flink may have completed them all the same, and then they are the

@@ -26,7 +26,8 @@ const HA_TYPE: &str = "high-availability.type";
 const OWNED: &[(&str, &str)] = &[
     ("execution.shutdown-on-application-finish", "false"),
     ("execution.submit-failed-job-on-application-error", "true"),
-    // Seconds, ten years: how a job ended must still be there when Drey comes back. The default is an hour.
+    // Seconds, ten years: how a job ended must still be there when Drey comes back. So far no Flink forgets it in
+    // application mode, whatever these keys say; should one begin to, the default would be an hour.
     ("jobstore.expiration-time", "315360000"),
     ("rest.async.store-duration", "30 s"),
     ("web.refresh-interval", "500"),

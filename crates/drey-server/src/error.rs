@@ -5,6 +5,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use drey_model::causes::causes;
 use drey_model::{ErrorBody, Problem};
 
 use crate::wire::Reply;
@@ -75,7 +76,7 @@ impl Error {
     /// The same error with a text for the log.
     #[must_use]
     pub(crate) fn because(mut self, cause: impl std::error::Error) -> Self {
-        self.cause = Some(chain(&cause));
+        self.cause = Some(causes(&cause));
         self
     }
 
@@ -118,16 +119,4 @@ fn reason(status: StatusCode) -> &'static str {
         status if status.is_client_error() => "ClientError",
         _ => "InternalServerError",
     }
-}
-
-/// An error with its causes, `a: b: c`.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }

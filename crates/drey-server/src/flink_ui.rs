@@ -13,11 +13,12 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use drey_model::Kind;
+use drey_model::causes::causes;
 use reqwest::{Client, Url, redirect};
 use uuid::Uuid;
 
 use crate::app::Shared;
-use crate::error::{Error, chain};
+use crate::error::Error;
 use crate::middleware::Untouched;
 
 /// Until the JobManager accepts the connection.
@@ -53,7 +54,7 @@ impl Proxy {
         let builder = Client::builder().connect_timeout(CONNECT_TIMEOUT).no_proxy();
         let client = builder.redirect(redirect::Policy::none()).build();
         if let Err(e) = &client {
-            tracing::error!(error = chain(e), "no client for the Flink UI proxy");
+            tracing::error!(error = causes(e), "no client for the Flink UI proxy");
         }
         Self(client.ok())
     }

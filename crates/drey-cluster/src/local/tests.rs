@@ -465,6 +465,28 @@ async fn a_flood_of_output_is_cut_while_the_process_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_artifact_that_a_cluster_runs_from_is_never_pruned() {
+    let world = World::new();
+    let (backend, job) = (world.open().await, world.job());
+    backend.ensure(&job).await.unwrap();
+    alive(&backend, job.metadata.id, 2).await;
+    let artifacts = world.config.cache.join("artifacts");
+    let lost = artifacts.join("0".repeat(64));
+    fs::create_dir(&lost).unwrap();
+    let hashes = || {
+        let names = fs::read_dir(&artifacts).unwrap().map(|e| e.unwrap().path());
+        names.filter(|path| !path.ends_with(".tmp")).collect::<Vec<_>>()
+    };
+    let old = std::time::SystemTime::now() - Duration::from_hours(24 * 40);
+    for folder in hashes() {
+        fs::File::open(folder).unwrap().set_modified(old).unwrap();
+    }
+    let _next = world.open().await;
+    until(async || lost.exists(), |exists| !exists).await;
+    assert_eq!(hashes().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_cannot_be_read_is_unknown() {
     let world = World::new();
     let backend = world.open().await;

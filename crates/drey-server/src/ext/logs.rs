@@ -21,13 +21,14 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event as Line, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use drey_controller::handle::logs::{Chunk, File, Query};
+use drey_model::causes::causes;
 use drey_model::{Job, Kind};
 use futures::{Stream, StreamExt};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::app::Shared;
-use crate::error::{Error, chain};
+use crate::error::Error;
 use crate::wire::{Params, Reply, Wants, wants};
 
 /// Bytes of a piece unless the client says otherwise.
@@ -186,7 +187,7 @@ fn follow(shared: Arc<Shared>, job_id: Uuid, first: First) -> impl Stream<Item =
             let chunk = match shared.handle.log(job_id, &query).await {
                 Ok(chunk) => chunk,
                 Err(e) => {
-                    tracing::debug!(%job_id, error = chain(&e), "a followed log cannot be read any more");
+                    tracing::debug!(%job_id, error = causes(&e), "a followed log cannot be read any more");
                     break;
                 }
             };

@@ -31,6 +31,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event as Line, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use drey_model::Kind;
+use drey_model::causes::causes;
 use drey_store::{Filter, Object};
 use futures::Stream;
 use serde::Serialize;
@@ -39,7 +40,7 @@ use strum::VariantArray;
 use tokio::sync::watch::Receiver;
 
 use crate::app::Shared;
-use crate::error::{Error, chain};
+use crate::error::Error;
 use crate::wire::Params;
 
 /// Objects read at once.
@@ -189,7 +190,7 @@ impl Watch {
                 return Some(item);
             }
             if let Err(e) = self.read().await {
-                tracing::warn!(error = chain(&e), "a watch ended: the store cannot be read");
+                tracing::warn!(error = causes(&e), "a watch ended: the store cannot be read");
                 return None;
             }
         }

@@ -18,6 +18,7 @@ mod hostile;
 mod lists;
 mod logs;
 mod origins;
+mod preflight;
 mod races;
 mod savepoints;
 mod serving;

@@ -15,7 +15,7 @@ pub(super) fn step(before: &State, step: Step, after: &State) -> Result<(), Stri
     if live > 1 {
         return Err("two live Flink jobs".to_owned());
     }
-    if step == Step::Decide {
+    if matches!(step, Step::Look | Step::LookBlind | Step::Decide) {
         decision(before, after)?;
     }
     let state = after.deployment.status.state;

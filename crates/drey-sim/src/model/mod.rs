@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!  state = what is stored + what the controller has in memory + the world + what may still happen
-//!  step  = look | decide and record | carry out one action | the world moves | time passes | an edit, a failure, a crash
+//!  step  = look, decide, record | carry out one action | the world moves | time passes | an edit, a failure, a crash
 //! ```
 //!
 //! The engine is the real one; what is around it is as small as it can be. Safety is checked on every step, and
-//! settling on the whole graph: from every state there is a way to rest that needs no edit and no failure. Time is
-//! coarse: it moves only when nothing else is due, and two states whose times differ by little count as one.
+//! settling on the whole graph: from every state there is a way to rest that needs no edit and no failure. What keeps
+//! the graph small: time moves only when nothing else is due, two states whose times differ by little count as one, and
+//! a decision on answers that are out of date counts as a failure, as does an answer that is lost.
 
 mod check;
 mod key;

@@ -34,11 +34,13 @@ pub enum Edit {
 pub enum Step {
     /// A user edits.
     Edit(Edit),
-    /// The controller looks.
+    /// The controller looks, decides and records.
     Look,
-    /// The controller looks and gets no answer at all.
+    /// The controller looks and gets no answer at all, decides and records.
     LookBlind,
-    /// The controller decides and records.
+    /// The controller looks, and its answers take long.
+    LookSlow,
+    /// The controller decides on answers that may be out of date, and records.
     Decide,
     /// The next action is carried out.
     Act,
@@ -61,7 +63,7 @@ impl Step {
         match self {
             Self::Look | Self::Decide | Self::Act | Self::Tick => true,
             Self::World(m) => !m.is_failure(),
-            Self::Edit(_) | Self::LookBlind | Self::ActLost | Self::AnswerLost | Self::Crash => false,
+            Self::Edit(_) | Self::LookBlind | Self::LookSlow | Self::ActLost | Self::AnswerLost | Self::Crash => false,
         }
     }
 }
@@ -150,7 +152,7 @@ impl State {
         } else {
             steps.push(Step::Look);
             if may_fail {
-                steps.push(Step::LookBlind);
+                steps.extend([Step::LookBlind, Step::LookSlow]);
             }
         }
         let is_busy = self.seen.is_some() || !self.actions.is_empty();
@@ -159,7 +161,10 @@ impl State {
         }
         let moves = self.world.moves();
         let is_due = moves.iter().any(|m| m.is_due());
-        steps.extend(moves.into_iter().filter(|m| may_fail || !m.is_failure()).map(Step::World));
+        // Between two actions only failures matter: what else happens there may as well happen before or after them, or
+        // is the business of a slow look.
+        let can_move = |m: &Move| if m.is_failure() { may_fail } else { self.actions.is_empty() };
+        steps.extend(moves.into_iter().filter(can_move).map(Step::World));
         if !is_busy && !is_due && self.wake_at.is_some_and(|at| at > self.now) {
             steps.push(Step::Tick);
         }
@@ -190,10 +195,18 @@ impl State {
         next.now = next.now.checked_add(SignedDuration::from_millis(1)).unwrap_or(next.now);
         match step {
             Step::Edit(edit) => next.edit(edit),
-            Step::Look => next.look(false),
+            Step::Look => {
+                next.look(false);
+                next.decide();
+            }
             Step::LookBlind => {
                 next.budget.failures -= 1;
                 next.look(true);
+                next.decide();
+            }
+            Step::LookSlow => {
+                next.budget.failures -= 1;
+                next.look(false);
             }
             Step::Decide => next.decide(),
             Step::Act => next.act(true, true),

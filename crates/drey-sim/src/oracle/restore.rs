@@ -86,16 +86,16 @@ impl Oracle {
     }
 
     /// Whether a Deployment ever completed a snapshot that this strategy asks for, since a Job last finished by itself.
-    /// One whose record a user deleted may count or not: Drey may have known of it.
+    /// Leniently, what Drey may believe counts as well: one whose record a user deleted, one of a job that finished unseen.
     pub(super) fn has_held(
         &self,
         deployment: Uuid,
         kind: RestoreKind,
         universe: &Universe,
-        with_forgotten: bool,
+        is_lenient: bool,
     ) -> bool {
         let since = self.finished_at.get(&deployment).copied().unwrap_or(0);
-        let is_forgotten = |id| with_forgotten && self.mirror.gone.contains(&id);
+        let is_forgotten = |id| is_lenient && self.mirror.gone.contains(&id);
         universe.snapshots.iter().skip(since).any(|s| {
             let is_asked = match (kind, s.origin) {
                 (RestoreKind::None, _) | (RestoreKind::LatestSavepoint, Origin::Checkpoint) => false,
@@ -107,7 +107,9 @@ impl Oracle {
                     record.is_some_and(is_complete) || is_forgotten(trigger)
                 }
             };
-            s.deployment == deployment && is_asked && s.job.is_none_or(|j| !self.finished.contains(&j))
+            // That a job finished by itself may have gone unseen.
+            let is_over = s.job.is_some_and(|j| self.finished.contains(&j)) && !is_lenient;
+            s.deployment == deployment && is_asked && !is_over
         })
     }
 }

@@ -41,7 +41,8 @@ pub(crate) fn read(data_dir: &Path) -> Result<Vec<Run>, String> {
         let job = folder.file_name().to_string_lossy().into_owned();
         let files = fs::read_dir(folder.path()).into_iter().flatten().flatten();
         for file in files.filter(|file| is_output(&file.file_name().to_string_lossy())) {
-            let bytes = fs::read(file.path()).map_err(|e| format!("{}: {e}", file.path().display()))?;
+            let bytes =
+                fs::read(file.path()).map_err(|e| format!("{}: {e}", file.path().display()))?;
             for line in String::from_utf8_lossy(&bytes).lines() {
                 take(&mut runs, &job, line);
             }
@@ -66,7 +67,10 @@ fn take(runs: &mut BTreeMap<String, Run>, job: &str, line: &str) {
     let what = words.next().unwrap_or_default();
     let values: BTreeMap<_, _> = words.filter_map(|word| word.split_once('=')).collect();
     let number = |name: &str| values.get(name)?.parse::<u64>().ok();
-    let (Some(run), Some(at), Some(total)) = (values.get("run"), number("at"), number("total")) else { return };
+    let (Some(run), Some(at), Some(total)) = (values.get("run"), number("at"), number("total"))
+    else {
+        return;
+    };
     let Some(checkpoint) = number("checkpoint") else { return };
     let run = runs.entry((*run).to_owned()).or_default();
     job.clone_into(&mut run.job);

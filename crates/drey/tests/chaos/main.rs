@@ -31,10 +31,14 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 #[path = "../flink/harness/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "made for the suite beside this one, which uses the rest")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "made for the suite beside this one, which uses the rest"
+)]
 mod harness;
 #[path = "../flink/harness/http.rs"]
-#[allow(dead_code, reason = "made for the suite beside this one, which uses the rest")]
+#[allow(dead_code, clippy::duplicate_mod, reason = "the harness keeps its client to itself")]
 mod http;
 
 mod journal;
@@ -77,9 +81,14 @@ fn main() -> ExitCode {
 fn run(seed: u64, minutes: f64, report: &mut Report) {
     let mut server = Server::start();
     let mut witness = Witness::watch(server.data_dir());
-    let told = catch_unwind(AssertUnwindSafe(|| story(&mut server, &witness, seed, minutes, report)));
+    let told =
+        catch_unwind(AssertUnwindSafe(|| story(&mut server, &witness, seed, minutes, report)));
     let witnessed = witness.stop();
-    report.check("the witness watched to the end", witnessed && witness.seen().looks > 0, "its thread died");
+    report.check(
+        "the witness watched to the end",
+        witnessed && witness.seen().looks > 0,
+        "its thread died",
+    );
     if let Err(panic) = told {
         report.keep(&mut server);
         std::panic::resume_unwind(panic);
@@ -87,7 +96,11 @@ fn run(seed: u64, minutes: f64, report: &mut Report) {
     prove(&server, &witness, report);
     end(&mut server, report);
     let sentinel = catch_unwind(AssertUnwindSafe(|| drop(server)));
-    report.check("the sentinel of the harness saw one job at a time", sentinel.is_ok(), "see above");
+    report.check(
+        "the sentinel of the harness saw one job at a time",
+        sentinel.is_ok(),
+        "see above",
+    );
 }
 
 /// Starts the Deployment, lets chaos rage, and waits for peace.
@@ -124,14 +137,16 @@ fn settle(server: &Server, witness: &Witness, args: &str) -> (bool, String) {
         let seen = witness.seen();
         // Not the Job that the last edit is about to replace.
         let is_current = text(&server.job(&job), "/spec/artifact/mainArgs") == args;
-        let is_running = text(&deployment, "/status/state") == "RUNNING" && seen.running.contains(&job);
+        let is_running =
+            text(&deployment, "/status/state") == "RUNNING" && seen.running.contains(&job);
         let counts = seen.completed.iter().any(|((of, _), at)| *of == job && *at > since);
         if is_running && is_current && counts {
             println!("settled {:.1} s after the last mishap", begin.elapsed().as_secs_f64());
             return (true, String::new());
         }
         if begin.elapsed() > SETTLE {
-            let explained = server.try_get(&format!("/ext/v1/namespaces/default/deployments/{NAME}"));
+            let explained =
+                server.try_get(&format!("/ext/v1/namespaces/default/deployments/{NAME}"));
             return (false, format!("{:#}\n{explained:#}", deployment["status"]));
         }
         std::thread::sleep(POLL);
@@ -156,15 +171,38 @@ fn prove(server: &Server, witness: &Witness, report: &mut Report) {
     let verdict = proof::judge(&runs, &acknowledged);
     report.table(&verdict, &runs, &acknowledged, &seen);
 
-    let lost: Vec<String> =
-        verdict.starts.iter().filter_map(|s| Some(format!("{}: {}", s.job, s.fault.as_ref()?))).collect();
-    report.check("no acknowledged state was lost", lost.is_empty() && !runs.is_empty(), &lost.join("\n"));
-    report.check("no two Jobs counted at once", verdict.overlaps.is_empty(), &verdict.overlaps.join("\n"));
+    let lost: Vec<String> = verdict
+        .starts
+        .iter()
+        .filter_map(|s| Some(format!("{}: {}", s.job, s.fault.as_ref()?)))
+        .collect();
+    report.check(
+        "no acknowledged state was lost",
+        lost.is_empty() && !runs.is_empty(),
+        &lost.join("\n"),
+    );
+    report.check(
+        "no two Jobs counted at once",
+        verdict.overlaps.is_empty(),
+        &verdict.overlaps.join("\n"),
+    );
     let violations: Vec<String> = seen.violations.iter().cloned().collect();
-    report.check("no two Jobs had processes or live Flink jobs at once", violations.is_empty(), &violations.join("\n"));
-    report.check("every completed Savepoint is there", unreadable.is_empty(), &unreadable.join("\n"));
+    report.check(
+        "no two Jobs had processes or live Flink jobs at once",
+        violations.is_empty(),
+        &violations.join("\n"),
+    );
+    report.check(
+        "every completed Savepoint is there",
+        unreadable.is_empty(),
+        &unreadable.join("\n"),
+    );
     let is_eventful = verdict.starts.len() > 1 && seen.answers > 0;
-    report.check("the job was restarted, and the witness had answers", is_eventful, "nothing happened");
+    report.check(
+        "the job was restarted, and the witness had answers",
+        is_eventful,
+        "nothing happened",
+    );
 }
 
 /// Cancels the Deployment: nothing may be left of it. Keeps the folder if anything has failed.
@@ -181,7 +219,11 @@ fn end(server: &mut Server, report: &mut Report) {
         std::thread::sleep(POLL);
     };
     let state = server.state(NAME);
-    report.check("cancelled, it leaves no process", state == "CANCELLED" && left.is_empty(), &format!("{state}: {left:#?}"));
+    report.check(
+        "cancelled, it leaves no process",
+        state == "CANCELLED" && left.is_empty(),
+        &format!("{state}: {left:#?}"),
+    );
     if report.has_failed() || std::env::var_os("DREY_CHAOS_KEEP").is_some() {
         report.keep(server);
     }

@@ -182,14 +182,21 @@ impl<'a> Chaos<'a> {
                 self.help(&deployment);
             }
             let seen = self.witness.seen();
-            let has_counted = seen.completed.iter().any(|((job, _), at)| *at > since && seen.running.contains(job));
+            let has_counted = seen
+                .completed
+                .iter()
+                .any(|((job, _), at)| *at > since && seen.running.contains(job));
             if state == "RUNNING" && !has_wishes && has_counted {
                 return self.tell("calm: RUNNING, and a new checkpoint");
             }
         }
-        let explained = self.server.try_get(&format!("/ext/v1/namespaces/default/deployments/{NAME}"));
+        let explained =
+            self.server.try_get(&format!("/ext/v1/namespaces/default/deployments/{NAME}"));
         let explanation = &explained["explanation"];
-        self.tell(&format!("calm: none within its time: {}, waits: {}", explanation["summary"], explanation["wait"]));
+        self.tell(&format!(
+            "calm: none within its time: {}, waits: {}",
+            explanation["summary"], explanation["wait"]
+        ));
     }
 
     /// What a person does about a FAILED Deployment.
@@ -206,7 +213,10 @@ impl<'a> Chaos<'a> {
         let now = Instant::now();
         if let Some((_, fault)) = self.restart.take_if(|(at, _)| *at <= now) {
             let listens = self.server.run(fault.as_deref());
-            self.tell(&format!("server started, to die of {}: listens {listens}", fault.as_deref().unwrap_or("nothing")));
+            self.tell(&format!(
+                "server started, to die of {}: listens {listens}",
+                fault.as_deref().unwrap_or("nothing")
+            ));
         }
         if self.restart.is_none() && self.server.has_died() {
             self.tell("the server is dead");
@@ -256,7 +266,8 @@ impl<'a> Chaos<'a> {
             Mishap::KillTaskManager => self.kill(Role::TaskManager),
             Mishap::FreezeTaskManager => self.freeze(Role::TaskManager, 15_000),
             Mishap::Upgrade | Mishap::UpgradeTwice | Mishap::UpgradeStateless => {
-                let strategy = if mishap == Mishap::UpgradeStateless { "STATELESS" } else { "STATEFUL" };
+                let strategy =
+                    if mishap == Mishap::UpgradeStateless { "STATELESS" } else { "STATEFUL" };
                 let rate = self.rate();
                 self.wish(Duration::ZERO, edit(rate, strategy, None));
                 if mishap == Mishap::UpgradeTwice {
@@ -300,7 +311,9 @@ impl<'a> Chaos<'a> {
     }
 
     fn freeze(&mut self, role: Role, millis_max: u64) -> bool {
-        let Some(victim) = self.victim(role).filter(|victim| !victim.is_stopped) else { return false };
+        let Some(victim) = self.victim(role).filter(|victim| !victim.is_stopped) else {
+            return false;
+        };
         let time = self.random.millis(1000, millis_max);
         self.tell(&format!("SIGSTOP {role:?} {} for {:.1} s", victim.pid, time.as_secs_f64()));
         send(victim.pid, Signal::STOP);
@@ -316,7 +329,8 @@ impl<'a> Chaos<'a> {
         self.restart = None;
         self.wishes.clear();
         let rate = self.rate();
-        let accepted = self.server.run(None) && self.server.try_patch(NAME, &edit(rate, "STATEFUL", Some("RUNNING")));
+        let accepted = self.server.run(None)
+            && self.server.try_patch(NAME, &edit(rate, "STATEFUL", Some("RUNNING")));
         accepted.then(|| args(rate))
     }
 }

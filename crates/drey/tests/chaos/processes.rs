@@ -55,7 +55,8 @@ fn look(pid: i32, folder: &str) -> Option<Process> {
     } else {
         Role::Other
     };
-    let job = command.split_once(&format!("{folder}/clusters/")).and_then(|(_, rest)| rest.get(..36));
+    let job =
+        command.split_once(&format!("{folder}/clusters/")).and_then(|(_, rest)| rest.get(..36));
     let is_alive = state != 'Z' && state != 'X';
     is_alive.then(|| Process { pid, role, job: job.map(str::to_owned), is_stopped: state == 'T' })
 }

@@ -49,9 +49,17 @@ impl Report {
     }
 
     /// The starts of the job, each with what it began with and what it had to.
-    pub(crate) fn table(&self, verdict: &Verdict, runs: &[Run], acknowledged: &Acknowledgements, seen: &Seen) {
+    pub(crate) fn table(
+        &self,
+        verdict: &Verdict,
+        runs: &[Run],
+        acknowledged: &Acknowledgements,
+        seen: &Seen,
+    ) {
         let begin = runs.first().map_or(0, |run| run.opened);
-        println!("\n  at s  job           start       restored (checkpoint)   acknowledged before (checkpoint)");
+        println!(
+            "\n  at s  job           start       restored (checkpoint)   acknowledged before (checkpoint)"
+        );
         for start in &verdict.starts {
             println!("{}", row(start, begin));
         }
@@ -95,7 +103,8 @@ fn row(start: &Start, begin: u64) -> String {
     let job = start.job.get(start.job.len().saturating_sub(12)..).unwrap_or(&start.job);
     let kind = if start.is_first { "new Job" } else { "restart" };
     let restored = format!("{} ({})", start.restored, start.from);
-    let floor = start.floor.map_or_else(|| "nothing".to_owned(), |(id, total)| format!("{total} ({id})"));
+    let floor =
+        start.floor.map_or_else(|| "nothing".to_owned(), |(id, total)| format!("{total} ({id})"));
     let fault = start.fault.as_ref().map(|fault| format!("  ◄ {fault}")).unwrap_or_default();
     format!("{at:>6.1}  {job}  {kind:<10}  {restored:<22}  {floor}{fault}")
 }

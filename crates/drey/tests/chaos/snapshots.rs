@@ -12,7 +12,8 @@ use crate::proof::{Acknowledged, Acknowledgements};
 use crate::witness::Seen;
 
 const MAGIC: u32 = 0x4960_672d;
-const ORIGINS: [&str; 4] = ["USER_REQUEST", "SUSPEND", "SUSPEND_AND_UPGRADE", "RETAINED_CHECKPOINT"];
+const ORIGINS: [&str; 4] =
+    ["USER_REQUEST", "SUSPEND", "SUSPEND_AND_UPGRADE", "RETAINED_CHECKPOINT"];
 
 /// A Savepoint of which Drey says that it is complete.
 pub(crate) struct Claimed {
@@ -33,7 +34,10 @@ impl Claimed {
 pub(crate) fn claimed(server: &Server, name: &str) -> Vec<Claimed> {
     let mut all = Vec::new();
     for origin in ORIGINS {
-        let complete = server.savepoints(name, origin).into_iter().filter(|s| text(s, "/status/state") == "COMPLETED");
+        let complete = server
+            .savepoints(name, origin)
+            .into_iter()
+            .filter(|s| text(s, "/status/state") == "COMPLETED");
         all.extend(complete.map(|s| Claimed {
             origin,
             location: text(&s, "/spec/savepointLocation"),
@@ -56,10 +60,16 @@ pub(crate) fn acknowledged(
     claimed: &[Claimed],
     data_dir: &Path,
 ) -> Acknowledgements {
-    let heard = runs.iter().flat_map(|run| run.completed.iter().map(|(id, at)| (run.job.clone(), *id, *at)));
+    let heard = runs
+        .iter()
+        .flat_map(|run| run.completed.iter().map(|(id, at)| (run.job.clone(), *id, *at)));
     let answered = seen.completed.iter().map(|((job, id), at)| (job.clone(), *id, *at));
     let shown = claimed.iter().filter_map(|c| Some((c.job.clone(), c.number()?, c.at)));
-    let all = heard.chain(answered).chain(shown).map(|(job, id, at)| Acknowledged { job, id, at }).collect();
+    let all = heard
+        .chain(answered)
+        .chain(shown)
+        .map(|(job, id, at)| Acknowledged { job, id, at })
+        .collect();
     let mut savepoints = BTreeSet::new();
     collect(&data_dir.join("flink-savepoints"), &mut savepoints);
     Acknowledgements { all, savepoints }

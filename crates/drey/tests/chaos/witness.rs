@@ -53,13 +53,14 @@ pub(crate) struct Witness {
 
 impl Witness {
     pub(crate) fn watch(data_dir: PathBuf) -> Self {
-        let (stop, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Seen::default())));
+        let (stop, seen) =
+            (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Seen::default())));
         let (told, shared) = (Arc::clone(&stop), Arc::clone(&seen));
         let thread = std::thread::spawn(move || {
             let http = Http::new(REQUEST);
-            let mut suspected = None;
+            let mut suspected: Option<String> = None;
             while !told.load(Ordering::SeqCst) {
-                suspected = look(&http, &data_dir, suspected, &shared);
+                suspected = look(&http, &data_dir, suspected.as_deref(), &shared);
                 std::thread::sleep(INTERVAL);
             }
         });
@@ -80,13 +81,21 @@ impl Witness {
 
 /// Looks once; returns what looks like two Jobs and has to be seen again to count, because the processes of one look
 /// are read one after the other.
-fn look(http: &Http, data_dir: &Path, suspected: Option<String>, seen: &Mutex<Seen>) -> Option<String> {
+fn look(
+    http: &Http,
+    data_dir: &Path,
+    suspected: Option<&str>,
+    seen: &Mutex<Seen>,
+) -> Option<String> {
     let all = processes::of(data_dir);
-    let flink: Vec<&Process> = all.iter().filter(|p| [Role::JobManager, Role::TaskManager].contains(&p.role)).collect();
-    let managers: Vec<&Process> = flink.iter().filter(|p| p.role == Role::JobManager).copied().collect();
+    let flink: Vec<&Process> =
+        all.iter().filter(|p| [Role::JobManager, Role::TaskManager].contains(&p.role)).collect();
+    let managers: Vec<&Process> =
+        flink.iter().filter(|p| p.role == Role::JobManager).copied().collect();
     let jobs: BTreeSet<&String> = flink.iter().filter_map(|p| p.job.as_ref()).collect();
     let crowd = (jobs.len() > 1 || managers.len() > 1).then(|| {
-        let one = |p: &&Process| format!("{:?} {} of {}", p.role, p.pid, p.job.as_deref().unwrap_or("?"));
+        let one =
+            |p: &&Process| format!("{:?} {} of {}", p.role, p.pid, p.job.as_deref().unwrap_or("?"));
         flink.iter().map(one).collect::<Vec<_>>().join(", ")
     });
     let answers: Vec<Answer> = jobs.iter().filter_map(|job| ask(http, data_dir, job)).collect();
@@ -96,8 +105,12 @@ fn look(http: &Http, data_dir: &Path, suspected: Option<String>, seen: &Mutex<Se
     seen.looks += 1;
     seen.answers += u64::try_from(answers.len()).unwrap();
     seen.job_managers_max = seen.job_managers_max.max(managers.len());
-    if crowd.is_some() && crowd == suspected {
-        seen.violations.insert(format!("processes of two Jobs at {}: {}", now(), crowd.clone().unwrap_or_default()));
+    if crowd.is_some() && crowd.as_deref() == suspected {
+        seen.violations.insert(format!(
+            "processes of two Jobs at {}: {}",
+            now(),
+            crowd.clone().unwrap_or_default()
+        ));
     }
     if live.len() > 1 {
         seen.violations.insert(format!("two live Flink jobs at {}: {live:?}", now()));
@@ -127,11 +140,15 @@ fn ask(http: &Http, data_dir: &Path, job: &str) -> Option<Answer> {
     let overview = http.json(&format!("{base}/overview"))?;
     let id = job.replace('-', "");
     let jobs = overview["jobs"].as_array()?;
-    let live = jobs.iter().filter(|entry| !TERMINAL.contains(&entry["state"].as_str().unwrap_or_default()));
+    let live = jobs
+        .iter()
+        .filter(|entry| !TERMINAL.contains(&entry["state"].as_str().unwrap_or_default()));
     let live = live.map(|entry| entry["jid"].to_string()).collect();
     let is_running = jobs.iter().any(|entry| {
         let tasks = &entry["tasks"];
-        entry["jid"] == id.as_str() && entry["state"] == "RUNNING" && tasks["running"] == tasks["total"]
+        entry["jid"] == id.as_str()
+            && entry["state"] == "RUNNING"
+            && tasks["running"] == tasks["total"]
     });
     let checkpoints = http.json(&format!("{base}/{id}/checkpoints")).unwrap_or_default();
     let history = checkpoints["history"].as_array().cloned().unwrap_or_default();

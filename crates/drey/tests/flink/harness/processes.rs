@@ -63,10 +63,11 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// All that have a folder, tombstones included.
+    /// All that have a folder; the tombstones of removed ones are kept apart, in `removed`.
     pub(crate) fn all(data_dir: &Path) -> Vec<Self> {
         let entries = fs::read_dir(data_dir.join("clusters")).into_iter().flatten().flatten();
-        entries.map(|entry| Self { folder: entry.path() }).collect()
+        let clusters = entries.filter(|entry| entry.file_name() != "removed");
+        clusters.map(|entry| Self { folder: entry.path() }).collect()
     }
 
     pub(crate) fn of(data_dir: &Path, job: &str) -> Self {

@@ -272,7 +272,7 @@ impl Server {
         taken.filter(|path| path.join("_metadata").exists()).collect()
     }
 
-    /// Asserts that no process of this data folder runs and no cluster has left anything but its tombstone.
+    /// Asserts that no process of this data folder runs and no cluster has left a folder.
     pub(crate) fn assert_nothing_left(&self) {
         let left = self.left();
         assert!(left.is_empty(), "left behind: {left:#?}");
@@ -285,11 +285,8 @@ impl Server {
 
     fn left(&self) -> Vec<String> {
         let processes = self.processes().into_iter().map(|process| format!("{process:?}"));
-        let clusters = Cluster::all(&self.data_dir())
-            .into_iter()
-            .filter(|cluster| cluster.names() != ["removed"]);
-        processes
-            .chain(clusters.map(|c| format!("{}: {:?}", c.folder.display(), c.names())))
-            .collect()
+        let clusters = Cluster::all(&self.data_dir()).into_iter();
+        let clusters = clusters.map(|c| format!("{}: {:?}", c.folder.display(), c.names()));
+        processes.chain(clusters).collect()
     }
 }

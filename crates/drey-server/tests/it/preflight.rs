@@ -1,0 +1,49 @@
+//! A Deployment that is to run is stored only when its artifact is there.
+
+use drey_model::Problem;
+use drey_server::{Preflight, router};
+use serde_json::json;
+
+use crate::world::{DEPLOYMENTS, Server, deployment};
+
+/// A server that takes every jar with "gone" in its name for missing.
+async fn server() -> Server {
+    let mut server = Server::start().await;
+    server.app.metrics = std::sync::Arc::default();
+    server.app.preflight = Preflight::new(|artifact| async move {
+        let uri = artifact.jar_uri.unwrap_or_default();
+        let path = "spec.template.spec.artifact.jarUri";
+        if uri.contains("gone") { vec![Problem::new(path, "No such file")] } else { Vec::new() }
+    });
+    server.router = router(server.app.clone());
+    server
+}
+
+#[tokio::test]
+async fn an_edit_to_a_missing_artifact_leaves_a_deployment_that_runs_as_it_is() {
+    let server = server().await;
+    let mut body = deployment("one");
+    body["spec"]["state"] = json!("RUNNING");
+    let made = server.json("POST", DEPLOYMENTS, body).await.expect(201);
+    let edit = json!({"spec": {"template": {"spec": {"artifact": {"jarUri": "file:///gone.jar"}}}}});
+    let path = format!("{DEPLOYMENTS}/one");
+    let message = server.json("PATCH", &path, edit.clone()).await.refused(400, "BadRequest");
+    assert!(message.contains("spec.template.spec.artifact.jarUri: No such file"), "{message}");
+    assert_eq!(server.get(&path).await.expect(200), made, "nothing is stored");
+
+    let mut stopped = edit;
+    stopped["spec"]["state"] = json!("CANCELLED");
+    server.json("PATCH", &path, stopped).await.expect(200);
+    let other = json!({"metadata": {"labels": {"team": "a"}}});
+    server.json("PATCH", &path, other).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_new_deployment_that_is_to_run_needs_its_artifact() {
+    let server = server().await;
+    let mut body = deployment("one");
+    body["spec"]["state"] = json!("RUNNING");
+    body["spec"]["template"]["spec"]["artifact"]["jarUri"] = json!("file:///gone.jar");
+    server.json("POST", DEPLOYMENTS, body).await.refused(400, "BadRequest");
+    server.get(&format!("{DEPLOYMENTS}/one")).await.expect(404);
+}
