@@ -4,19 +4,27 @@
 
 use anyhow::Result;
 
-use crate::tally::{self, Tally};
 use crate::run;
+use crate::tally::{self, Tally};
 
 /// Random histories, each judged by the oracle.
 pub(crate) fn histories(count: u64, seed: Option<u64>) -> Result<bool> {
     let seed = seed.unwrap_or_else(fresh_seed);
     println!("sim: seed {seed}");
-    simulator(&["run", "--coverage", "--histories", &count.to_string(), "--seed", &seed.to_string()])
+    simulator(&[
+        "run",
+        "--coverage",
+        "--histories",
+        &count.to_string(),
+        "--seed",
+        &seed.to_string(),
+    ])
 }
 
 /// Every interleaving of a small world.
 pub(crate) fn model_check(args: &[String]) -> Result<bool> {
-    let args: Vec<_> = std::iter::once("model-check").chain(args.iter().map(String::as_str)).collect();
+    let args: Vec<_> =
+        std::iter::once("model-check").chain(args.iter().map(String::as_str)).collect();
     simulator(&args)
 }
 

@@ -166,7 +166,9 @@ mod tests {
         let id = Uuid::from_u128(1);
         queue.changed(id, 7);
         assert_eq!(taken(&mut queue, 0), Some(1));
-        queue.done(id, Memory { revision: 8, ..Memory::default() }, Next::Idle);
+        let mut memory = Memory::default();
+        memory.revision = 8;
+        queue.done(id, memory, Next::Idle);
         queue.changed(id, 8);
         assert_eq!(taken(&mut queue, 0), None);
         queue.changed(id, 9);

@@ -24,7 +24,7 @@ pub(crate) fn forget_expired(
     expiration: Option<SignedDuration>,
     now: Timestamp,
 ) {
-    if let Some(limit) = expiration.filter(|d| d.is_positive()) {
+    if let Some(limit) = expiration.filter(SignedDuration::is_positive) {
         attempts.retain(|at| now.duration_since(*at) <= limit);
     }
 }

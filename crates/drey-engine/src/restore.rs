@@ -52,7 +52,8 @@ pub(crate) fn choose(d: &Draft) -> Choice {
 /// Whether a later run may have left newer state than this snapshot where Drey could not look.
 fn is_outdated(d: &Draft, kind: RestoreKind, savepoint: Uuid) -> bool {
     let record = d.savepoints.iter().find(|r| r.id() == savepoint);
-    kind == RestoreKind::LatestState && record.is_some_and(|r| r.age_key().0 < d.facts.blind_ordinal)
+    kind == RestoreKind::LatestState
+        && record.is_some_and(|r| r.age_key().0 < d.facts.blind_ordinal)
 }
 
 /// Whether a run that has ended may have left a snapshot of which is not known yet whether it is complete. Nothing is

@@ -155,7 +155,8 @@ fn note_task_managers(d: &mut Draft, id: Uuid, seen: &Observation, calm: bool) {
     let wanted = d.job(id).map_or(0, |r| r.job.spec.number_of_task_managers);
     let alive = seen.cluster.present().map_or(0, |c| c.task_managers);
     if i64::from(alive) < i64::from(wanted) {
-        let message = format!("{alive} of {wanted} TaskManagers are alive; the others are started again");
+        let message =
+            format!("{alive} of {wanted} TaskManagers are alive; the others are started again");
         d.warn_once(EventName::GeneralFailure, id, NOT_ENOUGH, message);
     }
 }

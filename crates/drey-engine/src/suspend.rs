@@ -99,7 +99,9 @@ pub(crate) fn count_failure(d: &mut Draft, id: Uuid, why: &str) {
 fn give_up(d: &mut Draft, id: Uuid, limit: u32) {
     let cause = d.facts.last_failure.as_ref().map_or("", |f| f.message.as_str());
     let choice = match d.deployment.spec.state {
-        DesiredState::Running => "as it was. Change the spec or `drey start` to try the upgrade again",
+        DesiredState::Running => {
+            "as it was. Change the spec or `drey start` to try the upgrade again"
+        }
         DesiredState::Suspended | DesiredState::Cancelled => {
             "on. `drey suspend` tries again, `drey start` keeps it"
         }

@@ -33,32 +33,102 @@ const ROWS: &[(&str, Change, Effect)] = &[
     ("deploymentTargetId", |s| s.deployment_target_id = Some(Uuid::nil()), Nothing),
     ("sessionClusterName", |s| s.session_cluster_name = Some("c".into()), Upgrade),
     ("restoreStrategy.kind", |s| s.restore_strategy.kind = RestoreKind::None, Nothing),
-    ("restoreStrategy.allowNonRestoredState", |s| s.restore_strategy.allow_non_restored_state = true, Nothing),
+    (
+        "restoreStrategy.allowNonRestoredState",
+        |s| s.restore_strategy.allow_non_restored_state = true,
+        Nothing,
+    ),
     ("maxSavepointCreationAttempts", |s| s.max_savepoint_creation_attempts = 9, Nothing),
     ("maxJobCreationAttempts", |s| s.max_job_creation_attempts = 9, Nothing),
     ("jobFailureExpirationTime", |s| s.job_failure_expiration_time = Some("1 d".into()), Nothing),
-    ("template.metadata.annotations", |s| { s.template.metadata.annotations.insert("a".into(), "b".into()); }, Upgrade),
+    (
+        "template.metadata.annotations",
+        |s| {
+            s.template.metadata.annotations.insert("a".into(), "b".into());
+        },
+        Upgrade,
+    ),
     ("artifact.kind", |s| s.template.spec.artifact.kind = ArtifactKind::Python, Upgrade),
-    ("artifact.jarUri", |s| s.template.spec.artifact.jar_uri = Some("file:///other.jar".into()), Upgrade),
-    ("artifact.entryClass", |s| s.template.spec.artifact.entry_class = Some("Main".into()), Upgrade),
+    (
+        "artifact.jarUri",
+        |s| s.template.spec.artifact.jar_uri = Some("file:///other.jar".into()),
+        Upgrade,
+    ),
+    (
+        "artifact.entryClass",
+        |s| s.template.spec.artifact.entry_class = Some("Main".into()),
+        Upgrade,
+    ),
     ("artifact.mainArgs", |s| s.template.spec.artifact.main_args = Some("--a b".into()), Upgrade),
-    ("artifact.sqlScript", |s| s.template.spec.artifact.sql_script = Some("SELECT 1".into()), Upgrade),
-    ("artifact.pythonArtifactUri", |s| s.template.spec.artifact.python_artifact_uri = Some("a.py".into()), Upgrade),
+    (
+        "artifact.sqlScript",
+        |s| s.template.spec.artifact.sql_script = Some("SELECT 1".into()),
+        Upgrade,
+    ),
+    (
+        "artifact.pythonArtifactUri",
+        |s| s.template.spec.artifact.python_artifact_uri = Some("a.py".into()),
+        Upgrade,
+    ),
     ("artifact.entryModule", |s| s.template.spec.artifact.entry_module = Some("a".into()), Upgrade),
-    ("artifact.additionalDependencies", |s| s.template.spec.artifact.additional_dependencies = Some(vec![]), Upgrade),
-    ("artifact.pythonLibraries", |s| s.template.spec.artifact.additional_python_libraries = Some(vec![]), Upgrade),
-    ("artifact.pythonArchives", |s| s.template.spec.artifact.additional_python_archives = Some(vec![]), Upgrade),
-    ("artifact.flinkVersion", |s| s.template.spec.artifact.flink_version = Some("2.1".into()), Upgrade),
-    ("artifact.flinkImageRegistry", |s| s.template.spec.artifact.flink_image_registry = Some("r".into()), Upgrade),
-    ("artifact.flinkImageRepository", |s| s.template.spec.artifact.flink_image_repository = Some("f".into()), Upgrade),
-    ("artifact.flinkImageTag", |s| s.template.spec.artifact.flink_image_tag = Some("t".into()), Upgrade),
+    (
+        "artifact.additionalDependencies",
+        |s| s.template.spec.artifact.additional_dependencies = Some(vec![]),
+        Upgrade,
+    ),
+    (
+        "artifact.pythonLibraries",
+        |s| s.template.spec.artifact.additional_python_libraries = Some(vec![]),
+        Upgrade,
+    ),
+    (
+        "artifact.pythonArchives",
+        |s| s.template.spec.artifact.additional_python_archives = Some(vec![]),
+        Upgrade,
+    ),
+    (
+        "artifact.flinkVersion",
+        |s| s.template.spec.artifact.flink_version = Some("2.1".into()),
+        Upgrade,
+    ),
+    (
+        "artifact.flinkImageRegistry",
+        |s| s.template.spec.artifact.flink_image_registry = Some("r".into()),
+        Upgrade,
+    ),
+    (
+        "artifact.flinkImageRepository",
+        |s| s.template.spec.artifact.flink_image_repository = Some("f".into()),
+        Upgrade,
+    ),
+    (
+        "artifact.flinkImageTag",
+        |s| s.template.spec.artifact.flink_image_tag = Some("t".into()),
+        Upgrade,
+    ),
     ("parallelism", |s| s.template.spec.parallelism = Some(7), Upgrade),
     ("numberOfTaskManagers", |s| s.template.spec.number_of_task_managers = Some(7), Upgrade),
-    ("resources", |s| { s.template.spec.resources.insert("jobmanager".into(), ResourceSpec::default()); }, Upgrade),
-    ("flinkConfiguration", |s| { s.template.spec.flink_configuration.insert("a".into(), "b".into()); }, Upgrade),
+    (
+        "resources",
+        |s| {
+            s.template.spec.resources.insert("jobmanager".into(), ResourceSpec::default());
+        },
+        Upgrade,
+    ),
+    (
+        "flinkConfiguration",
+        |s| {
+            s.template.spec.flink_configuration.insert("a".into(), "b".into());
+        },
+        Upgrade,
+    ),
     ("logging", |s| s.template.spec.logging = Some(Logging::default()), Upgrade),
     ("kubernetes", |s| s.template.spec.kubernetes = Some(KubernetesOptions::default()), Upgrade),
-    ("latestCheckpointFetchInterval", |s| s.template.spec.latest_checkpoint_fetch_interval = Some(5), Upgrade),
+    (
+        "latestCheckpointFetchInterval",
+        |s| s.template.spec.latest_checkpoint_fetch_interval = Some(5),
+        Upgrade,
+    ),
 ];
 
 /// A Deployment whose job runs, with `strategy`.
@@ -92,8 +162,12 @@ fn check(name: &str, change: Change, effect: Effect, strategy: UpgradeKind) {
     world.edit(change);
     let found = done(&mut world, id);
     let (expected, state, job): (&[&str], _, _) = match (effect, strategy) {
-        (Nothing, _) | (Upgrade, UpgradeKind::None) => (&[], DeploymentState::Running, JobState::Started),
-        (Upgrade, UpgradeKind::Stateful) => (&["stop"], DeploymentState::Transitioning, JobState::Started),
+        (Nothing, _) | (Upgrade, UpgradeKind::None) => {
+            (&[], DeploymentState::Running, JobState::Started)
+        }
+        (Upgrade, UpgradeKind::Stateful) => {
+            (&["stop"], DeploymentState::Transitioning, JobState::Started)
+        }
         (Upgrade, UpgradeKind::Stateless) => {
             (&["cancel"], DeploymentState::Transitioning, JobState::Terminating)
         }

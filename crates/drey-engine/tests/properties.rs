@@ -120,10 +120,16 @@ fn take(world: &mut World, turn: Turn) {
             s.max_job_creation_attempts = n;
             s.max_savepoint_creation_attempts = n;
         }),
-        Turn::Expiration(text) => world.edit(|s| s.job_failure_expiration_time = text.map(str::to_owned)),
+        Turn::Expiration(text) => {
+            world.edit(|s| s.job_failure_expiration_time = text.map(str::to_owned));
+        }
         Turn::AskForSavepoint => add_savepoint(world, None),
         Turn::Register => add_savepoint(world, Some("file:///registered".to_owned())),
-        Turn::Cluster(_) | Turn::Flink(..) | Turn::FlinkUnknown | Turn::FlinkAbsent | Turn::Retained(_) => {
+        Turn::Cluster(_)
+        | Turn::Flink(..)
+        | Turn::FlinkUnknown
+        | Turn::FlinkAbsent
+        | Turn::Retained(_) => {
             if let Some(id) = current {
                 see(world, id, &turn);
             }
@@ -155,7 +161,9 @@ fn see(world: &mut World, id: Uuid, turn: &Turn) {
             sight.cluster = match seen {
                 ClusterSight::Unknown => Seen::unknown("?"),
                 ClusterSight::Absent => Seen::Absent,
-                ClusterSight::Preparing => cluster(ClusterPhase::Preparing { what: "it".into() }, 0),
+                ClusterSight::Preparing => {
+                    cluster(ClusterPhase::Preparing { what: "it".into() }, 0)
+                }
                 ClusterSight::Alive(n) => cluster(ClusterPhase::Alive, n),
                 ClusterSight::Dead => cluster(ClusterPhase::Dead { why: "exit code 1".into() }, 0),
             }
@@ -181,9 +189,11 @@ fn see(world: &mut World, id: Uuid, turn: &Turn) {
 
 /// The newest Savepoint of a Job, with its Job.
 fn newest_pending(world: &World) -> Option<(Uuid, Uuid)> {
-    let found = world.savepoints.iter().rev().find(|r| {
-        r.facts.is_some() && r.savepoint.status.state != SavepointState::Completed
-    })?;
+    let found = world
+        .savepoints
+        .iter()
+        .rev()
+        .find(|r| r.facts.is_some() && r.savepoint.status.state != SavepointState::Completed)?;
     Some((found.savepoint.metadata.job_id?, found.id()))
 }
 

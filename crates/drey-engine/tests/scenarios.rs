@@ -51,7 +51,9 @@ fn first_difference(golden: &str, found: &str) -> String {
     let pairs = golden.lines().zip(found.lines()).enumerate();
     let different = pairs.into_iter().find(|(_, (a, b))| a != b);
     match different {
-        Some((n, (golden, found))) => format!("line {}\n  golden: {golden}\n  found:  {found}", n + 1),
+        Some((n, (golden, found))) => {
+            format!("line {}\n  golden: {golden}\n  found:  {found}", n + 1)
+        }
         None => "one text is longer than the other".to_owned(),
     }
 }

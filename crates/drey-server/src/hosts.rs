@@ -35,7 +35,8 @@ impl Hosts {
         }
         let Some(host) = host_of(authority) else { return false };
         let ip = host.parse::<IpAddr>().ok();
-        let is_loopback = host == "localhost" || ip.is_some_and(|ip| ip.to_canonical().is_loopback());
+        let is_loopback =
+            host == "localhost" || ip.is_some_and(|ip| ip.to_canonical().is_loopback());
         is_loopback || self.names.contains(&host) || (!self.is_local && ip.is_some())
     }
 
@@ -65,12 +66,24 @@ mod tests {
     fn a_local_server_answers_to_names_of_its_machine() {
         for address in ["127.0.0.1:8080", "[::1]:0", "[::ffff:127.0.0.1]:1"] {
             let local = hosts(address, &["Drey.Example:443"]);
-            for good in
-                ["localhost", "LOCALHOST.:1", "127.0.0.1:8080", "127.9.9.9", "[::1]:8080", "drey.example"]
-            {
+            for good in [
+                "localhost",
+                "LOCALHOST.:1",
+                "127.0.0.1:8080",
+                "127.9.9.9",
+                "[::1]:8080",
+                "drey.example",
+            ] {
                 assert!(local.answer_to(good), "{good}");
             }
-            for bad in ["evil.example", "localhost.evil.example", "10.0.0.1", "127.0.0.1.nip.io", "", "a b"] {
+            for bad in [
+                "evil.example",
+                "localhost.evil.example",
+                "10.0.0.1",
+                "127.0.0.1.nip.io",
+                "",
+                "a b",
+            ] {
                 assert!(!local.answer_to(bad), "{bad}");
             }
         }

@@ -134,7 +134,8 @@ impl fmt::Debug for Counted {
 
 impl Collector for Counted {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let mut family = encoder.encode_descriptor(self.name, self.help, None, MetricType::Counter)?;
+        let mut family =
+            encoder.encode_descriptor(self.name, self.help, None, MetricType::Counter)?;
         for (value, count) in (self.read)() {
             let labels = [(self.label, value)];
             ConstCounter::new(count).encode(family.encode_family(&labels)?)?;

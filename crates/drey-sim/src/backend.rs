@@ -78,7 +78,8 @@ impl ClusterBackend for FakeBackend {
         let id = job.metadata.id;
         let call = self.storage_call("retained-checkpoint");
         let answer = ask(&self.0, call, move |core: &mut Core| {
-            let of_job = core.universe.newest(|s| s.job == Some(id) && s.origin == Origin::Checkpoint);
+            let of_job =
+                core.universe.newest(|s| s.job == Some(id) && s.origin == Origin::Checkpoint);
             of_job.map(crate::universe::Snapshot::seen)
         });
         seen(answer.await)
@@ -126,7 +127,9 @@ impl Core {
         if cluster.behaviour.is_refused {
             return Err(Some("this target does not run such programs".to_owned()));
         }
-        self.tell("backend", || format!("cluster {} is being prepared, to start from {:?}", short(id), cluster.restore));
+        self.tell("backend", || {
+            format!("cluster {} is being prepared, to start from {:?}", short(id), cluster.restore)
+        });
         self.oracle.preparing(id, &cluster, &self.universe);
         self.universe.clusters.insert(id, cluster);
         let mut after = self.rng.between(20, 1500) * MILLI;

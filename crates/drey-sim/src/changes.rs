@@ -45,7 +45,8 @@ impl Core {
             return;
         }
         if cluster.behaviour.is_missing {
-            cluster.job_manager = JobManager::Dead("the artifact cannot be fetched: 404".to_owned());
+            cluster.job_manager =
+                JobManager::Dead("the artifact cannot be fetched: 404".to_owned());
             cluster.has_ended = true;
             return;
         }
@@ -80,7 +81,8 @@ impl Core {
         let Some(cluster) = self.alive(id).filter(|c| !c.is_submitted) else { return };
         cluster.is_submitted = true;
         let cluster = cluster.clone();
-        let restored = cluster.restore.as_deref().map(|location| self.universe.at(location).cloned());
+        let restored =
+            cluster.restore.as_deref().map(|location| self.universe.at(location).cloned());
         let why = match &restored {
             _ if cluster.behaviour.throws => Some("main() threw an exception".to_owned()),
             Some(None) => Some("Cannot find checkpoint or savepoint".to_owned()),
@@ -96,7 +98,9 @@ impl Core {
             run.status = FlinkStatus::Failed;
             run.cause = why;
         }
-        self.tell("flink", || format!("job {} is {} with {records} records", short(id), run.status));
+        self.tell("flink", || {
+            format!("job {} is {} with {records} records", short(id), run.status)
+        });
         let dies = has_failed && self.rng.chance(400);
         if let Some(cluster) = self.alive(id) {
             cluster.run = Some(run);
@@ -161,7 +165,9 @@ impl Core {
     pub fn task_fails(&mut self, id: Uuid, why: &str) {
         let now = self.now;
         let Some(cluster) = self.alive(id) else { return };
-        let Some(run) = cluster.run.as_mut().filter(|r| r.status == FlinkStatus::Running) else { return };
+        let Some(run) = cluster.run.as_mut().filter(|r| r.status == FlinkStatus::Running) else {
+            return;
+        };
         run.about_to_change(now);
         run.running = 0;
         run.counting_since = None;
@@ -182,7 +188,9 @@ impl Core {
         let now = self.now;
         let Some(cluster) = self.alive(id) else { return };
         let deployment = cluster.deployment;
-        let Some(run) = cluster.run.as_mut().filter(|r| r.attempt == attempt && r.is_fully_running()) else {
+        let Some(run) =
+            cluster.run.as_mut().filter(|r| r.attempt == attempt && r.is_fully_running())
+        else {
             return;
         };
         let after = 20 * SECOND;
@@ -206,7 +214,9 @@ impl Core {
         run.safe_records = records;
         run.newest = Some(snapshot.seen());
         self.delete_checkpoints(id);
-        self.tell("flink", || format!("job {} completed chk-{number} with {records} records", short(id)));
+        self.tell("flink", || {
+            format!("job {} completed chk-{number} with {records} records", short(id))
+        });
         self.universe.snapshots.push(snapshot);
         self.change_in(after, Change::Checkpoint(id, attempt));
     }
@@ -235,7 +245,11 @@ impl Core {
 
     fn finishes(&mut self, id: Uuid, attempt: u32) {
         let Some(cluster) = self.alive(id) else { return };
-        if cluster.run.as_ref().is_some_and(|r| r.attempt == attempt && r.is_fully_running() && !r.is_stopping) {
+        if cluster
+            .run
+            .as_ref()
+            .is_some_and(|r| r.attempt == attempt && r.is_fully_running() && !r.is_stopping)
+        {
             self.oracle.finished.insert(id);
             self.end_well(id);
             self.fail_operations(id, "the job has finished");
@@ -331,7 +345,9 @@ impl Core {
         if self.universe.operations.get(&trigger).is_some_and(|o| !o.is_forgotten) {
             return Ok(());
         }
-        let Some(run) = self.alive(job).and_then(|c| c.run.as_ref()) else { return Err("job not found") };
+        let Some(run) = self.alive(job).and_then(|c| c.run.as_ref()) else {
+            return Err("job not found");
+        };
         if run.status.is_terminal() {
             return Err("the job has ended");
         }
@@ -389,7 +405,13 @@ impl Core {
             completed_at: now,
             is_deleted: false,
         };
-        self.tell("flink", || format!("savepoint {} is complete in storage with {} records", short(trigger), snapshot.records));
+        self.tell("flink", || {
+            format!(
+                "savepoint {} is complete in storage with {} records",
+                short(trigger),
+                snapshot.records
+            )
+        });
         self.universe.snapshots.push(snapshot);
         if operation.is_stop && self.rng.chance(self.weather.dies_stopping) {
             self.fault("savepoint completes, jobmanager dies", || short(operation.job));
@@ -421,7 +443,8 @@ impl Core {
 
     fn fail_operations_but(&mut self, job: Uuid, trigger: Uuid) {
         for (id, operation) in &mut self.universe.operations {
-            if operation.job == job && *id != trigger && operation.progress == Progress::InProgress {
+            if operation.job == job && *id != trigger && operation.progress == Progress::InProgress
+            {
                 operation.progress = Progress::Failed("the job has stopped".to_owned());
             }
         }

@@ -62,7 +62,9 @@ impl FakeFlink {
         let unknown = |why: &str| Err(Error::Unknown { what, why: why.to_owned() });
         match answer.await {
             Reply::Done(Answer::Says(Ok(()))) => Ok(()),
-            Reply::Done(Answer::Says(Err(why))) => Err(Error::Refused { what, why: why.to_owned() }),
+            Reply::Done(Answer::Says(Err(why))) => {
+                Err(Error::Refused { what, why: why.to_owned() })
+            }
             Reply::Done(Answer::Refused) => unknown("connection refused"),
             Reply::Unavailable => unknown("503: leader election"),
             Reply::TimedOut => unknown("no answer in time"),
@@ -78,7 +80,8 @@ impl FlinkApi for FakeFlink {
     async fn job(&self, _: &str, job_id: Uuid) -> Seen<FlinkJob> {
         let seen = self.look("job", job_id, move |core| {
             let run = core.universe.clusters.get(&job_id)?.run.clone()?;
-            let stale = core.rng.chance(core.weather.stale).then(|| run.stale_view(core.now)).flatten();
+            let stale =
+                core.rng.chance(core.weather.stale).then(|| run.stale_view(core.now)).flatten();
             if stale.is_some() {
                 core.fault("stale answer", || "job".to_owned());
             }
@@ -91,7 +94,8 @@ impl FlinkApi for FakeFlink {
 
     async fn operation(&self, _: &str, job_id: Uuid, trigger_id: Uuid) -> Seen<SeenOperation> {
         self.look("operation", job_id, move |core| {
-            let operation = core.universe.operations.get(&trigger_id).filter(|o| !o.is_forgotten)?;
+            let operation =
+                core.universe.operations.get(&trigger_id).filter(|o| !o.is_forgotten)?;
             Some(match operation.progress.clone() {
                 Progress::InProgress => SeenOperation::InProgress,
                 Progress::Completed(location) => SeenOperation::Completed { location },
@@ -104,14 +108,17 @@ impl FlinkApi for FakeFlink {
     async fn savepoint(&self, _: &str, t: &Trigger) -> Result<(), Error> {
         self.0.lock().intends(&Effect::Snapshot(t, false));
         let (job, t) = (t.job_id, t.clone());
-        let work = move |core: &mut Core| core.begin_operation(t.job_id, t.trigger_id, &t.directory, false);
+        let work = move |core: &mut Core| {
+            core.begin_operation(t.job_id, t.trigger_id, &t.directory, false)
+        };
         self.act("take a savepoint", job, work).await
     }
 
     async fn stop(&self, _: &str, t: &Trigger, _drain: bool) -> Result<(), Error> {
         self.0.lock().intends(&Effect::Snapshot(t, true));
         let (job, t) = (t.job_id, t.clone());
-        let work = move |core: &mut Core| core.begin_operation(t.job_id, t.trigger_id, &t.directory, true);
+        let work =
+            move |core: &mut Core| core.begin_operation(t.job_id, t.trigger_id, &t.directory, true);
         self.act("stop with a savepoint", job, work).await
     }
 

@@ -132,7 +132,8 @@ impl History {
             core.schedule(0, Entry::Start(replica));
         }
         self.storm_ends = core.rng.between(MINUTE, 7 * MINUTE);
-        let (first, mishap, ends) = (core.rng.between(0, 20 * SECOND), core.weather.mishap_every, self.storm_ends);
+        let (first, mishap, ends) =
+            (core.rng.between(0, 20 * SECOND), core.weather.mishap_every, self.storm_ends);
         core.schedule(first, Entry::User);
         if mishap > 0 {
             core.schedule(mishap * SECOND, Entry::Mishap);
@@ -254,7 +255,9 @@ impl History {
                     oracle.epochs.0 = lease.epoch;
                     oracle.epochs.1[replica] = Some(lease.epoch);
                 }
-                if self.replicas[replica].epoch != Some(lease.epoch) || self.replicas[replica].drey.is_none() {
+                if self.replicas[replica].epoch != Some(lease.epoch)
+                    || self.replicas[replica].drey.is_none()
+                {
                     self.lead(replica, Some(lease.epoch));
                 }
             }
@@ -316,7 +319,9 @@ impl History {
     }
 
     fn poll(&mut self, task: Task) {
-        let Some(look) = self.slots.get_mut(&task).and_then(|slot| slot.look.as_mut()) else { return };
+        let Some(look) = self.slots.get_mut(&task).and_then(|slot| slot.look.as_mut()) else {
+            return;
+        };
         self.core.lock().current = Some(task);
         let done = poll_once(look.as_mut());
         let dying = {

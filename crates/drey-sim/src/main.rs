@@ -143,7 +143,11 @@ fn run(arguments: &Run) -> ExitCode {
 fn tell(seed: u64) -> ExitCode {
     let outcome = runs::one(seed, true);
     print!("{}", outcome.story);
-    println!("seed {seed}: {} looks, {} simulated seconds", outcome.looks, outcome.simulated / 1_000_000);
+    println!(
+        "seed {seed}: {} looks, {} simulated seconds",
+        outcome.looks,
+        outcome.simulated / 1_000_000
+    );
     match outcome.violation {
         Some(violation) => {
             println!("VIOLATION  {violation}");

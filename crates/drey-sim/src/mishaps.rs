@@ -30,7 +30,9 @@ impl History {
                 let mut core = self.core.lock();
                 let pause = core.rng.between(10 * SECOND, 2 * MINUTE);
                 self.replicas[replica].paused_until = core.now + pause;
-                core.fault("leader paused", || format!("replica {replica} for {} s", pause / SECOND));
+                core.fault("leader paused", || {
+                    format!("replica {replica} for {} s", pause / SECOND)
+                });
             }
             Mishap::ClockForward | Mishap::ClockBack => self.core.lock().jump(mishap, replica),
             Mishap::DiskFull | Mishap::DiskReadOnly => self.core.lock().break_store(mishap),
@@ -115,7 +117,8 @@ impl Core {
             _ => {
                 let done = self.universe.operations.values_mut();
                 let mut count = 0;
-                for operation in done.filter(|o| o.job == id && o.progress != Progress::InProgress) {
+                for operation in done.filter(|o| o.job == id && o.progress != Progress::InProgress)
+                {
                     operation.is_forgotten = true;
                     count += 1;
                 }

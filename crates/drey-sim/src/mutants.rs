@@ -63,7 +63,9 @@ pub fn read(folder: &Path) -> io::Result<Vec<Mutation>> {
 
 fn parse(path: &Path) -> io::Result<Mutation> {
     let text = fs::read_to_string(path)?;
-    let bad = || io::Error::new(io::ErrorKind::InvalidData, format!("{} has no such form", path.display()));
+    let bad = || {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{} has no such form", path.display()))
+    };
     let (head, rest) = text.split_once("\n--- find\n").ok_or_else(bad)?;
     let (find, replace) = rest.split_once("\n--- replace\n").ok_or_else(bad)?;
     let (why, file) = head.split_once("\nfile: ").ok_or_else(bad)?;
@@ -139,7 +141,9 @@ impl Nursery {
         }
         let binary = self.target.join("sim").join("drey-sim");
         let histories = histories.to_string();
-        let run = Command::new(binary).args(["run", "--failures", "1", "--histories", &histories]).output()?;
+        let run = Command::new(binary)
+            .args(["run", "--failures", "1", "--histories", &histories])
+            .output()?;
         let text = String::from_utf8_lossy(&run.stdout).into_owned();
         let violation = text.lines().find(|line| line.starts_with("seed "));
         Ok(violation.map_or(Fate::Missed, |line| Fate::Caught(line.to_owned())))
@@ -184,7 +188,8 @@ mod tests {
         assert!(mutations.len() >= 15);
         for mutation in mutations {
             let text = fs::read_to_string(workspace.join(&mutation.file)).unwrap();
-            let changed = mutation.apply(&text).unwrap_or_else(|why| panic!("{}: {why}", mutation.name));
+            let changed =
+                mutation.apply(&text).unwrap_or_else(|why| panic!("{}: {why}", mutation.name));
             assert_ne!(changed, text, "{} changes nothing", mutation.name);
         }
     }

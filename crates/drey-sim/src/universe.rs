@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use drey_model::Job;
-use drey_model::seen::{Cluster as SeenCluster, ClusterPhase, FlinkJob, FlinkStatus, Snapshot as SeenSnapshot};
+use drey_model::seen::{
+    Cluster as SeenCluster, ClusterPhase, FlinkJob, FlinkStatus, Snapshot as SeenSnapshot,
+};
 use uuid::Uuid;
 
 use crate::core::{Micros, SECOND, timestamp};

@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use drey_model::deployment::{Artifact, DeploymentTemplate, RestoreKind, TemplateSpec, UpgradeKind};
+use drey_model::deployment::{
+    Artifact, DeploymentTemplate, RestoreKind, TemplateSpec, UpgradeKind,
+};
 use drey_model::meta::{Metadata, SPEC_VERSION};
 use drey_model::savepoint::{SavepointMetadata, SavepointSpec, SavepointType};
 use drey_model::target::{DeploymentTargetSpec, LocalTarget};
 use drey_model::{
-    Deployment, DeploymentSpec, DeploymentState, DeploymentTarget, DesiredState, Kind, Savepoint, SavepointOrigin,
-    SavepointState,
+    Deployment, DeploymentSpec, DeploymentState, DeploymentTarget, DesiredState, Kind, Savepoint,
+    SavepointOrigin, SavepointState,
 };
 use drey_store::{Error, Filter, Object, Write};
 use uuid::Uuid;
@@ -75,8 +77,16 @@ impl History {
     /// The targets and the first Deployments.
     pub(crate) fn first_deployments(&mut self) {
         let id = self.core.lock().id();
-        let metadata = Metadata { id, name: "local".to_owned(), namespace: NAMESPACE.to_owned(), ..Metadata::default() };
-        let spec = DeploymentTargetSpec { local: Some(LocalTarget::default()), ..DeploymentTargetSpec::default() };
+        let metadata = Metadata {
+            id,
+            name: "local".to_owned(),
+            namespace: NAMESPACE.to_owned(),
+            ..Metadata::default()
+        };
+        let spec = DeploymentTargetSpec {
+            local: Some(LocalTarget::default()),
+            ..DeploymentTargetSpec::default()
+        };
         let target = DeploymentTarget::new(metadata, spec);
         self.write(&[Write::Create(row(Kind::DeploymentTarget, "local", id, None, &target))]);
         let count = if self.core.lock().rng.chance(120) { 2 } else { 1 };
@@ -145,7 +155,12 @@ impl History {
             if self.core.lock().rng.chance(600) {
                 self.edit(id, |core, deployment| {
                     let spec = &mut deployment.spec;
-                    spec.state = core.rng.pick(&[DesiredState::Running, DesiredState::Running, DesiredState::Suspended, DesiredState::Cancelled]);
+                    spec.state = core.rng.pick(&[
+                        DesiredState::Running,
+                        DesiredState::Running,
+                        DesiredState::Suspended,
+                        DesiredState::Cancelled,
+                    ]);
                     spec.deployment_target_name = Some("local".to_owned());
                     spec.template.spec.artifact.jar_uri = Some(jar(core, "good"));
                 });
@@ -181,7 +196,13 @@ impl History {
     fn take_savepoint(&mut self, deployment: Uuid) {
         let id = self.core.lock().id();
         let spec = SavepointSpec::default();
-        if self.post_savepoint(deployment, id, SavepointOrigin::UserRequest, spec, SavepointState::Started) {
+        if self.post_savepoint(
+            deployment,
+            id,
+            SavepointOrigin::UserRequest,
+            spec,
+            SavepointState::Started,
+        ) {
             self.core.lock().tell("user", || format!("asks for savepoint {}", short(id)));
             self.wake(deployment);
         }
@@ -204,8 +225,17 @@ impl History {
             };
             (id, location, snapshot)
         };
-        let spec = SavepointSpec { savepoint_location: Some(location), flink_savepoint_id: Some(Uuid::nil()) };
-        if self.post_savepoint(deployment, id, SavepointOrigin::Copied, spec, SavepointState::Completed) {
+        let spec = SavepointSpec {
+            savepoint_location: Some(location),
+            flink_savepoint_id: Some(Uuid::nil()),
+        };
+        if self.post_savepoint(
+            deployment,
+            id,
+            SavepointOrigin::Copied,
+            spec,
+            SavepointState::Completed,
+        ) {
             let mut core = self.core.lock();
             core.universe.snapshots.push(snapshot);
             core.tell("user", || format!("registers savepoint {}", short(id)));
@@ -240,14 +270,17 @@ impl History {
         // Not a guard: a decision that did not see this snapshot has to fail, and it only checks the Deployment's row.
         let revision = owner.revision;
         let touch = Write::Update(owner, revision);
-        let create = Write::Create(row(Kind::Savepoint, &id.to_string(), id, Some(deployment), &savepoint));
+        let create =
+            Write::Create(row(Kind::Savepoint, &id.to_string(), id, Some(deployment), &savepoint));
         self.write(&[touch, create])
     }
 
     /// Deletes the record of a complete savepoint, as with `?force=true`.
     fn forget_savepoint(&mut self, deployment: Uuid) {
         let filter = Filter { owner: Some(deployment), limit: Some(20), ..Filter::default() };
-        let Some(Ok(rows)) = now_or_never(self.store.list(Kind::Savepoint, &filter)) else { return };
+        let Some(Ok(rows)) = now_or_never(self.store.list(Kind::Savepoint, &filter)) else {
+            return;
+        };
         let is_open = |job: Option<Uuid>| {
             let row = job.and_then(|job| self.read(Kind::Job, job));
             row.is_some_and(|row| row.open)
@@ -281,7 +314,9 @@ impl History {
             let state = row.decode::<Savepoint>().map(|s| s.status.state);
             row.id != without && !row.open && state.is_ok_and(|s| s == SavepointState::Completed)
         });
-        closed.map(|row| Write::Update(Object { open: true, ..row.clone() }, row.revision)).collect()
+        closed
+            .map(|row| Write::Update(Object { open: true, ..row.clone() }, row.revision))
+            .collect()
     }
 
     /// Deletes a Deployment at rest, as the server allows it, and creates another one.
@@ -319,14 +354,22 @@ impl History {
             Some(Ok(_)) => true,
             Some(Err(Error::Full | Error::ReadOnly | Error::Conflict { .. })) => false,
             other => {
-                core.oracle.object("simulator", || format!("a user's write: {:?}", other.map(|r| r.err())));
+                core.oracle.object("simulator", || {
+                    format!("a user's write: {:?}", other.map(|r| r.err()))
+                });
                 false
             }
         }
     }
 }
 
-fn row<T: serde::Serialize>(kind: Kind, name: &str, id: Uuid, owner: Option<Uuid>, doc: &T) -> Object {
+fn row<T: serde::Serialize>(
+    kind: Kind,
+    name: &str,
+    id: Uuid,
+    owner: Option<Uuid>,
+    doc: &T,
+) -> Object {
     Object {
         kind,
         namespace: NAMESPACE.to_owned(),
@@ -352,7 +395,8 @@ fn template(core: &mut Core) -> DeploymentTemplate {
         ("s3.secret-key".to_owned(), SECRET.to_owned()),
     ]);
     if core.rng.chance(960) {
-        configuration.insert("execution.checkpointing.savepoint-dir".to_owned(), SAVEPOINTS.to_owned());
+        configuration
+            .insert("execution.checkpointing.savepoint-dir".to_owned(), SAVEPOINTS.to_owned());
     }
     let artifact = Artifact { jar_uri: Some(jar(core, program)), ..Artifact::default() };
     let managers = core.rng.between(1, 2) as i32;
@@ -368,7 +412,12 @@ fn template(core: &mut Core) -> DeploymentTemplate {
 
 fn spec(core: &mut Core) -> DeploymentSpec {
     let mut spec = DeploymentSpec {
-        state: core.rng.pick(&[DesiredState::Running, DesiredState::Running, DesiredState::Running, DesiredState::Cancelled]),
+        state: core.rng.pick(&[
+            DesiredState::Running,
+            DesiredState::Running,
+            DesiredState::Running,
+            DesiredState::Cancelled,
+        ]),
         deployment_target_name: Some("local".to_owned()),
         max_savepoint_creation_attempts: core.rng.between(1, 4) as i32,
         max_job_creation_attempts: core.rng.between(1, 4) as i32,
@@ -381,11 +430,19 @@ fn spec(core: &mut Core) -> DeploymentSpec {
 }
 
 fn upgrade(core: &mut Core) -> UpgradeKind {
-    core.rng.weighted(&[(6, UpgradeKind::Stateful), (3, UpgradeKind::Stateless), (1, UpgradeKind::None)])
+    core.rng.weighted(&[
+        (6, UpgradeKind::Stateful),
+        (3, UpgradeKind::Stateless),
+        (1, UpgradeKind::None),
+    ])
 }
 
 fn restore(core: &mut Core) -> RestoreKind {
-    core.rng.weighted(&[(6, RestoreKind::LatestState), (3, RestoreKind::LatestSavepoint), (1, RestoreKind::None)])
+    core.rng.weighted(&[
+        (6, RestoreKind::LatestState),
+        (3, RestoreKind::LatestSavepoint),
+        (1, RestoreKind::None),
+    ])
 }
 
 fn apply(core: &mut Core, wish: Wish, deployment: &mut Deployment) {
@@ -431,6 +488,9 @@ fn describe(spec: &DeploymentSpec) -> String {
         spec.deployment_target_name.as_deref().unwrap_or(""),
         spec.max_job_creation_attempts,
         spec.max_savepoint_creation_attempts,
-        spec.template.spec.flink_configuration.contains_key("execution.checkpointing.savepoint-dir"),
+        spec.template
+            .spec
+            .flink_configuration
+            .contains_key("execution.checkpointing.savepoint-dir"),
     )
 }

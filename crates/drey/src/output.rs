@@ -11,7 +11,7 @@ use crate::failure::{Exit, Failure, Result};
 
 pub(crate) mod describe;
 #[cfg(test)]
-mod golden;
+mod golden_tests;
 pub(crate) mod health;
 pub(crate) mod style;
 pub(crate) mod table;

@@ -44,6 +44,8 @@ const CLOCK_READERS: &[(&str, &str)] = &[
     ("crates/drey-store/src/store.rs", "how long to try again on a busy database"),
     ("crates/drey/src/", "the command line shows ages and waits until deadlines"),
     ("crates/drey-bench/", "measures"),
+    ("crates/drey-sim/src/runs.rs", "measures its own speed"),
+    ("crates/drey-sim/src/model/mod.rs", "measures its own speed"),
     ("xtask/", "shows how long a step took"),
 ];
 

@@ -96,7 +96,7 @@ pub(crate) fn report(root: &Path) -> Result<bool> {
         match Source::new(path, &text) {
             Ok(source) => found.extend(judge(&source, root)),
             Err(error) => {
-                found.push(Violation { path: path.clone(), line: 1, advice: error.to_string() })
+                found.push(Violation { path: path.clone(), line: 1, advice: error.to_string() });
             }
         }
     }

@@ -31,7 +31,8 @@ pub(crate) struct Outcome {
 
 /// Runs a file.
 pub(crate) fn run(text: &str) -> Result<Outcome, String> {
-    let (title, rest) = text.split_once("\n\n").ok_or("a file begins with a title and a blank line")?;
+    let (title, rest) =
+        text.split_once("\n\n").ok_or("a file begins with a title and a blank line")?;
     let mut blocks = Vec::new();
     let (mut cases, mut problems) = (0, Vec::new());
     for part in rest.split(&format!("\n{BREAK}\n")) {
@@ -87,7 +88,8 @@ type Column = (String, Vec<String>);
 
 fn column(line: &str) -> Result<Column, String> {
     let rest = line.trim_start_matches("for ");
-    let (name, values) = rest.split_once(" in ").ok_or_else(|| format!("'{line}': for NAME in A | B"))?;
+    let (name, values) =
+        rest.split_once(" in ").ok_or_else(|| format!("'{line}': for NAME in A | B"))?;
     Ok((name.trim().to_owned(), values.split('|').map(|v| v.trim().to_owned()).collect()))
 }
 
@@ -95,7 +97,8 @@ fn combinations(columns: &[Column]) -> Vec<Vec<(String, String)>> {
     columns.iter().fold(vec![Vec::new()], |rows, (name, values)| {
         let extend = |row: &Vec<(String, String)>| {
             let row = row.clone();
-            let more = values.iter().map(move |v| [row.clone(), vec![(name.clone(), v.clone())]].concat());
+            let more =
+                values.iter().map(move |v| [row.clone(), vec![(name.clone(), v.clone())]].concat());
             more.collect::<Vec<_>>()
         };
         rows.iter().flat_map(extend).collect()

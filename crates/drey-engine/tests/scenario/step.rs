@@ -38,7 +38,9 @@ fn apply_one(world: &mut World, line: &str, is_last: bool) -> Result<Vec<Round>,
         ["sleep", by] => world.now += duration(by)?,
         ["look"] | ["nothing", ..] => {}
         ["cooperate"] => {
-            return world.cooperate(LOOKS_MAX).ok_or_else(|| format!("it does not settle: {}", world.state()));
+            return world
+                .cooperate(LOOKS_MAX)
+                .ok_or_else(|| format!("it does not settle: {}", world.state()));
         }
         ["crash"] => world.forget(),
         ["observe", "raw"] => world.is_raw = true,
@@ -65,7 +67,9 @@ fn words(line: &str) -> Vec<String> {
     for c in line.chars() {
         match c {
             '"' => is_quoted = !is_quoted,
-            ' ' if !is_quoted => words.extend((!word.is_empty()).then(|| std::mem::take(&mut word))),
+            ' ' if !is_quoted => {
+                words.extend((!word.is_empty()).then(|| std::mem::take(&mut word)));
+            }
             c => word.push(c),
         }
     }
@@ -93,9 +97,12 @@ fn given(world: &mut World, state: &str, edits: &[&str]) -> Result<(), String> {
         "CREATED" => &["user state=RUNNING"],
         "STARTING" => &["user state=RUNNING", "flink CREATED 0/2"],
         "RUNNING" => &["user state=RUNNING", "flink RUNNING"],
-        "CHECKPOINTING" => {
-            &["user state=RUNNING", "flink RUNNING", "flink RUNNING checkpoint=file:///chk/1", "retained file:///chk/1"]
-        }
+        "CHECKPOINTING" => &[
+            "user state=RUNNING",
+            "flink RUNNING",
+            "flink RUNNING checkpoint=file:///chk/1",
+            "retained file:///chk/1",
+        ],
         "SUSPENDING" => &["user state=RUNNING", "flink RUNNING", "user state=SUSPENDED"],
         "CANCELLING" => &["user state=RUNNING", "flink RUNNING", "user state=CANCELLED"],
         "UPGRADING" => &["user state=RUNNING", "flink RUNNING", "user parallelism=4"],
@@ -191,7 +198,9 @@ fn edit_member(spec: &mut DeploymentSpec, key: &str, value: &str) -> Option<()> 
         "savepoint-directory" => {
             set(&mut template.flink_configuration, "execution.checkpointing.savepoint-dir", text());
         }
-        "timeout" => set(&mut template.flink_configuration, "execution.checkpointing.timeout", text()),
+        "timeout" => {
+            set(&mut template.flink_configuration, "execution.checkpointing.timeout", text());
+        }
         key => match key.split_once('.')? {
             ("config", key) => set(&mut template.flink_configuration, key, text()),
             ("annotation", key) => set(&mut spec.template.metadata.annotations, key, text()),
@@ -220,7 +229,8 @@ fn savepoint(world: &mut World, origin: SavepointOrigin, location: Option<String
         annotations: BTreeMap::new(),
         resource_version: 1,
     };
-    let state = if location.is_some() { SavepointState::Completed } else { SavepointState::Started };
+    let state =
+        if location.is_some() { SavepointState::Completed } else { SavepointState::Started };
     let spec = SavepointSpec { savepoint_location: location, flink_savepoint_id: None };
     let savepoint = Savepoint::new(metadata, spec, state);
     world.savepoints.push(SavepointRecord { savepoint, facts: None, open: true });
@@ -244,7 +254,8 @@ fn flink(world: &mut World, words: &[&str]) -> Option<()> {
                     Some(("cause", why)) => flink.cause = Some(why.to_owned()),
                     Some(("restarts", n)) => flink.restarts = n.parse().ok(),
                     Some(("failed", ages)) => {
-                        flink.failures = ages.split(',').filter_map(|t| seconds_ago(world, t)).collect();
+                        flink.failures =
+                            ages.split(',').filter_map(|t| seconds_ago(world, t)).collect();
                     }
                     Some(("checkpoint", location)) => {
                         let location = location.to_owned();
@@ -253,7 +264,8 @@ fn flink(world: &mut World, words: &[&str]) -> Option<()> {
                     Some(_) => return None,
                     None => {
                         let (running, total) = word.split_once('/')?;
-                        (flink.tasks_running, flink.tasks_total) = (running.parse().ok()?, total.parse().ok()?);
+                        (flink.tasks_running, flink.tasks_total) =
+                            (running.parse().ok()?, total.parse().ok()?);
                     }
                 }
             }
@@ -275,7 +287,9 @@ fn set_cluster(world: &mut World, words: &[&str]) -> Option<()> {
     sight.cluster = match words {
         ["unknown"] => Seen::unknown("the API server does not answer"),
         ["absent" | "gone"] => Seen::Absent,
-        ["preparing"] => cluster(ClusterPhase::Preparing { what: "the artifact to be fetched".to_owned() }, 0),
+        ["preparing"] => {
+            cluster(ClusterPhase::Preparing { what: "the artifact to be fetched".to_owned() }, 0)
+        }
         ["preparing", what] => cluster(ClusterPhase::Preparing { what: (*what).to_owned() }, 0),
         ["alive"] => cluster(ClusterPhase::Alive, 2),
         ["alive", managers] => cluster(ClusterPhase::Alive, managers.parse().ok()?),
@@ -291,7 +305,8 @@ fn named<'a>(world: &World, words: &'a [&'a str]) -> Option<(Uuid, Uuid, &'a [&'
     let (id, rest) = match words.split_first() {
         Some((name, rest)) if name.starts_with('S') => (savepoint_id(world, name)?, rest),
         Some(_) | None => {
-            let of_job = |r: &&SavepointRecord| r.facts.as_ref().is_some_and(|f| !f.directory.is_empty());
+            let of_job =
+                |r: &&SavepointRecord| r.facts.as_ref().is_some_and(|f| !f.directory.is_empty());
             (world.savepoints.iter().rev().find(of_job)?.id(), words)
         }
     };
@@ -306,7 +321,8 @@ fn savepoint_id(world: &World, name: &str) -> Option<Uuid> {
 
 fn operation(world: &mut World, words: &[&str]) -> Option<()> {
     let (job, id, words) = named(world, words)?;
-    let snapshot = |at: &str, now| Seen::Present(Snapshot { location: at.to_owned(), completed_at: now });
+    let snapshot =
+        |at: &str, now| Seen::Present(Snapshot { location: at.to_owned(), completed_at: now });
     let now = world.now;
     let sight = world.sight(job);
     let answer = match words {
@@ -328,7 +344,9 @@ fn directory(world: &mut World, words: &[&str]) -> Option<()> {
     let (job, id, words) = named(world, words)?;
     let now = world.now;
     let found = match words {
-        ["has", location] => Seen::Present(Snapshot { location: (*location).to_owned(), completed_at: now }),
+        ["has", location] => {
+            Seen::Present(Snapshot { location: (*location).to_owned(), completed_at: now })
+        }
         ["empty"] => Seen::Absent,
         ["unknown"] => Seen::unknown("the storage does not answer"),
         _ => return None,
@@ -342,7 +360,9 @@ fn retained(world: &mut World, words: &[&str]) -> Option<()> {
     let found = match words {
         ["none"] => Seen::Absent,
         ["unknown"] => Seen::unknown("the storage does not answer"),
-        [location] => Seen::Present(Snapshot { location: (*location).to_owned(), completed_at: world.now }),
+        [location] => {
+            Seen::Present(Snapshot { location: (*location).to_owned(), completed_at: world.now })
+        }
         [location, age] => {
             let completed_at = seconds_ago(world, age)?;
             Seen::Present(Snapshot { location: (*location).to_owned(), completed_at })

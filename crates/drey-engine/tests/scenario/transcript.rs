@@ -51,7 +51,8 @@ fn runs(lines: Vec<(String, String)>) -> Vec<((String, String), usize)> {
 
 /// How things stand.
 pub(crate) fn standing(world: &World) -> String {
-    let mut text = format!("  = {}\n", [vec![world.state().to_string()], things(world)].concat().join(" · "));
+    let mut text =
+        format!("  = {}\n", [vec![world.state().to_string()], things(world)].concat().join(" · "));
     for line in attention(world) {
         text.push_str(&format!("    {line}\n"));
     }
@@ -60,7 +61,8 @@ pub(crate) fn standing(world: &World) -> String {
 
 /// One paragraph: state and records, effects, events, attention.
 pub(crate) fn summed_up(world: &World, rounds: &[Round]) -> String {
-    let mut text = format!("    {}\n", [vec![world.state().to_string()], things(world)].concat().join(" · "));
+    let mut text =
+        format!("    {}\n", [vec![world.state().to_string()], things(world)].concat().join(" · "));
     let effects = rounds.iter().flat_map(|r| &r.actions).map(|a| (String::new(), effect(world, a)));
     let events = rounds.iter().flat_map(|r| &r.events).map(|e| (String::new(), e.name.to_string()));
     for (word, lines) in [("does", effects.collect::<Vec<_>>()), ("events", events.collect())] {
@@ -113,7 +115,10 @@ fn attention(world: &World) -> Vec<String> {
     if e.failed_job_attempts > 0 || e.failed_savepoint_attempts > 0 {
         lines.push(format!(
             "failed attempts: starts {}/{}, savepoints {}/{}",
-            e.failed_job_attempts, e.max_job_attempts, e.failed_savepoint_attempts, e.max_savepoint_attempts
+            e.failed_job_attempts,
+            e.max_job_attempts,
+            e.failed_savepoint_attempts,
+            e.max_savepoint_attempts
         ));
     }
     if let Some(failure) = &e.failure {
@@ -127,7 +132,10 @@ fn attention(world: &World) -> Vec<String> {
         let notable = running.conditions.iter().filter(|c| c.status != ConditionStatus::False);
         lines.extend(notable.map(|c| format!("condition {} is {}", c.kind, c.status)));
     }
-    let open = world.savepoints.iter().filter(|r| r.open && r.savepoint.status.state == SavepointState::Failed);
+    let open = world
+        .savepoints
+        .iter()
+        .filter(|r| r.open && r.savepoint.status.state == SavepointState::Failed);
     if open.count() > 0 {
         lines.push("a failed stop may still complete late".to_owned());
     }
@@ -139,7 +147,11 @@ fn effect(world: &World, action: &Action) -> String {
     match action {
         Action::Snapshot { savepoint, drain, .. } => {
             let drained = if *drain { " and drains" } else { "" };
-            format!("{} {job} into {}{drained}", action.name(), shown(world, &savepoint.to_string()))
+            format!(
+                "{} {job} into {}{drained}",
+                action.name(),
+                shown(world, &savepoint.to_string())
+            )
         }
         Action::EnsureCluster(_) | Action::Cancel { .. } | Action::RemoveCluster { .. } => {
             format!("{} {job}", action.name())

@@ -56,10 +56,14 @@ impl World {
             if matches!(sight.retained, Seen::Unknown { .. }) {
                 sight.retained = Seen::Absent;
             }
-            for answer in sight.operations.values_mut().filter(|a| matches!(a, Seen::Unknown { .. })) {
+            for answer in
+                sight.operations.values_mut().filter(|a| matches!(a, Seen::Unknown { .. }))
+            {
                 *answer = Seen::Absent;
             }
-            for answer in sight.directories.values_mut().filter(|a| matches!(a, Seen::Unknown { .. })) {
+            for answer in
+                sight.directories.values_mut().filter(|a| matches!(a, Seen::Unknown { .. }))
+            {
                 *answer = Seen::Absent;
             }
         }
@@ -74,13 +78,17 @@ impl World {
                 sight.cluster = cluster(ClusterPhase::Alive, managers);
                 sight.job = Seen::Present(flink_job(FlinkStatus::Running, 2, 2));
             }
-            Action::Cancel { .. } => sight.job = Seen::Present(flink_job(FlinkStatus::Canceled, 0, 2)),
+            Action::Cancel { .. } => {
+                sight.job = Seen::Present(flink_job(FlinkStatus::Canceled, 0, 2));
+            }
             Action::RemoveCluster { .. } => sight.cluster = Seen::Absent,
             Action::Snapshot { savepoint, stop, directory, .. } => {
                 let location = format!("{directory}/savepoint");
                 let done = Operation::Completed { location: location.clone() };
                 sight.operations.insert(*savepoint, Seen::Present(done));
-                sight.directories.insert(*savepoint, Seen::Present(Snapshot { location, completed_at: now }));
+                sight
+                    .directories
+                    .insert(*savepoint, Seen::Present(Snapshot { location, completed_at: now }));
                 if *stop {
                     sight.job = Seen::Present(flink_job(FlinkStatus::Finished, 0, 2));
                 }
@@ -90,8 +98,12 @@ impl World {
 
     /// What is under way goes on: jobs that are not at an end run, cancellations end, operations end.
     fn run_on(&mut self) {
-        let terminating: Vec<(Uuid, JobState)> =
-            self.jobs.iter().filter(|r| r.facts.end.is_none()).map(|r| (r.id(), r.job.status.state)).collect();
+        let terminating: Vec<(Uuid, JobState)> = self
+            .jobs
+            .iter()
+            .filter(|r| r.facts.end.is_none())
+            .map(|r| (r.id(), r.job.status.state))
+            .collect();
         for (id, state) in terminating {
             let sight = self.sight(id);
             match &mut sight.cluster {
@@ -112,7 +124,8 @@ impl World {
             }
             for answer in sight.operations.values_mut() {
                 if *answer == Seen::Present(Operation::InProgress) {
-                    *answer = Seen::Present(Operation::Failed { why: "it took too long".to_owned() });
+                    *answer =
+                        Seen::Present(Operation::Failed { why: "it took too long".to_owned() });
                 }
             }
         }

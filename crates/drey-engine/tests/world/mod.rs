@@ -15,13 +15,15 @@ pub(crate) mod oracle;
 use std::collections::{BTreeMap, BTreeSet};
 
 use drey_engine::{
-    Action, DeploymentFacts, JobRecord, NewEvent, Observation, Plan, Report, SavepointRecord, Situation, decide,
+    Action, DeploymentFacts, JobRecord, NewEvent, Observation, Plan, Report, SavepointRecord,
+    Situation, decide,
 };
 use drey_model::meta::{Metadata, SPEC_VERSION};
 use drey_model::seen::{Cluster, ClusterPhase, FlinkJob, FlinkStatus, Operation, Snapshot};
 use drey_model::target::{DeploymentTargetSpec, LocalTarget};
 use drey_model::{
-    Deployment, DeploymentSpec, DeploymentState, DeploymentTarget, Explanation, JobState, SavepointState, Seen,
+    Deployment, DeploymentSpec, DeploymentState, DeploymentTarget, Explanation, JobState,
+    SavepointState, Seen,
 };
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -139,7 +141,8 @@ pub(crate) fn spec() -> DeploymentSpec {
     spec.template.spec.parallelism = Some(2);
     spec.template.spec.artifact.jar_uri = Some("file:///job.jar".to_owned());
     let configuration = &mut spec.template.spec.flink_configuration;
-    configuration.insert("execution.checkpointing.savepoint-dir".to_owned(), "file:///sp".to_owned());
+    configuration
+        .insert("execution.checkpointing.savepoint-dir".to_owned(), "file:///sp".to_owned());
     spec
 }
 
@@ -219,11 +222,14 @@ impl World {
         let jobs: Vec<_> = self.jobs.iter().filter(|r| !r.is_closed()).cloned().collect();
         let savepoints: Vec<_> = self.savepoints.iter().filter(|r| r.open).cloned().collect();
         let mut ids: BTreeSet<Uuid> = jobs.iter().map(JobRecord::id).collect();
-        ids.extend(savepoints.iter().filter(|r| is_pending(r)).filter_map(|r| r.savepoint.metadata.job_id));
+        ids.extend(
+            savepoints.iter().filter(|r| is_pending(r)).filter_map(|r| r.savepoint.metadata.job_id),
+        );
         let mut observed: BTreeMap<_, _> =
             ids.into_iter().map(|id| (id, self.look(id, &jobs, &savepoints))).collect();
         self.note_silence(&mut observed);
-        let target = DeploymentTargetSpec { local: Some(LocalTarget {}), ..DeploymentTargetSpec::default() };
+        let target =
+            DeploymentTargetSpec { local: Some(LocalTarget {}), ..DeploymentTargetSpec::default() };
         Situation {
             now: self.now,
             ids: (0..6).map(|_| self.fresh_id()).collect(),
@@ -255,7 +261,9 @@ impl World {
         let mut seen = Observation { cluster, ..Observation::default() };
         let pending: Vec<_> = savepoints
             .iter()
-            .filter(|r| r.savepoint.metadata.job_id == Some(id) && is_pending(r) && r.facts.is_some())
+            .filter(|r| {
+                r.savepoint.metadata.job_id == Some(id) && is_pending(r) && r.facts.is_some()
+            })
             .map(SavepointRecord::id)
             .collect();
         let is_asked = is_alive(&sight.cluster) && !has_ended;
@@ -275,7 +283,10 @@ impl World {
         for savepoint in &pending {
             let answer = seen.operations.get(savepoint);
             let is_needed = is_over
-                || matches!(answer, Some(Seen::Absent | Seen::Present(Operation::Completed { .. })));
+                || matches!(
+                    answer,
+                    Some(Seen::Absent | Seen::Present(Operation::Completed { .. }))
+                );
             if is_needed {
                 let found = sight.directories.get(savepoint).cloned().unwrap_or(Seen::Absent);
                 seen.directories.insert(*savepoint, found);

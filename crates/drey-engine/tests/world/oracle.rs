@@ -3,9 +3,7 @@
 
 use drey_engine::{Action, JobRecord, Plan, Situation, decide};
 use drey_model::deployment::RestoreKind;
-use drey_model::{
-    DeploymentState, DesiredState, JobState, SavepointOrigin, SavepointState, Seen,
-};
+use drey_model::{DeploymentState, DesiredState, JobState, SavepointOrigin, SavepointState, Seen};
 use uuid::Uuid;
 
 use super::World;
@@ -32,7 +30,10 @@ fn new_jobs_are_safe(world: &World, situation: &Situation, plan: &Plan) {
     assert_eq!(situation.deployment.spec.state, DesiredState::Running, "a Job that nobody wants");
     let kind = situation.deployment.spec.restore_strategy.kind;
     let expected = newest(world, plan, kind);
-    assert_eq!(job.job.spec.savepoint_location, expected, "the restore point is the newest allowed one");
+    assert_eq!(
+        job.job.spec.savepoint_location, expected,
+        "the restore point is the newest allowed one"
+    );
     let held = match kind {
         RestoreKind::LatestState => plan.facts.holds_state,
         RestoreKind::LatestSavepoint => plan.facts.holds_savepoint,
@@ -66,7 +67,10 @@ fn actions_follow_from_records(situation: &Situation, plan: &Plan) {
         let (end, state) = (&record.facts.end, record.job.status.state);
         match action {
             Action::EnsureCluster(job) => {
-                assert!(end.is_none() && !record.facts.removed, "a cluster for a Job that has ended");
+                assert!(
+                    end.is_none() && !record.facts.removed,
+                    "a cluster for a Job that has ended"
+                );
                 assert_eq!(**job, record.job, "what is launched is what is recorded");
                 let seen = situation.observed.get(&record.id());
                 let is_absent = seen.is_some_and(|s| s.cluster == Seen::Absent);
@@ -74,10 +78,15 @@ fn actions_follow_from_records(situation: &Situation, plan: &Plan) {
                 assert!(!is_relaunch, "a JobManager that had lived is launched a second time");
             }
             Action::Cancel { .. } => {
-                assert!(record.facts.cancel.is_some() && end.is_none(), "a cancellation nobody recorded");
+                assert!(
+                    record.facts.cancel.is_some() && end.is_none(),
+                    "a cancellation nobody recorded"
+                );
                 assert_eq!(state, JobState::Terminating);
             }
-            Action::RemoveCluster { .. } => assert!(end.is_some(), "the cluster of a Job that has not ended"),
+            Action::RemoveCluster { .. } => {
+                assert!(end.is_some(), "the cluster of a Job that has not ended");
+            }
             Action::Snapshot { savepoint, directory, stop, .. } => {
                 let own = plan.savepoints.iter().find(|r| r.id() == *savepoint);
                 let own = own.unwrap_or_else(|| panic!("{action:?} has no Savepoint"));
@@ -129,7 +138,8 @@ fn status_tells_the_facts(plan: &Plan) {
     assert_eq!(status.state == DeploymentState::Running, status.running.is_some());
     assert_eq!(status.state == DeploymentState::Transitioning, plan.facts.transition.is_some());
     let living = plan.jobs.iter().filter(|r| r.may_live()).count();
-    let is_resting = matches!(status.state, DeploymentState::Suspended | DeploymentState::Cancelled);
+    let is_resting =
+        matches!(status.state, DeploymentState::Suspended | DeploymentState::Cancelled);
     assert!(!is_resting || living == 0, "{} with a Job that may live", status.state);
     for record in &plan.jobs {
         let is_final = record.job.status.state.is_terminal();
@@ -137,7 +147,11 @@ fn status_tells_the_facts(plan: &Plan) {
         assert_eq!(is_final, record.job.metadata.terminated_at.is_some());
     }
     if status.state == DeploymentState::Transitioning {
-        assert!(plan.wake_at.is_some(), "in transition, and never looked at again: {:?}", plan.facts);
+        assert!(
+            plan.wake_at.is_some(),
+            "in transition, and never looked at again: {:?}",
+            plan.facts
+        );
     }
 }
 
@@ -157,19 +171,33 @@ pub(crate) fn check_rest(world: &mut World) {
     let (first, second) = (decide(situation.clone()), decide(situation.clone()));
     assert!(is_same(&first, &second), "a decision is repeatable");
     assert_eq!(first.events, Vec::new(), "events of a situation that has not changed");
-    assert_eq!(first.jobs, sorted(&situation.jobs), "Jobs change in a situation that has not changed");
-    assert_eq!(first.savepoints, situation.savepoints, "Savepoints change in a situation that has not changed");
-    assert_eq!(first.deployment, situation.deployment, "the status changes in a situation that has not changed");
+    assert_eq!(
+        first.jobs,
+        sorted(&situation.jobs),
+        "Jobs change in a situation that has not changed"
+    );
+    assert_eq!(
+        first.savepoints, situation.savepoints,
+        "Savepoints change in a situation that has not changed"
+    );
+    assert_eq!(
+        first.deployment, situation.deployment,
+        "the status changes in a situation that has not changed"
+    );
     assert_eq!(first.facts, situation.facts, "facts change in a situation that has not changed");
     if world.state() == DeploymentState::Transitioning {
         let explanation = world.explanation();
-        assert!(explanation.wait.is_some(), "in transition without a visible wait: {explanation:?}");
+        assert!(
+            explanation.wait.is_some(),
+            "in transition without a visible wait: {explanation:?}"
+        );
     }
 }
 
 /// Whether two plans are equal.
 pub(crate) fn is_same(a: &Plan, b: &Plan) -> bool {
-    (&a.deployment, &a.facts, &a.jobs, &a.savepoints) == (&b.deployment, &b.facts, &b.jobs, &b.savepoints)
+    (&a.deployment, &a.facts, &a.jobs, &a.savepoints)
+        == (&b.deployment, &b.facts, &b.jobs, &b.savepoints)
         && (&a.events, &a.actions, a.wake_at) == (&b.events, &b.actions, b.wake_at)
 }
 

@@ -43,7 +43,7 @@ pub(crate) async fn same_origin(
 fn check(hosts: &Hosts, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Error> {
     let named: Vec<&str> = uri
         .authority()
-        .map(|authority| authority.as_str())
+        .map(axum::http::uri::Authority::as_str)
         .into_iter()
         .chain(headers.get_all(header::HOST).iter().map(|value| value.to_str().unwrap_or("")))
         .collect();

@@ -1,8 +1,8 @@
 //! Writing Deployments.
 
+use drey_model::deployment::Artifact;
 use drey_model::document::Document;
 use drey_model::write::{self, Accepted, WriteContext};
-use drey_model::deployment::Artifact;
 use drey_model::{Deployment, DeploymentState, DeploymentTarget, Job, Kind};
 use drey_store::{Filter, Object, Write};
 use uuid::Uuid;

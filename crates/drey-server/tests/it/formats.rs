@@ -62,7 +62,9 @@ async fn every_way_to_name_a_format_works() {
         let answer = server.text("POST", DEPLOYMENTS, headers, &body).await;
         assert_eq!(answer.status, 201, "{media_type}: {}", answer.text);
     }
-    for wrong in ["application/xml", "text/plain", "text/plain;charset=UTF-8", "multipart/form-data"] {
+    for wrong in
+        ["application/xml", "text/plain", "text/plain;charset=UTF-8", "multipart/form-data"]
+    {
         let answer = server.text("POST", DEPLOYMENTS, &[("content-type", wrong)], json).await;
         answer.refused(415, "UnsupportedMediaType");
     }

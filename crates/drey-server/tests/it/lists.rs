@@ -82,7 +82,10 @@ async fn a_long_history_is_cut_after_it_was_filtered() {
     let all = server.get(path).await.expect(200);
     let all = all["items"].as_array().unwrap();
     assert_eq!(all.len(), 10_000);
-    assert_eq!((&all[0]["spec"]["message"], &all[9_999]["spec"]["message"]), (&json!("10000"), &json!("1")));
+    assert_eq!(
+        (&all[0]["spec"]["message"], &all[9_999]["spec"]["message"]),
+        (&json!("10000"), &json!("1"))
+    );
     let of_job = server.get(&format!("{path}?jobId={job}")).await.expect(200);
     assert_eq!(of_job["items"].as_array().unwrap().len(), 1);
     assert_eq!(of_job["items"][0]["spec"]["message"], "first");

@@ -25,7 +25,8 @@ async fn an_edit_to_a_missing_artifact_leaves_a_deployment_that_runs_as_it_is() 
     let mut body = deployment("one");
     body["spec"]["state"] = json!("RUNNING");
     let made = server.json("POST", DEPLOYMENTS, body).await.expect(201);
-    let edit = json!({"spec": {"template": {"spec": {"artifact": {"jarUri": "file:///gone.jar"}}}}});
+    let edit =
+        json!({"spec": {"template": {"spec": {"artifact": {"jarUri": "file:///gone.jar"}}}}});
     let path = format!("{DEPLOYMENTS}/one");
     let message = server.json("PATCH", &path, edit.clone()).await.refused(400, "BadRequest");
     assert!(message.contains("spec.template.spec.artifact.jarUri: No such file"), "{message}");

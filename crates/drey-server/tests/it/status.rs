@@ -69,7 +69,10 @@ async fn other_parts_of_the_process_have_their_counters_read_at_each_scrape() {
     });
     let text = server.get("/metrics").await.text;
     assert!(text.contains("# TYPE drey_asked counter\n"), "{text}");
-    assert!(text.contains("drey_asked_total{op=\"start\"} 7\ndrey_asked_total{op=\"stop\"} 0\n"), "{text}");
+    assert!(
+        text.contains("drey_asked_total{op=\"start\"} 7\ndrey_asked_total{op=\"stop\"} 0\n"),
+        "{text}"
+    );
     count.store(8, std::sync::atomic::Ordering::Relaxed);
     assert!(server.get("/metrics").await.text.contains("drey_asked_total{op=\"start\"} 8\n"));
 }

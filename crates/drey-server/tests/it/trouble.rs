@@ -8,7 +8,7 @@ use crate::world::{DEPLOYMENTS, Server, deployment};
 /// A Deployment whose document takes many pages of the database.
 fn large(name: &str) -> Value {
     let mut large = deployment(name);
-    large["spec"]["template"]["spec"]["flinkConfiguration"] = json!({ "x": "y".repeat(100_000) });
+    large["spec"]["template"]["spec"]["flinkConfiguration"] = json!({ "x": "y".repeat(300_000) });
     large
 }
 

@@ -35,9 +35,12 @@ fn decision(before: &State, after: &State) -> Result<(), String> {
         created(before, after)?;
     }
     for (old, new) in before.jobs.iter().zip(&after.jobs) {
-        let Some(end) = new.facts.end.as_ref().filter(|_| old.facts.end.is_none()) else { continue };
+        let Some(end) = new.facts.end.as_ref().filter(|_| old.facts.end.is_none()) else {
+            continue;
+        };
         let cluster = after.world.cluster(new.id());
-        let is_healthy = cluster.is_some_and(|c| c.is_live() && c.phase == super::world::Phase::Alive);
+        let is_healthy =
+            cluster.is_some_and(|c| c.is_live() && c.phase == super::world::Phase::Alive);
         let is_wish = end.how == How::Cancelled && new.facts.cancel.is_some();
         if is_healthy && !is_wish && end.how != How::FailedToStart {
             return Err(format!("a healthy Job is recorded as ended: {end:?}"));
@@ -80,9 +83,17 @@ impl State {
         let jobs: Vec<String> = self
             .jobs
             .iter()
-            .map(|r| format!("{}:{}{}", r.facts.ordinal, r.job.status.state, if r.is_closed() { "(closed)" } else { "" }))
+            .map(|r| {
+                format!(
+                    "{}:{}{}",
+                    r.facts.ordinal,
+                    r.job.status.state,
+                    if r.is_closed() { "(closed)" } else { "" }
+                )
+            })
             .collect();
-        let world: Vec<String> = self.world.clusters.iter().map(|c| format!("{:?}/{:?}", c.phase, c.job)).collect();
+        let world: Vec<String> =
+            self.world.clusters.iter().map(|c| format!("{:?}/{:?}", c.phase, c.job)).collect();
         let savepoints: Vec<String> =
             self.savepoints.iter().map(|r| format!("{:?}", r.savepoint.status.state)).collect();
         format!(

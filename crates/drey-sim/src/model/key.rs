@@ -36,17 +36,37 @@ fn write(t: &mut String, s: &State, now: Timestamp) -> std::fmt::Result {
         write!(t, "{}{}", when(f.alive_since, now), when(f.missing_since, now))?;
         if let Some(c) = &f.cancel {
             let accepted = c.accepted_at.is_some();
-            write!(t, "C{}{}{accepted}{}", when(Some(c.since), now), c.failures, when(Some(c.not_before), now))?;
+            write!(
+                t,
+                "C{}{}{accepted}{}",
+                when(Some(c.since), now),
+                c.failures,
+                when(Some(c.not_before), now)
+            )?;
         }
         if let Some(e) = &f.end {
             write!(t, "E{:?}{}{}", e.how, e.confirmed, when(Some(e.at), now))?;
         }
-        write!(t, "{:?}{}{}{}{}", f.stops, f.removed, f.gone_at.is_some(), f.swept, f.checkpointed)?;
+        write!(
+            t,
+            "{:?}{}{}{}{}",
+            f.stops,
+            f.removed,
+            f.gone_at.is_some(),
+            f.swept,
+            f.checkpointed
+        )?;
     }
     for r in &s.savepoints {
         write!(t, "|S{:?}{}{:?}", r.savepoint.status.state, r.open, r.savepoint.metadata.job_id)?;
         if let Some(f) = r.facts.as_ref().filter(|_| r.open) {
-            write!(t, "{}{}{}", f.accepted, when(Some(f.not_before), now), when(Some(f.complete_by), now))?;
+            write!(
+                t,
+                "{}{}{}",
+                f.accepted,
+                when(Some(f.not_before), now),
+                when(Some(f.complete_by), now)
+            )?;
         }
         write!(t, "{:?}", r.savepoint.metadata.annotations.get(SPEC_VERSION).is_some())?;
     }
@@ -70,7 +90,11 @@ fn memory(t: &mut String, s: &State, now: Timestamp) -> std::fmt::Result {
             let job = o.job.present().map(|j| (j.status, j.checkpoint.is_some()));
             write!(t, "{:?}{job:?}{}", o.cluster, matches!(o.job, drey_model::Seen::Absent))?;
             write!(t, "{:?}{}", o.operations, o.directories.len())?;
-            write!(t, "{:?}", o.directories.values().map(|d| d.present().is_some()).collect::<Vec<_>>())?;
+            write!(
+                t,
+                "{:?}",
+                o.directories.values().map(|d| d.present().is_some()).collect::<Vec<_>>()
+            )?;
             write!(t, "{:?}", o.retained.as_ref().map(|r| r.present().is_some()))?;
         }
     }

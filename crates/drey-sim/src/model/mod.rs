@@ -50,11 +50,17 @@ struct Node {
 
 /// Searches everything that can follow from a Deployment with these strategies.
 #[must_use]
-pub fn search(budget: Budget, upgrade: UpgradeKind, restore: RestoreKind, states_max: usize) -> Found {
+pub fn search(
+    budget: Budget,
+    upgrade: UpgradeKind,
+    restore: RestoreKind,
+    states_max: usize,
+) -> Found {
     let began = Instant::now();
     let first = State::new(budget, upgrade, restore);
     let mut index: HashMap<u128, u32> = HashMap::from([(first.key(), 0)]);
-    let mut nodes = vec![Node { parent: 0, step: Step::Look, depth: 0, is_settled: first.is_settled() }];
+    let mut nodes =
+        vec![Node { parent: 0, step: Step::Look, depth: 0, is_settled: first.is_settled() }];
     let mut calm: Vec<(u32, u32)> = Vec::new();
     let mut queue = VecDeque::from([(0_u32, first)]);
     let mut transitions = 0;
@@ -84,9 +90,8 @@ pub fn search(budget: Budget, upgrade: UpgradeKind, restore: RestoreKind, states
     }
     let is_cut = violation.is_none() && !queue.is_empty();
     if violation.is_none() && !is_cut {
-        violation = restless(&nodes, &mut calm).map(|at| {
-            ("there is no way to rest from here".to_owned(), way(&nodes, at, None))
-        });
+        violation = restless(&nodes, &mut calm)
+            .map(|at| ("there is no way to rest from here".to_owned(), way(&nodes, at, None)));
     }
     Found {
         states: nodes.len(),

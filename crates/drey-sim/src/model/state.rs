@@ -10,7 +10,10 @@ use drey_engine::{
 use drey_model::deployment::{RestoreKind, UpgradeKind};
 use drey_model::meta::{Metadata, SPEC_VERSION};
 use drey_model::target::{DeploymentTargetSpec, LocalTarget};
-use drey_model::{Deployment, DeploymentSpec, DeploymentState, DeploymentTarget, DesiredState, SavepointState, Seen};
+use drey_model::{
+    Deployment, DeploymentSpec, DeploymentState, DeploymentTarget, DesiredState, SavepointState,
+    Seen,
+};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -63,7 +66,12 @@ impl Step {
         match self {
             Self::Look | Self::Decide | Self::Act | Self::Tick => true,
             Self::World(m) => !m.is_failure(),
-            Self::Edit(_) | Self::LookBlind | Self::LookSlow | Self::ActLost | Self::AnswerLost | Self::Crash => false,
+            Self::Edit(_)
+            | Self::LookBlind
+            | Self::LookSlow
+            | Self::ActLost
+            | Self::AnswerLost
+            | Self::Crash => false,
         }
     }
 }
@@ -181,7 +189,8 @@ impl State {
             (Edit::Suspend, DesiredState::Suspended),
             (Edit::Cancel, DesiredState::Cancelled),
         ];
-        let mut edits: Vec<Edit> = states.into_iter().filter(|(_, s)| *s != state).map(|(e, _)| e).collect();
+        let mut edits: Vec<Edit> =
+            states.into_iter().filter(|(_, s)| *s != state).map(|(e, _)| e).collect();
         if state == DesiredState::Running {
             edits.push(Edit::Template);
         }
@@ -272,7 +281,10 @@ impl State {
 
     fn look(&mut self, is_blind: bool) {
         let pending = |job: Uuid| -> Vec<(Uuid, String)> {
-            let of_job = self.savepoints.iter().filter(|r| r.open && r.savepoint.metadata.job_id == Some(job));
+            let of_job = self
+                .savepoints
+                .iter()
+                .filter(|r| r.open && r.savepoint.metadata.job_id == Some(job));
             let pending = of_job.filter(|r| {
                 matches!(r.savepoint.status.state, SavepointState::Started | SavepointState::Failed)
             });
@@ -282,7 +294,8 @@ impl State {
         for record in self.jobs.iter().filter(|r| !r.is_closed()) {
             let id = record.id();
             let savepoints = pending(id);
-            let mut look = self.world.look(id, record.facts.end.is_some(), record.facts.swept, &savepoints);
+            let mut look =
+                self.world.look(id, record.facts.end.is_some(), record.facts.swept, &savepoints);
             if is_blind {
                 look = blind(&look);
             }
@@ -301,7 +314,8 @@ impl State {
         }
         let ids = (1..=6).map(|n| Uuid::from_u128(u128::from(self.next_id + n) << 8)).collect();
         let metadata = Metadata { name: "local".to_owned(), ..Metadata::default() };
-        let target_spec = DeploymentTargetSpec { local: Some(LocalTarget::default()), ..Default::default() };
+        let target_spec =
+            DeploymentTargetSpec { local: Some(LocalTarget::default()), ..Default::default() };
         let open_jobs = self.jobs.iter().filter(|r| !r.is_closed());
         let open_savepoints = self.savepoints.iter().filter(|r| r.open);
         let plan = decide(Situation {

@@ -1,7 +1,10 @@
 //! The small world of the model: clusters, jobs, operations, snapshots; each step is one that the search chooses.
 
 use drey_engine::Observation;
-use drey_model::seen::{Cluster as SeenCluster, ClusterPhase, FlinkJob, FlinkStatus, Operation, Seen, Snapshot as SeenSnapshot};
+use drey_model::seen::{
+    Cluster as SeenCluster, ClusterPhase, FlinkJob, FlinkStatus, Operation, Seen,
+    Snapshot as SeenSnapshot,
+};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -143,8 +146,10 @@ impl World {
                 }
                 (Phase::Alive, Some(FlinkStatus::Running)) => {
                     moves.extend([Move::Dies(n), Move::JobFails(n)]);
-                    let is_stopping = self.stops.iter().any(|s| s.job == c.id && s.progress == Progress::Written);
-                    let has_failed = self.stops.iter().any(|s| s.job == c.id && s.progress == Progress::Failed);
+                    let is_stopping =
+                        self.stops.iter().any(|s| s.job == c.id && s.progress == Progress::Written);
+                    let has_failed =
+                        self.stops.iter().any(|s| s.job == c.id && s.progress == Progress::Failed);
                     let most = if has_failed { 2 } else { 1 };
                     if c.checkpoints < most && !is_stopping {
                         moves.push(Move::Checkpoints(n));
@@ -160,12 +165,16 @@ impl World {
             }
         }
         for (n, s) in self.stops.iter().enumerate() {
-            let is_running = self.cluster(s.job).is_some_and(|c| {
-                c.phase == Phase::Alive && c.job == Some(FlinkStatus::Running)
-            });
+            let is_running = self
+                .cluster(s.job)
+                .is_some_and(|c| c.phase == Phase::Alive && c.job == Some(FlinkStatus::Running));
             match s.progress {
-                Progress::Begun if is_running => moves.extend([Move::Writes(n), Move::StopFails(n)]),
-                Progress::Written if is_running => moves.extend([Move::Ends(n), Move::StopFails(n)]),
+                Progress::Begun if is_running => {
+                    moves.extend([Move::Writes(n), Move::StopFails(n)])
+                }
+                Progress::Written if is_running => {
+                    moves.extend([Move::Ends(n), Move::StopFails(n)])
+                }
                 _ => {}
             }
         }
@@ -185,7 +194,12 @@ impl World {
                 let seen = SeenSnapshot { location, completed_at: now };
                 self.snapshots.retain(|s| s.job != id || s.directory.is_some());
                 self.clusters[n].checkpoint = Some(seen.clone());
-                self.snapshots.push(Snapshot { seen, job: id, directory: None, is_disowned: false });
+                self.snapshots.push(Snapshot {
+                    seen,
+                    job: id,
+                    directory: None,
+                    is_disowned: false,
+                });
             }
             Move::IsCancelled(n) => self.clusters[n].job = Some(FlinkStatus::Canceled),
             Move::IsGone(n) => self.clusters[n].phase = Phase::Gone,
@@ -197,7 +211,12 @@ impl World {
             Move::Writes(n) => {
                 let (job, directory) = (self.stops[n].job, self.stops[n].directory.clone());
                 let seen = SeenSnapshot { location: format!("{directory}/sp"), completed_at: now };
-                self.snapshots.push(Snapshot { seen, job, directory: Some(directory), is_disowned: false });
+                self.snapshots.push(Snapshot {
+                    seen,
+                    job,
+                    directory: Some(directory),
+                    is_disowned: false,
+                });
                 self.stops[n].progress = Progress::Written;
             }
             Move::Ends(n) => {
@@ -223,8 +242,10 @@ impl World {
     }
 
     fn fail_stops(&mut self, job: Uuid) {
-        let under_way = |s: &Stop| s.job == job && matches!(s.progress, Progress::Begun | Progress::Written);
-        let failed: Vec<usize> = (0..self.stops.len()).filter(|n| under_way(&self.stops[*n])).collect();
+        let under_way =
+            |s: &Stop| s.job == job && matches!(s.progress, Progress::Begun | Progress::Written);
+        let failed: Vec<usize> =
+            (0..self.stops.len()).filter(|n| under_way(&self.stops[*n])).collect();
         for n in failed {
             self.apply(Move::StopFails(n), Timestamp::UNIX_EPOCH);
         }
@@ -233,7 +254,14 @@ impl World {
     /// The backend is told to have a cluster.
     pub fn ensure(&mut self, id: Uuid) {
         if self.cluster(id).is_none() {
-            self.clusters.push(Cluster { id, phase: Phase::Preparing, is_removing: false, job: None, checkpoint: None, checkpoints: 0 });
+            self.clusters.push(Cluster {
+                id,
+                phase: Phase::Preparing,
+                is_removing: false,
+                job: None,
+                checkpoint: None,
+                checkpoints: 0,
+            });
         }
     }
 
@@ -241,13 +269,22 @@ impl World {
     pub fn remove(&mut self, id: Uuid) {
         match self.cluster_mut(id) {
             Some(c) => c.is_removing = true,
-            None => self.clusters.push(Cluster { id, phase: Phase::Gone, is_removing: true, job: None, checkpoint: None, checkpoints: 0 }),
+            None => self.clusters.push(Cluster {
+                id,
+                phase: Phase::Gone,
+                is_removing: true,
+                job: None,
+                checkpoint: None,
+                checkpoints: 0,
+            }),
         }
     }
 
     /// Flink is told to cancel; whether it knows the job.
     pub fn cancel(&mut self, id: Uuid) -> bool {
-        let Some(c) = self.cluster_mut(id).filter(|c| c.phase == Phase::Alive) else { return false };
+        let Some(c) = self.cluster_mut(id).filter(|c| c.phase == Phase::Alive) else {
+            return false;
+        };
         match c.job {
             None => false,
             Some(s) if s.is_terminal() => true,
@@ -277,7 +314,13 @@ impl World {
 
     /// A look at a Job; `savepoints` are the pending ones with their directories.
     #[must_use]
-    pub fn look(&self, job: Uuid, has_ended: bool, is_swept: bool, savepoints: &[(Uuid, String)]) -> Observation {
+    pub fn look(
+        &self,
+        job: Uuid,
+        has_ended: bool,
+        is_swept: bool,
+        savepoints: &[(Uuid, String)],
+    ) -> Observation {
         let cluster = self.cluster(job);
         let mut seen = Observation { cluster: seen_cluster(cluster), ..Observation::default() };
         let alive = cluster.filter(|c| c.phase == Phase::Alive && !has_ended);
@@ -287,17 +330,22 @@ impl World {
                 seen.operations.insert(*id, self.operation(*id));
             }
         }
-        let is_over = has_ended || alive.is_none() || seen.job.present().is_some_and(|j| j.status.is_terminal());
+        let is_over = has_ended
+            || alive.is_none()
+            || seen.job.present().is_some_and(|j| j.status.is_terminal());
         for (id, directory) in savepoints {
             let answer = seen.operations.get(id);
-            let is_open = matches!(answer, Some(Seen::Absent | Seen::Present(Operation::Completed { .. })));
+            let is_open =
+                matches!(answer, Some(Seen::Absent | Seen::Present(Operation::Completed { .. })));
             if is_over || is_open {
                 let found = self.snapshots.iter().find(|s| s.directory.as_ref() == Some(directory));
-                seen.directories.insert(*id, found.map_or(Seen::Absent, |s| Seen::Present(s.seen.clone())));
+                seen.directories
+                    .insert(*id, found.map_or(Seen::Absent, |s| Seen::Present(s.seen.clone())));
             }
         }
         if has_ended && seen.cluster == Seen::Absent && !is_swept {
-            let newest = self.snapshots.iter().rev().find(|s| s.job == job && s.directory.is_none());
+            let newest =
+                self.snapshots.iter().rev().find(|s| s.job == job && s.directory.is_none());
             seen.retained = Some(newest.map_or(Seen::Absent, |s| Seen::Present(s.seen.clone())));
         }
         seen

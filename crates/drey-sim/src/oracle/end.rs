@@ -26,10 +26,13 @@ pub fn settled(core: &Core, id: Uuid) -> Result<(), String> {
     match (desired, state) {
         (DesiredState::Running, DeploymentState::Running) => {
             let job = open.last().map(|j| j.doc.metadata.id);
-            let run = job.and_then(|id| core.universe.clusters.get(&id)).and_then(|c| c.run.as_ref());
+            let run =
+                job.and_then(|id| core.universe.clusters.get(&id)).and_then(|c| c.run.as_ref());
             match run.map(|r| r.status) {
                 Some(FlinkStatus::Running) if open.len() == 1 => Ok(()),
-                other => Err(format!("RUNNING with Flink's {other:?} and {} open Jobs", open.len())),
+                other => {
+                    Err(format!("RUNNING with Flink's {other:?} and {} open Jobs", open.len()))
+                }
             }
         }
         (DesiredState::Running, DeploymentState::Finished)
@@ -53,9 +56,15 @@ fn failed(core: &Core, id: Uuid) -> Result<(), String> {
     let reason = stored.facts.gave_up.as_ref().map_or("", |f| f.reason.as_str());
     let desired = stored.doc.spec.state;
     match reason {
-        "ClusterNotRemoved" | "CheckpointsNotListed" => Err(format!("FAILED with {reason} in calm weather")),
-        _ if desired == DesiredState::Cancelled => Err(format!("FAILED with {reason} and CANCELLED is desired")),
-        "TooManyFailedJobCreationAttempts" if core.oracle.can_start(id) && core.fresh_specs.contains(&id) => {
+        "ClusterNotRemoved" | "CheckpointsNotListed" => {
+            Err(format!("FAILED with {reason} in calm weather"))
+        }
+        _ if desired == DesiredState::Cancelled => {
+            Err(format!("FAILED with {reason} and CANCELLED is desired"))
+        }
+        "TooManyFailedJobCreationAttempts"
+            if core.oracle.can_start(id) && core.fresh_specs.contains(&id) =>
+        {
             Err("a start that can succeed was given up in calm weather".to_owned())
         }
         _ => Ok(()),

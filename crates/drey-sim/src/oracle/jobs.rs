@@ -42,18 +42,25 @@ impl Oracle {
         }
         let is_removed = scene.universe.clusters.get(&id).is_none_or(|c| c.is_removed);
         if old.facts.gone_at.is_none() && new.facts.gone_at.is_some() && !is_removed {
-            self.object("false record", || format!("Job {} is recorded as gone and is not", short(id)));
+            self.object("false record", || {
+                format!("Job {} is recorded as gone and is not", short(id))
+            });
         }
         let state = new.doc.status.state;
         let is_final = state.is_terminal() && !old.doc.status.state.is_terminal();
         if is_final && new.facts.alive_since.is_some() && is_alive(scene.universe, id) {
-            self.object("false status", || format!("Job {} is {state} and its Flink job lives", short(id)));
+            self.object("false status", || {
+                format!("Job {} is {state} and its Flink job lives", short(id))
+            });
         }
         if state == JobState::Started && old.doc.status.state != JobState::Started {
             let cluster = scene.universe.clusters.get(&id);
-            let has_run = cluster.is_some_and(|c| c.has_ended || c.run.as_ref().is_some_and(|r| r.attempt > 0));
+            let has_run = cluster
+                .is_some_and(|c| c.has_ended || c.run.as_ref().is_some_and(|r| r.attempt > 0));
             if !has_run {
-                self.object("false status", || format!("Job {} is STARTED and never ran", short(id)));
+                self.object("false status", || {
+                    format!("Job {} is STARTED and never ran", short(id))
+                });
             }
             self.failed_starts.remove(&new.doc.metadata.deployment_id);
         }
@@ -66,27 +73,39 @@ impl Oracle {
         };
         let spec = &owner.doc.spec;
         if spec.state != DesiredState::Running {
-            self.object("unwanted job", || format!("a Job is created while {} is desired", spec.state));
+            self.object("unwanted job", || {
+                format!("a Job is created while {} is desired", spec.state)
+            });
         }
         if new.facts.launched.template != spec.template {
             self.object("unwanted job", || "a new Job does not follow the template".to_owned());
         }
         if owner.facts.rest == drey_engine::facts::Rest::Finished {
-            self.object("unwanted job", || "a job that finished by itself is started again".to_owned());
+            self.object("unwanted job", || {
+                "a job that finished by itself is started again".to_owned()
+            });
         }
         let given_up = owner.facts.gave_up.as_ref().filter(|g| !super::status::may_pass(&g.reason));
         if given_up.is_some() && owner.facts.seen_version == owner.doc.spec_version() {
-            self.object("limits", || "a Job is created although the transition was given up".to_owned());
+            self.object("limits", || {
+                "a Job is created although the transition was given up".to_owned()
+            });
         }
         let open = self.mirror.jobs_of(deployment).find(|j| j.is_open).map(|j| j.doc.metadata.id);
         if let Some(other) = open {
-            self.object("two jobs", || format!("{} while {} is not closed", short(id), short(other)));
+            self.object("two jobs", || {
+                format!("{} while {} is not closed", short(id), short(other))
+            });
         }
-        let left = self.mirror.jobs_of(deployment).map(|j| j.doc.metadata.id).find(|other| {
-            scene.universe.clusters.get(other).is_some_and(|c| !c.is_removed)
-        });
+        let left = self
+            .mirror
+            .jobs_of(deployment)
+            .map(|j| j.doc.metadata.id)
+            .find(|other| scene.universe.clusters.get(other).is_some_and(|c| !c.is_removed));
         if let Some(other) = left {
-            self.object("two clusters", || format!("{} while {} is not gone", short(id), short(other)));
+            self.object("two clusters", || {
+                format!("{} while {} is not gone", short(id), short(other))
+            });
         }
         self.judge_attempt(new, deployment);
         self.judge_restore(new, &owner, scene);
@@ -96,7 +115,8 @@ impl Oracle {
     fn judge_attempt(&mut self, new: &StoredJob, deployment: Uuid) {
         let Some(owner) = self.mirror.deployments.get(&deployment) else { return };
         let spec = &owner.doc.spec;
-        let (limit, expires) = (spec.max_job_creation_attempts, spec.job_failure_expiration_time.is_some());
+        let (limit, expires) =
+            (spec.max_job_creation_attempts, spec.job_failure_expiration_time.is_some());
         let is_same_spec = owner.facts.seen_version == owner.doc.spec_version();
         let failed = self.failed_starts.get(&deployment).filter(|_| is_same_spec);
         let Some((last, count)) = failed.and_then(|f| Some((*f.last()?, f.len()))) else { return };
@@ -113,7 +133,9 @@ impl Oracle {
 
     fn judge_cancel(&mut self, new: &StoredJob) {
         let id = new.doc.metadata.id;
-        let Some(owner) = self.mirror.deployments.get(&new.doc.metadata.deployment_id) else { return };
+        let Some(owner) = self.mirror.deployments.get(&new.doc.metadata.deployment_id) else {
+            return;
+        };
         let spec = &owner.doc.spec;
         let has_started = new.doc.status.started.is_some();
         let is_replaced = deviates(&new.facts.launched, spec);
@@ -125,7 +147,9 @@ impl Oracle {
         };
         if !is_legitimate {
             let (state, kind) = (spec.state, spec.upgrade_strategy.kind);
-            self.object("unwanted cancellation", || format!("{} while {state} ({kind})", short(id)));
+            self.object("unwanted cancellation", || {
+                format!("{} while {state} ({kind})", short(id))
+            });
         }
     }
 
@@ -138,7 +162,9 @@ impl Oracle {
         match end.how {
             How::Finished => {
                 if !self.finished.contains(&id) {
-                    self.object("false record", || format!("Job {} did not finish by itself", short(id)));
+                    self.object("false record", || {
+                        format!("Job {} did not finish by itself", short(id))
+                    });
                 }
                 self.finished_at.insert(deployment, scene.universe.snapshots.len());
             }
@@ -150,7 +176,9 @@ impl Oracle {
                 }
             }
             How::Failed if !has_ended => {
-                self.object("healthy job ended", || format!("Job {} is recorded as failed: {}", short(id), end.why));
+                self.object("healthy job ended", || {
+                    format!("Job {} is recorded as failed: {}", short(id), end.why)
+                });
             }
             How::Failed => {}
             How::FailedToStart => {
@@ -173,21 +201,28 @@ impl Oracle {
         // A launch that arrives late, after a look that found nothing, is no matter: the removal that follows ends it.
         let was_seen = new.facts.alive_since.is_some();
         if end.confirmed && was_seen && is_alive(scene.universe, id) {
-            self.object("false record", || format!("the end of Job {} is confirmed and it lives", short(id)));
+            self.object("false record", || {
+                format!("the end of Job {} is confirmed and it lives", short(id))
+            });
         }
     }
 
     fn judge_cancelled(&mut self, new: &StoredJob, scene: Scene<'_>) {
         let id = new.doc.metadata.id;
         let (Some(end), Some(cancel)) = (&new.facts.end, &new.facts.cancel) else {
-            return self.object("false record", || format!("Job {} was not to be cancelled", short(id)));
+            return self
+                .object("false record", || format!("Job {} was not to be cancelled", short(id)));
         };
-        let is_patient = cancel.failures >= CANCEL_FAILURES || end.at.duration_since(cancel.since) >= CANCEL;
+        let is_patient =
+            cancel.failures >= CANCEL_FAILURES || end.at.duration_since(cancel.since) >= CANCEL;
         let cluster = scene.universe.clusters.get(&id);
-        let is_running = cluster.and_then(|c| c.run.as_ref()).is_some_and(|r| r.status == FlinkStatus::Running);
+        let is_running =
+            cluster.and_then(|c| c.run.as_ref()).is_some_and(|r| r.status == FlinkStatus::Running);
         let has_started = new.doc.status.started.is_some();
         if has_started && is_running && is_alive(scene.universe, id) && !is_patient {
-            self.object("hasty end", || format!("Job {} was ended without asking Flink", short(id)));
+            self.object("hasty end", || {
+                format!("Job {} was ended without asking Flink", short(id))
+            });
         }
     }
 
@@ -203,13 +238,18 @@ impl Oracle {
             let location = new.doc.spec.savepoint_location.as_deref();
             let found = location.and_then(|l| scene.universe.at(l));
             let Some(found) = found else {
-                return self.object("false record", || format!("Savepoint {} does not exist", short(id)));
+                return self
+                    .object("false record", || format!("Savepoint {} does not exist", short(id)));
             };
             let at = new.facts.as_ref().and_then(|f| f.completed_at).map(micros);
             let is_registered = matches!(found.origin, Origin::Registered(_));
             if !is_registered && at.is_some_and(|at| (at - found.completed_at).abs() > 1) {
                 self.object("false record", || {
-                    format!("Savepoint {} completed at {}, not at {at:?}", short(id), found.completed_at)
+                    format!(
+                        "Savepoint {} completed at {}, not at {at:?}",
+                        short(id),
+                        found.completed_at
+                    )
                 });
             }
         }
@@ -227,7 +267,9 @@ impl Oracle {
         let is_replaced = job.is_some_and(|j| deviates(&j.facts.launched, spec));
         let is_wanted = match spec.state {
             DesiredState::Suspended => true,
-            DesiredState::Running => is_replaced && spec.upgrade_strategy.kind == UpgradeKind::Stateful,
+            DesiredState::Running => {
+                is_replaced && spec.upgrade_strategy.kind == UpgradeKind::Stateful
+            }
             DesiredState::Cancelled => false,
         };
         let earlier = self.mirror.savepoints.values().filter(|s| {
@@ -237,7 +279,9 @@ impl Oracle {
         });
         let (count, limit) = (earlier.count(), spec.max_savepoint_creation_attempts);
         if !is_wanted {
-            self.object("unwanted stop", || format!("Savepoint {} stops a job that is wanted", short(m.id)));
+            self.object("unwanted stop", || {
+                format!("Savepoint {} stops a job that is wanted", short(m.id))
+            });
         }
         if count >= usize::try_from(limit).unwrap_or(1) {
             self.object("limits", || format!("attempt {} of {limit} to stop a job", count + 1));

@@ -131,7 +131,9 @@ impl Oracle {
     pub fn preparing(&mut self, id: Uuid, cluster: &Cluster, universe: &Universe) {
         for (other, c) in universe.clusters.iter().filter(|(o, _)| **o != id) {
             if c.deployment == cluster.deployment && !c.is_removed {
-                self.object("two clusters", || format!("{} while {} exists", short(id), short(*other)));
+                self.object("two clusters", || {
+                    format!("{} while {} exists", short(id), short(*other))
+                });
             }
         }
         match self.mirror.jobs.get(&id).map(|j| j.doc.spec.savepoint_location.clone()) {
@@ -164,11 +166,15 @@ impl Oracle {
             let was_decided = !self.is_store_broken && self.leads(task.0);
             match next {
                 Next::Idle if is_moving && was_decided => {
-                    self.object("no deadline", || "TRANSITIONING, and nobody will look again".to_owned());
+                    self.object("no deadline", || {
+                        "TRANSITIONING, and nobody will look again".to_owned()
+                    });
                 }
                 Next::At(at) if is_moving && was_decided && at > clock && !has_wait => {
                     let summary = stored.facts.explanation.summary.clone();
-                    self.object("invisible wait", || format!("TRANSITIONING without a wait: {summary}"));
+                    self.object("invisible wait", || {
+                        format!("TRANSITIONING without a wait: {summary}")
+                    });
                 }
                 Next::Now | Next::At(_) | Next::Idle | Next::Gone => {}
             }
@@ -190,7 +196,9 @@ impl Oracle {
             job.facts.end.is_none() && since.is_some_and(|s| s.as_micros() > i128::from(3 * MINUTE))
         });
         if let Some(id) = overdue.map(|j| j.doc.metadata.id) {
-            self.object("deadline missed", || format!("{} is being cancelled for over 3 min", short(id)));
+            self.object("deadline missed", || {
+                format!("{} is being cancelled for over 3 min", short(id))
+            });
         }
     }
 }
@@ -223,7 +231,9 @@ impl Core {
         let clock = author.map_or_else(|| self.true_time(), |replica| self.clock(replica));
         let scene = Scene { universe: &self.universe, author, clock };
         if let (Some(replica), false) = (author, author.is_some_and(|r| self.oracle.leads(r))) {
-            self.oracle.object("stale leader", || format!("replica {replica} wrote after losing its lease"));
+            self.oracle.object("stale leader", || {
+                format!("replica {replica} wrote after losing its lease")
+            });
         }
         match &change {
             Change::Deployment(new) => {
@@ -239,7 +249,10 @@ impl Core {
                 }
                 if self.story.is_told {
                     let line = format!("{}: {}", event.metadata.name, event.spec.message);
-                    self.tell(author.map_or("user", |r| if r == 0 { "drey" } else { "drey-2" }), || line);
+                    self.tell(
+                        author.map_or("user", |r| if r == 0 { "drey" } else { "drey-2" }),
+                        || line,
+                    );
                 }
             }
             Change::Gone(_) | Change::Other => {}
@@ -250,20 +263,26 @@ impl Core {
     /// No effect without its recorded intent (invariant 5).
     pub fn intends(&mut self, effect: &Effect<'_>) {
         self.sync();
-        self.coverage.count("action", match effect {
-            Effect::Ensure(_) => "ensure-cluster",
-            Effect::Remove(_) => "remove-cluster",
-            Effect::Cancel(_) => "cancel",
-            Effect::Snapshot(_, true) => "stop",
-            Effect::Snapshot(_, false) => "savepoint",
-        });
+        self.coverage.count(
+            "action",
+            match effect {
+                Effect::Ensure(_) => "ensure-cluster",
+                Effect::Remove(_) => "remove-cluster",
+                Effect::Cancel(_) => "cancel",
+                Effect::Snapshot(_, true) => "stop",
+                Effect::Snapshot(_, false) => "savepoint",
+            },
+        );
         let mirror = &self.oracle.mirror;
         let is_recorded = match effect {
-            Effect::Ensure(job) => mirror.jobs.get(&job.metadata.id).is_some_and(|r| r.doc.spec == job.spec),
+            Effect::Ensure(job) => {
+                mirror.jobs.get(&job.metadata.id).is_some_and(|r| r.doc.spec == job.spec)
+            }
             Effect::Remove(id) => mirror.jobs.get(id).is_some_and(|r| r.facts.end.is_some()),
             Effect::Cancel(id) => mirror.jobs.get(id).is_some_and(|r| r.facts.cancel.is_some()),
             Effect::Snapshot(t, is_stop) => mirror.savepoints.get(&t.trigger_id).is_some_and(|r| {
-                let facts = r.facts.as_ref().filter(|f| f.stop == *is_stop && f.directory == t.directory);
+                let facts =
+                    r.facts.as_ref().filter(|f| f.stop == *is_stop && f.directory == t.directory);
                 facts.is_some() && r.doc.metadata.job_id == Some(t.job_id)
             }),
         };
@@ -280,7 +299,9 @@ impl Core {
             Effect::Ensure(job) => format!("→ ensure {}", short(job.metadata.id)),
             Effect::Remove(id) => format!("→ remove {}", short(*id)),
             Effect::Cancel(id) => format!("→ cancel {}", short(*id)),
-            Effect::Snapshot(t, stop) => format!("→ snapshot {} (stop: {stop})", short(t.trigger_id)),
+            Effect::Snapshot(t, stop) => {
+                format!("→ snapshot {} (stop: {stop})", short(t.trigger_id))
+            }
         });
         if let Some(text) = text {
             let who = if self.current.is_some_and(|(r, _)| r == 1) { "drey-2" } else { "drey" };

@@ -9,7 +9,12 @@ use crate::core::short;
 use crate::universe::{Origin, Progress, Snapshot, Universe};
 
 impl Oracle {
-    pub(super) fn judge_restore(&mut self, new: &StoredJob, owner: &StoredDeployment, scene: Scene<'_>) {
+    pub(super) fn judge_restore(
+        &mut self,
+        new: &StoredJob,
+        owner: &StoredDeployment,
+        scene: Scene<'_>,
+    ) {
         let id = new.doc.metadata.id;
         let deployment = owner.doc.metadata.id;
         let kind = owner.doc.spec.restore_strategy.kind;
@@ -24,7 +29,11 @@ impl Oracle {
                 }
             }
             (None, Some(newest)) => self.object("started empty", || {
-                format!("Job {} starts empty under {kind} although {} exists", short(id), newest.location)
+                format!(
+                    "Job {} starts empty under {kind} although {} exists",
+                    short(id),
+                    newest.location
+                )
             }),
             (Some(chosen), None) => self.object("wrong restore", || {
                 format!("Job {} starts from {chosen}, which {kind} does not allow", short(id))
@@ -34,10 +43,15 @@ impl Oracle {
                 let is_registered = |s: &Snapshot| matches!(s.origin, Origin::Registered(_));
                 // A registered snapshot is dated by Drey's clock, others by the storage's: after a jump they cannot
                 // be told apart.
-                let is_excused = self.has_jumped && (is_registered(&newest) || found.is_some_and(is_registered));
+                let is_excused =
+                    self.has_jumped && (is_registered(&newest) || found.is_some_and(is_registered));
                 if !is_excused {
                     self.object("wrong restore", || {
-                        format!("Job {} starts from {chosen}, and {} is newer", short(id), newest.location)
+                        format!(
+                            "Job {} starts from {chosen}, and {} is newer",
+                            short(id),
+                            newest.location
+                        )
                     });
                 }
             }
@@ -98,12 +112,18 @@ impl Oracle {
         let is_forgotten = |id| is_lenient && self.mirror.gone.contains(&id);
         universe.snapshots.iter().skip(since).any(|s| {
             let is_asked = match (kind, s.origin) {
-                (RestoreKind::None, _) | (RestoreKind::LatestSavepoint, Origin::Checkpoint) => false,
+                (RestoreKind::None, _) | (RestoreKind::LatestSavepoint, Origin::Checkpoint) => {
+                    false
+                }
                 (RestoreKind::LatestState, Origin::Checkpoint) => true,
-                (_, Origin::Registered(id)) => self.mirror.savepoints.contains_key(&id) || is_forgotten(id),
+                (_, Origin::Registered(id)) => {
+                    self.mirror.savepoints.contains_key(&id) || is_forgotten(id)
+                }
                 (_, Origin::Savepoint { trigger, .. }) => {
                     let record = self.mirror.savepoints.get(&trigger);
-                    let is_complete = |r: &super::StoredSavepoint| r.doc.status.state == SavepointState::Completed;
+                    let is_complete = |r: &super::StoredSavepoint| {
+                        r.doc.status.state == SavepointState::Completed
+                    };
                     record.is_some_and(is_complete) || is_forgotten(trigger)
                 }
             };

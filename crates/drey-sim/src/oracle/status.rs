@@ -29,7 +29,9 @@ impl Oracle {
             return;
         }
         if users_part(&new.doc) != users_part(&old.doc) {
-            self.object("lost update", || "the controller changed what only users write".to_owned());
+            self.object("lost update", || {
+                "the controller changed what only users write".to_owned()
+            });
         }
         if new.facts.seen_version != old.facts.seen_version {
             // What failed in this very decision counts already.
@@ -39,26 +41,37 @@ impl Oracle {
         let starts = new.facts.failed_starts.len();
         let counted = self.failed_starts.get(&id).map_or(0, Vec::len);
         if starts > counted {
-            self.object("limits", || format!("{starts} failed starts are counted, and there were {counted}"));
+            self.object("limits", || {
+                format!("{starts} failed starts are counted, and there were {counted}")
+            });
         }
         if new.facts.failed_savepoints > old.facts.failed_savepoints + 1 {
             self.object("limits", || "one failed savepoint is counted twice".to_owned());
         }
         self.judge_giving_up(&old, new, scene);
         self.judge_state(new, scene.universe);
-        if new.facts.explanation.desired != new.doc.spec.state || new.facts.explanation.actual != new.doc.status.state {
+        if new.facts.explanation.desired != new.doc.spec.state
+            || new.facts.explanation.actual != new.doc.status.state
+        {
             self.object("false status", || "the explanation contradicts the status".to_owned());
         }
     }
 
-    fn judge_giving_up(&mut self, old: &StoredDeployment, new: &StoredDeployment, scene: Scene<'_>) {
+    fn judge_giving_up(
+        &mut self,
+        old: &StoredDeployment,
+        new: &StoredDeployment,
+        scene: Scene<'_>,
+    ) {
         let is_new_spec = new.facts.seen_version != old.facts.seen_version;
         match (&old.facts.gave_up, &new.facts.gave_up) {
             (Some(failure), None) if !is_new_spec => {
                 if may_pass(&failure.reason) {
                     return;
                 }
-                self.object("limits", || format!("{} was taken back without a new spec", failure.reason));
+                self.object("limits", || {
+                    format!("{} was taken back without a new spec", failure.reason)
+                });
             }
             (None, Some(failure)) => {
                 if let Some(why) = self.unjustified(&failure.reason, new, scene) {
@@ -69,12 +82,19 @@ impl Oracle {
         }
         let is_failed = new.doc.status.state == DeploymentState::Failed;
         if is_failed != new.facts.gave_up.is_some() {
-            self.object("false status", || "FAILED without having given up, or the other way".to_owned());
+            self.object("false status", || {
+                "FAILED without having given up, or the other way".to_owned()
+            });
         }
     }
 
     /// Why this reason to give up does not hold; `None` when it does.
-    pub(super) fn unjustified(&self, reason: &str, new: &StoredDeployment, scene: Scene<'_>) -> Option<String> {
+    pub(super) fn unjustified(
+        &self,
+        reason: &str,
+        new: &StoredDeployment,
+        scene: Scene<'_>,
+    ) -> Option<String> {
         let (id, spec) = (new.doc.metadata.id, &new.doc.spec);
         let starts = self.failed_starts.get(&id).map_or(0, Vec::len);
         let is_due = |count: usize, limit: i32| count >= usize::try_from(limit).unwrap_or(1);
@@ -106,13 +126,22 @@ impl Oracle {
         let jobs: Vec<_> = self.mirror.jobs_of(id).cloned().collect();
         let last = jobs.last();
         let contradiction = match state {
-            DeploymentState::Suspended | DeploymentState::Cancelled if !live.is_empty() => Some("a Flink job lives"),
-            DeploymentState::Suspended if new.facts.rest != Rest::Suspended => Some("it did not come to rest so"),
-            DeploymentState::Suspended if new.doc.spec.state != DesiredState::Suspended => Some("it is not desired"),
-            DeploymentState::Cancelled if new.doc.spec.state != DesiredState::Cancelled => Some("it is not desired"),
+            DeploymentState::Suspended | DeploymentState::Cancelled if !live.is_empty() => {
+                Some("a Flink job lives")
+            }
+            DeploymentState::Suspended if new.facts.rest != Rest::Suspended => {
+                Some("it did not come to rest so")
+            }
+            DeploymentState::Suspended if new.doc.spec.state != DesiredState::Suspended => {
+                Some("it is not desired")
+            }
+            DeploymentState::Cancelled if new.doc.spec.state != DesiredState::Cancelled => {
+                Some("it is not desired")
+            }
             DeploymentState::Finished => {
                 let end = last.and_then(|j| j.facts.end.as_ref());
-                (end.is_none_or(|e| e.how != How::Finished)).then_some("the last Job did not finish")
+                (end.is_none_or(|e| e.how != How::Finished))
+                    .then_some("the last Job did not finish")
             }
             DeploymentState::Running => {
                 let job = new.doc.status.running.as_ref().map(|r| r.job_id);
@@ -137,7 +166,9 @@ impl Oracle {
         self.mirror.deployments.get(&id).is_some_and(|d| {
             let jar = d.doc.spec.template.spec.artifact.jar_uri.as_deref();
             let behaviour = Behaviour::of(jar);
-            !behaviour.never_starts() && !behaviour.is_incompatible && d.doc.spec.deployment_target_name.as_deref() == Some("local")
+            !behaviour.never_starts()
+                && !behaviour.is_incompatible
+                && d.doc.spec.deployment_target_name.as_deref() == Some("local")
         })
     }
 }

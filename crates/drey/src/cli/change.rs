@@ -19,8 +19,7 @@ pub(crate) struct Verb {
 }
 
 /// `drey start`.
-pub(crate) const START: Verb =
-    Verb { state: DesiredState::Running, doing: "starting" };
+pub(crate) const START: Verb = Verb { state: DesiredState::Running, doing: "starting" };
 /// `drey suspend`.
 pub(crate) const SUSPEND: Verb = Verb { state: DesiredState::Suspended, doing: "suspending" };
 /// `drey cancel`.

@@ -111,14 +111,19 @@ async fn print(shell: &Shell, job: &str, file: &str, args: &Logs) -> Result<()> 
         None => query.push(("offset", "0")),
     }
     let mut piece: Piece = typed(&doing, shell.client.get(&doing, &path, &query).await?)?;
+    let mut is_over = false;
     loop {
         put(&piece.text)?;
         let mut from = piece.next_offset;
         if piece.size <= from {
-            if !args.follow || over(shell, job).await {
+            if !args.follow || is_over {
                 return Ok(());
             }
-            sleep(LOOK_INTERVAL).await;
+            // After the end one more look: the last lines may have come since the one before.
+            is_over = over(shell, job).await;
+            if !is_over {
+                sleep(LOOK_INTERVAL).await;
+            }
         }
         if piece.size < from {
             // The file was begun anew.

@@ -91,8 +91,11 @@ mod tests {
     #[test]
     fn flags_win_over_the_file_and_the_file_over_the_default() {
         let path = std::env::temp_dir().join(format!("drey-options-{}.yaml", std::process::id()));
-        std::fs::write(&path, "listen: 127.0.0.1:1234\ndataDir: /from/file\nlogFormat: json\nhostNames: [a]\n")
-            .unwrap();
+        std::fs::write(
+            &path,
+            "listen: 127.0.0.1:1234\ndataDir: /from/file\nlogFormat: json\nhostNames: [a]\n",
+        )
+        .unwrap();
         let mut args = Serve { config: Some(path.clone()), ..Serve::default() };
         args.data_dir = Some("/from/flag".into());
         args.events_per_deployment = Some(0);

@@ -36,7 +36,8 @@ async fn look(artifacts: Arc<Artifacts>, artifact: Artifact) -> Vec<Problem> {
     let dependencies = artifact.additional_dependencies.as_deref().unwrap_or_default();
     for (index, uri) in dependencies.iter().enumerate() {
         let path = format!("{ARTIFACT}.additionalDependencies[{index}]");
-        problems.extend(patiently(artifacts.fetch(uri)).await.err().map(|why| Problem::new(path, why)));
+        problems
+            .extend(patiently(artifacts.fetch(uri)).await.err().map(|why| Problem::new(path, why)));
     }
     let Some(uri) = &artifact.jar_uri else { return problems };
     match patiently(artifacts.fetch_jar(uri)).await {
@@ -74,7 +75,8 @@ async fn missing_class(
 ) -> Option<Problem> {
     let path = format!("{ARTIFACT}.entryClass");
     let Some(class) = artifact.entry_class.clone().or(main_class) else {
-        let message = "not set, and the jar's manifest names no Main-Class; name the class with main()";
+        let message =
+            "not set, and the jar's manifest names no Main-Class; name the class with main()";
         return Some(Problem::new(path, message));
     };
     let has_dependencies = artifact.additional_dependencies.as_ref().is_some_and(|d| !d.is_empty());

@@ -22,7 +22,8 @@ pub(super) fn address(data_dir: &Path) -> Result<String> {
     match path.chars().find(odd) {
         None => Ok(format!("file://{}", path.trim_end_matches('/'))),
         Some(odd) => {
-            let odd = if odd == ' ' { "a space".to_owned() } else { format!("the character {odd:?}") };
+            let odd =
+                if odd == ' ' { "a space".to_owned() } else { format!("the character {odd:?}") };
             Err(refused(format!(
                 "its path has {odd} in it, which addresses must encode, and Flink would then write snapshots to \
                  another folder than it reads them from"

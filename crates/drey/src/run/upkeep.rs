@@ -36,7 +36,11 @@ impl Upkeep {
                 match self.round().await {
                     Ok((0, 0)) => {}
                     Ok((traces, events)) => {
-                        tracing::info!(traces, events, "old traces of deletions and old events were removed");
+                        tracing::info!(
+                            traces,
+                            events,
+                            "old traces of deletions and old events were removed"
+                        );
                     }
                     Err(error) => {
                         tracing::warn!(%error, "upkeep of the database failed; trying again in an hour");

@@ -68,7 +68,9 @@ fn events_f_tells_each_event_once_as_it_comes() {
     let stage = |count: usize| {
         move |path: &str| {
             let body = match path {
-                path if path.starts_with("/ext/v1/watch") => "event: MODIFIED\ndata: {}\n\n".to_owned(),
+                path if path.starts_with("/ext/v1/watch") => {
+                    "event: MODIFIED\ndata: {}\n\n".to_owned()
+                }
                 path if path.contains("/events") => events(count),
                 _ => deployment("RUNNING", "RUNNING"),
             };

@@ -179,7 +179,7 @@ fn reply(mut stream: TcpStream, answer: &Answer, asked: &Mutex<Vec<String>>) {
     );
 }
 
-/// A Deployment as `/ext/v1` shows it.
+/// A Deployment as `/ext/v1` shows it. Up to version 3 the explanation is about an older spec.
 pub(crate) fn view(version: i32, state: &str) -> String {
     let failure = match state {
         "FAILED" => {
@@ -187,10 +187,12 @@ pub(crate) fn view(version: i32, state: &str) -> String {
         }
         _ => "",
     };
+    let explained = if version > 3 { 2 } else { 1 };
     format!(
-        r#"{{"deployment":{{"kind":"Deployment","apiVersion":"v1","metadata":{{"name":"x","resourceVersion":{version}}},
+        r#"{{"deployment":{{"kind":"Deployment","apiVersion":"v1","metadata":{{"name":"x","resourceVersion":{version},
+            "annotations":{{"com.dataartisans.appmanager.controller.deployment.spec.version":"2"}}}},
             "spec":{{"state":"RUNNING"}},"status":{{"state":"{state}"}}}},
-            "explanation":{{"desired":"RUNNING","summary":"it is {state}","next":["drey edit dep x"]{failure}}},
+            "explanation":{{"desired":"RUNNING","specVersion":{explained},"summary":"it is {state}","next":["drey edit dep x"]{failure}}},
             "revision":{version},"jobs":[]}}"#
     )
 }
@@ -203,7 +205,10 @@ pub(crate) fn error(status: u16, reason: &str, message: &str) -> (u16, String) {
 }
 
 /// The view at `/ext`, no events, and no watch: the wait must do without.
-pub(crate) fn stage(version: i32, state: &'static str) -> impl Fn(&str) -> (u16, String) + Send + 'static {
+pub(crate) fn stage(
+    version: i32,
+    state: &'static str,
+) -> impl Fn(&str) -> (u16, String) + Send + 'static {
     move |path| {
         if path.starts_with("/ext/v1/watch") {
             error(404, "NotFound", "no watch here")
@@ -234,7 +239,9 @@ impl Following {
             .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
-        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|l| sender.send(l)));
+        std::thread::spawn(move || {
+            stdout.lines().map_while(Result::ok).try_for_each(|l| sender.send(l))
+        });
         Self { child, lines }
     }
 

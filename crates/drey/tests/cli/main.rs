@@ -14,9 +14,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::{
-    DREY, Fake, Server, drey, ends, err, error, http, manifest, out, stage, with_input,
-};
+use harness::{DREY, Fake, Server, drey, ends, err, error, http, manifest, out, stage, with_input};
 
 #[test]
 fn the_life_of_a_declaration() {
