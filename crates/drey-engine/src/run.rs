@@ -146,11 +146,10 @@ fn watch_job(d: &mut Draft, id: Uuid, seen: &Observation) {
     }
 }
 
-/// Tells of TaskManagers that are gone, once until the job runs again.
+/// Tells of TaskManagers that are gone, once until they are back.
 fn note_task_managers(d: &mut Draft, id: Uuid, seen: &Observation, calm: bool) {
     if calm {
         d.resume_after(NOT_LAUNCHED);
-        d.resume_after(NOT_ENOUGH);
     }
     let wanted = d.job(id).map_or(0, |r| r.job.spec.number_of_task_managers);
     let alive = seen.cluster.present().map_or(0, |c| c.task_managers);
@@ -158,6 +157,8 @@ fn note_task_managers(d: &mut Draft, id: Uuid, seen: &Observation, calm: bool) {
         let message =
             format!("{alive} of {wanted} TaskManagers are alive; the others are started again");
         d.warn_once(EventName::GeneralFailure, id, NOT_ENOUGH, message);
+    } else {
+        d.resume_after(NOT_ENOUGH);
     }
 }
 

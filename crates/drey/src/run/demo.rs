@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep};
 use super::compile;
 use super::options::{ServeOptions, default_data_dir};
 use super::serve::{self, Server};
+use super::storage;
 use crate::args::{Demo, FailOn, Global, LogFormat, WaitRules};
 use crate::cli::goal::Goal;
 use crate::cli::wait::{self, Pin, Plan, Target};
@@ -59,6 +60,8 @@ pub(crate) async fn run(args: Demo, global: &Global) -> Result<()> {
         Some(folder) => folder.clone(),
         None => default_data_dir()?.join("demo"),
     };
+    let data_dir = std::path::absolute(data_dir).context("finding the data folder")?;
+    storage::address(&data_dir)?;
     std::fs::create_dir_all(&data_dir)
         .with_context(|| format!("making the folder {}", data_dir.display()))?;
     let log = data_dir.join("server.log");

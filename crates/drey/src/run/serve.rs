@@ -237,16 +237,19 @@ impl Server {
     /// When a part of the server did not end well.
     pub(crate) async fn halt(&mut self) -> anyhow::Result<()> {
         self.shutdown.cancel();
+        // Each part is waited for, also when one before it ended badly.
+        let mut ended = Ok(());
         if let Some(http) = self.http.take() {
-            http.await.context("stopping the HTTP server")?.context("serving")?;
+            let served = http.await.context("stopping the HTTP server");
+            ended = ended.and(served.and_then(|served| served.context("serving")));
         }
         if let Some(controller) = self.controller.take() {
-            controller.await.context("stopping the controller")?;
+            ended = ended.and(controller.await.context("stopping the controller"));
         }
         for helper in self.helpers.drain(..) {
-            helper.await.context("stopping a helper")?;
+            ended = ended.and(helper.await.context("stopping a helper"));
         }
-        Ok(())
+        ended
     }
 }
 

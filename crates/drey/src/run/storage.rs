@@ -15,7 +15,7 @@ pub(super) fn address(data_dir: &Path) -> Result<String> {
     let refused = |why: String| {
         Failure::usage(format!("the data folder {} cannot be used", data_dir.display()))
             .why(why)
-            .next("drey serve --data-dir DIR    (or DREY_DATA_DIR) with a path of letters, digits and -._~ only")
+            .next("--data-dir DIR or DREY_DATA_DIR, with a path of letters, digits and -._~ only")
     };
     let odd = |c: &char| !c.is_ascii_alphanumeric() && !PLAIN.contains(*c);
     let path = data_dir.to_str().ok_or_else(|| refused("its path is not text".to_owned()))?;
