@@ -167,6 +167,8 @@ pub struct SavepointFacts {
     pub complete_by: Timestamp,
     /// When its last byte was written.
     pub completed_at: Option<Timestamp>,
+    /// When that was noticed, by Drey's own clock, which may not be the storage's.
+    pub noticed_at: Option<Timestamp>,
 }
 
 /// A Job with its facts.

@@ -235,6 +235,10 @@ fn stop_outcome(d: &mut Draft, id: Uuid, seen: &Observation, why: &str) -> bool 
         match savepoint::settle(d, stop, seen, why) {
             savepoint::Settled::Completed => {
                 d.end(id, How::Stopped, "stopped with a savepoint", true);
+                if !is_finished(seen) {
+                    // A stop can fail after its savepoint, and then the job goes on: something newer may lie there.
+                    d.job_facts(id, |f| f.swept = false);
+                }
                 d.facts.rest = Rest::Suspended;
                 d.facts.failed_savepoints = 0;
                 d.facts.not_before = None;
@@ -330,7 +334,8 @@ fn sweep(d: &mut Draft, id: Uuid, seen: &Observation) {
     let now = d.now;
     let Some(record) = d.job(id).filter(|r| !r.facts.swept) else { return };
     let gone_at = record.facts.gone_at.unwrap_or(now);
-    let was_checkpointed = record.facts.checkpointed;
+    let was_stopped = record.facts.end.as_ref().is_some_and(|e| e.how == How::Stopped);
+    let was_checkpointed = record.facts.checkpointed && !was_stopped;
     match &seen.retained {
         None => {
             let until = next_mark(gone_at, CLEAR, now);

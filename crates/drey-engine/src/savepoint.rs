@@ -107,6 +107,7 @@ fn request_facts(
         not_before: now,
         complete_by: now.saturating_add_or_max(limit),
         completed_at: None,
+        noticed_at: None,
     })
 }
 
@@ -312,6 +313,7 @@ pub(crate) fn settle(d: &mut Draft, id: Uuid, seen: &Observation, why: &str) -> 
 }
 
 fn complete(d: &mut Draft, id: Uuid, location: &str, at: Timestamp) {
+    let now = d.now;
     let Some(record) = find(d, id) else { return };
     let (job, origin) = (record.savepoint.metadata.job_id, record.savepoint.metadata.origin);
     record.savepoint.status.state = SavepointState::Completed;
@@ -321,6 +323,7 @@ fn complete(d: &mut Draft, id: Uuid, location: &str, at: Timestamp) {
     let mut is_stop = false;
     if let Some(facts) = &mut record.facts {
         facts.completed_at = Some(at);
+        facts.noticed_at = Some(now);
         is_stop = facts.stop;
     }
     hold(d, origin);
@@ -341,7 +344,7 @@ fn expect_end(d: &mut Draft, id: Uuid, facts: &SavepointFacts) {
     if !facts.stop || !is_awaited {
         return;
     }
-    let since = facts.completed_at.unwrap_or(d.now);
+    let since = facts.noticed_at.or(facts.completed_at).unwrap_or(d.now);
     let until = since.saturating_add_or_max(STOPPED_BY);
     let is_running = d.observation(job).job.present().is_some_and(FlinkJob::is_fully_running);
     if d.now >= until && is_running {

@@ -131,6 +131,12 @@ impl Merger {
         let mut merged = target.clone();
         let is_schema = matches!(shape, Shape::Object(_) | Shape::Keys(..));
         for (key, value) in patch {
+            if key == DIRECTIVE {
+                let message = "A $patch directive is an element of a list; here it is a member of an object. Remove it: \
+                               objects are merged anyway.";
+                self.problems.push(Problem::new(At::Key(path, DIRECTIVE).text(), message));
+                continue;
+            }
             let inner = shape.member(key).unwrap_or(&Shape::Opaque);
             match (value.is_null(), self.how, is_schema) {
                 (false, ..) => {

@@ -180,7 +180,7 @@ impl Core {
     pub fn id(&mut self) -> Uuid {
         self.ids += 1;
         let millis = ((BEGINNING + self.now) / 1000) as u128;
-        let tail = u128::from(self.rng.next() & 0xffff_ffff);
+        let tail = u128::from(self.rng.next_u64() & 0xffff_ffff);
         let count = u128::from(self.ids & 0x0fff_ffff);
         Uuid::from_u128((millis << 80) | (0x7 << 76) | (0b10 << 62) | (count << 32) | tail)
     }
@@ -223,7 +223,6 @@ impl Shared {
     }
 
     /// The core itself. Never held across an await.
-    #[must_use]
     pub fn lock(&self) -> MutexGuard<'_, Core> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

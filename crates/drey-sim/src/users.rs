@@ -355,7 +355,7 @@ impl History {
             Some(Err(Error::Full | Error::ReadOnly | Error::Conflict { .. })) => false,
             other => {
                 core.oracle.object("simulator", || {
-                    format!("a user's write: {:?}", other.map(|r| r.err()))
+                    format!("a user's write: {:?}", other.map(std::result::Result::err))
                 });
                 false
             }

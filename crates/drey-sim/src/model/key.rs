@@ -1,117 +1,183 @@
-//! What of a state counts when two states are compared: everything but texts, with times as rough distances from now.
+//! What of a state counts when two states are compared: what can still make a difference.
+//!
+//! Left out: texts, closed Jobs, what nobody will look at again. Ids are numbered in order of appearance, the template
+//! counts as "as wanted" or not, and times are rough distances from now.
 
-use std::fmt::Write as _;
+use std::fmt::{Result, Write as _};
 
-use drey_model::meta::SPEC_VERSION;
+use drey_engine::{JobRecord, SavepointRecord};
+use drey_model::diff::deviates;
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::state::State;
+use super::world::{Phase, Snapshot};
 
 /// Seconds at which a distance in time becomes another one; the deadlines of the engine lie between them.
-const STEPS: [i64; 7] = [1, 4, 10, 59, 179, 299, 899];
+const STEPS: [i64; 5] = [1, 10, 59, 179, 299];
+/// More failed runs than this make no difference in a world this small.
+const RUNS_MAX: usize = 3;
 
 /// The comparable text of a state.
 pub(super) fn text(s: &State) -> String {
-    let now = s.now;
-    let mut text = String::with_capacity(1024);
+    let jobs: Vec<&JobRecord> = s.jobs.iter().map(|r| &**r).filter(|r| !r.is_closed()).collect();
+    let savepoints: Vec<&SavepointRecord> =
+        s.savepoints.iter().map(|r| &**r).filter(|r| r.open).collect();
+    let ids = jobs.iter().map(|r| r.id()).chain(savepoints.iter().map(|r| r.id())).collect();
+    let mut writer = Writer { text: String::with_capacity(512), now: s.now, ids };
     // Writing to a String cannot fail.
-    let _ = write(&mut text, s, now);
-    text
+    let _ = writer.state(s, &jobs, &savepoints);
+    writer.text
 }
 
-fn write(t: &mut String, s: &State, now: Timestamp) -> std::fmt::Result {
-    let (d, f) = (&s.deployment, &s.facts);
-    write!(t, "{:?}{:?}", d.spec.state, d.spec.template.spec.parallelism)?;
-    write!(t, "{:?}{}", d.status.state, d.spec_version() == f.seen_version)?;
-    write!(t, "|{}{}{}", f.failed_starts.len(), f.failed_runs.len(), f.failed_savepoints)?;
-    write!(t, "{}{:?}{}{}", when(f.not_before, now), f.rest, f.holds_state, f.holds_savepoint)?;
-    write!(t, "{:?}{}", f.gave_up.as_ref().map(|g| g.reason.as_str()), f.transition.is_some())?;
-    for r in &s.jobs {
-        let (j, f) = (&r.job, &r.facts);
-        write!(t, "|J{}{:?}{:?}", f.ordinal, j.status.state, f.launched.template.spec.parallelism)?;
-        write!(t, "{:?}{}", f.restored, when(Some(j.metadata.created_at), now))?;
-        if r.is_closed() {
-            continue;
+struct Writer {
+    text: String,
+    now: Timestamp,
+    ids: Vec<Uuid>,
+}
+
+impl Writer {
+    fn state(&mut self, s: &State, jobs: &[&JobRecord], savepoints: &[&SavepointRecord]) -> Result {
+        let (d, f) = (&s.deployment, &s.facts);
+        write!(
+            self.text,
+            "{:?}{:?}{}",
+            d.spec.state,
+            d.status.state,
+            d.spec_version() == f.seen_version
+        )?;
+        let runs = f.failed_runs.len().min(RUNS_MAX);
+        write!(self.text, "|{}{runs}{}", f.failed_starts.len(), f.failed_savepoints)?;
+        let pause = self.when(f.not_before);
+        write!(self.text, "{pause}{:?}{}{}", f.rest, f.holds_state, f.holds_savepoint)?;
+        let is_blind = f.blind_ordinal > 0;
+        write!(
+            self.text,
+            "{:?}{}{is_blind}",
+            f.gave_up.as_ref().map(|g| g.reason.as_str()),
+            f.transition.is_some()
+        )?;
+        for r in jobs {
+            self.job(r, s)?;
         }
-        write!(t, "{}{}", when(f.alive_since, now), when(f.missing_since, now))?;
+        for r in savepoints {
+            self.savepoint(r, f.ordinal)?;
+        }
+        self.memory(s)?;
+        self.world(s, savepoints)?;
+        write!(self.text, "|{:?}", s.budget)
+    }
+
+    fn job(&mut self, r: &JobRecord, s: &State) -> Result {
+        let f = &r.facts;
+        let is_other = deviates(&f.launched, &s.deployment.spec);
+        let begun = self.when(f.alive_since.or(Some(r.job.metadata.created_at)));
+        let missing = self.when(f.missing_since);
+        write!(
+            self.text,
+            "|J{:?}{is_other}{begun}{missing}{}",
+            r.job.status.state,
+            f.alive_since.is_some()
+        )?;
         if let Some(c) = &f.cancel {
-            let accepted = c.accepted_at.is_some();
-            write!(
-                t,
-                "C{}{}{accepted}{}",
-                when(Some(c.since), now),
-                c.failures,
-                when(Some(c.not_before), now)
-            )?;
+            let (since, next) = (self.when(Some(c.since)), self.when(Some(c.not_before)));
+            write!(self.text, "C{since}{}{next}", c.failures)?;
         }
         if let Some(e) = &f.end {
-            write!(t, "E{:?}{}{}", e.how, e.confirmed, when(Some(e.at), now))?;
+            let at = self.when(Some(e.at));
+            write!(self.text, "E{:?}{}{at}", e.how, e.confirmed)?;
         }
+        for stop in &f.stops {
+            let number = self.number(*stop);
+            write!(self.text, "s{number}")?;
+        }
+        write!(self.text, "{}{}{}{}", f.removed, f.gone_at.is_some(), f.swept, f.checkpointed)
+    }
+
+    fn savepoint(&mut self, r: &SavepointRecord, ordinal: u32) -> Result {
+        let job = r.savepoint.metadata.job_id.map(|id| self.number(id));
         write!(
-            t,
-            "{:?}{}{}{}{}",
-            f.stops,
-            f.removed,
-            f.gone_at.is_some(),
-            f.swept,
-            f.checkpointed
+            self.text,
+            "|S{:?}{:?}{job:?}",
+            r.savepoint.status.state, r.savepoint.metadata.origin
         )?;
+        let Some(f) = &r.facts else { return Ok(()) };
+        let (next, by) = (self.when(Some(f.not_before)), self.when(Some(f.complete_by)));
+        write!(self.text, "{}{}{next}{by}", ordinal - f.ordinal.min(ordinal), f.accepted)
     }
-    for r in &s.savepoints {
-        write!(t, "|S{:?}{}{:?}", r.savepoint.status.state, r.open, r.savepoint.metadata.job_id)?;
-        if let Some(f) = r.facts.as_ref().filter(|_| r.open) {
+
+    fn memory(&mut self, s: &State) -> Result {
+        if let Some((version, seen)) = &s.seen {
+            write!(self.text, "|M{}", *version == s.deployment.spec_version())?;
+            for o in seen.values() {
+                let job = o.job.present().map(|j| (j.status, j.checkpoint.is_some()));
+                write!(self.text, "{:?}{job:?}{}", o.cluster, o.job == drey_model::Seen::Absent)?;
+                write!(self.text, "{:?}", o.operations.values().collect::<Vec<_>>())?;
+                write!(
+                    self.text,
+                    "{:?}",
+                    o.directories.values().map(|d| d.present().is_some()).collect::<Vec<_>>()
+                )?;
+                write!(self.text, "{:?}", o.retained.as_ref().map(|r| r.present().is_some()))?;
+            }
+        }
+        for a in &s.actions {
+            let number = self.number(a.job());
+            write!(self.text, "|A{}{number}", a.name())?;
+        }
+        for r in &s.reports {
+            write!(self.text, "|R{:?}", std::mem::discriminant(r))?;
+        }
+        write!(self.text, "|{:?}", s.wake_at.map(|at| at > self.now))
+    }
+
+    fn world(&mut self, s: &State, savepoints: &[&SavepointRecord]) -> Result {
+        let is_open = |id: Uuid| self.ids.contains(&id);
+        let clusters: Vec<_> =
+            s.world.clusters.iter().filter(|c| is_open(c.id) || c.phase != Phase::Gone).collect();
+        let stops: Vec<_> = s.world.stops.iter().filter(|o| is_open(o.job)).collect();
+        for c in clusters {
+            let number = self.number(c.id);
             write!(
-                t,
-                "{}{}{}",
-                f.accepted,
-                when(Some(f.not_before), now),
-                when(Some(f.complete_by), now)
+                self.text,
+                "|W{number}{:?}{}{:?}{}",
+                c.phase, c.is_removing, c.job, c.checkpoints
             )?;
         }
-        write!(t, "{:?}", r.savepoint.metadata.annotations.get(SPEC_VERSION).is_some())?;
-    }
-    memory(t, s, now)?;
-    for c in &s.world.clusters {
-        write!(t, "|W{:?}{}{:?}{}", c.phase, c.is_removing, c.job, c.checkpoint.is_some())?;
-    }
-    for o in &s.world.stops {
-        write!(t, "|O{:?}", o.progress)?;
-    }
-    for x in &s.world.snapshots {
-        write!(t, "|X{}{}", x.seen.location, x.is_disowned)?;
-    }
-    write!(t, "|{:?}", s.budget)
-}
-
-fn memory(t: &mut String, s: &State, now: Timestamp) -> std::fmt::Result {
-    if let Some((version, seen)) = &s.seen {
-        write!(t, "|M{}", *version == s.deployment.spec_version())?;
-        for o in seen.values() {
-            let job = o.job.present().map(|j| (j.status, j.checkpoint.is_some()));
-            write!(t, "{:?}{job:?}{}", o.cluster, matches!(o.job, drey_model::Seen::Absent))?;
-            write!(t, "{:?}{}", o.operations, o.directories.len())?;
-            write!(
-                t,
-                "{:?}",
-                o.directories.values().map(|d| d.present().is_some()).collect::<Vec<_>>()
-            )?;
-            write!(t, "{:?}", o.retained.as_ref().map(|r| r.present().is_some()))?;
+        for o in stops {
+            let (id, job) = (self.number(o.id), self.number(o.job));
+            write!(self.text, "|O{id}{job}{:?}", o.progress)?;
         }
+        let last = s.world.snapshots.len().saturating_sub(1);
+        let newest = |is_kind: &dyn Fn(&Snapshot) -> bool| {
+            s.world.snapshots.iter().rposition(|x| is_kind(x) && !x.is_disowned)
+        };
+        let newest = [newest(&|_| true), newest(&|x| x.directory.is_some())];
+        for (n, x) in s.world.snapshots.iter().enumerate() {
+            let at = |r: &&SavepointRecord| {
+                r.savepoint.spec.savepoint_location.as_ref() == Some(&x.seen.location)
+            };
+            let record = savepoints.iter().position(at);
+            let job = self.number(x.job);
+            if record.is_some() || job != '?' || n == last || newest.contains(&Some(n)) {
+                write!(self.text, "|X{record:?}{job}{}{}", x.directory.is_some(), x.is_disowned)?;
+            }
+        }
+        Ok(())
     }
-    for a in &s.actions {
-        write!(t, "|A{}{}", a.name(), a.job())?;
-    }
-    for r in &s.reports {
-        write!(t, "|R{r:?}")?;
-    }
-    write!(t, "|{}", when(s.wake_at, now))
-}
 
-/// A time as a letter: how long ago, or how far ahead.
-fn when(at: Option<Timestamp>, now: Timestamp) -> char {
-    let Some(at) = at else { return '-' };
-    let seconds = now.duration_since(at).as_secs();
-    let place = STEPS.iter().filter(|s| seconds.abs() >= **s).count() as u8;
-    let first = if now >= at { b'a' } else { b'A' };
-    char::from(first + place)
+    /// The number of a Job or Savepoint that still counts, as a letter.
+    fn number(&self, id: Uuid) -> char {
+        let place = self.ids.iter().position(|known| *known == id);
+        place.map_or('?', |n| char::from(b'0' + (n as u8)))
+    }
+
+    /// A time as a letter: how long ago, or how far ahead.
+    fn when(&self, at: Option<Timestamp>) -> char {
+        let Some(at) = at else { return '-' };
+        let seconds = self.now.duration_since(at).as_secs();
+        let place = STEPS.iter().filter(|s| seconds.abs() >= **s).count() as u8;
+        let first = if self.now >= at { b'a' } else { b'A' };
+        char::from(first + place)
+    }
 }

@@ -44,6 +44,13 @@ pub fn settled(core: &Core, id: Uuid) -> Result<(), String> {
                 Err(format!("{state} with {} open Jobs and {} live ones", open.len(), live.len()))
             }
         }
+        // With attempts that expire before the next one fails, what cannot start is tried for ever, as declared.
+        (DesiredState::Running, DeploymentState::Transitioning)
+            if stored.doc.spec.job_failure_expiration_time.is_some()
+                && !core.oracle.can_start(id) =>
+        {
+            Ok(())
+        }
         (desired, state) => {
             let why = &stored.facts.explanation.summary;
             Err(format!("{desired} is desired, and it is {state}: {why}"))

@@ -4,7 +4,7 @@ use drey_engine::facts::How;
 use drey_model::deployment::UpgradeKind;
 use drey_model::diff::deviates;
 use drey_model::seen::FlinkStatus;
-use drey_model::{DesiredState, JobState, SavepointState};
+use drey_model::{DesiredState, JobState, SavepointOrigin, SavepointState};
 use jiff::SignedDuration;
 use uuid::Uuid;
 
@@ -183,7 +183,7 @@ impl Oracle {
             How::Failed => {}
             How::FailedToStart => {
                 let elapsed = end.at.duration_since(new.doc.metadata.created_at);
-                let is_refused = scene.universe.clusters.get(&id).is_none();
+                let is_refused = !scene.universe.clusters.contains_key(&id);
                 let is_due = elapsed >= RUN && self.is_known(id, scene.universe);
                 if !has_ended && !is_refused && !is_due && !self.has_jumped {
                     self.object("healthy job ended", || {
@@ -237,6 +237,12 @@ impl Oracle {
         if state == SavepointState::Completed && was != Some(SavepointState::Completed) {
             let location = new.doc.spec.savepoint_location.as_deref();
             let found = location.and_then(|l| scene.universe.at(l));
+            let is_retained = new.doc.metadata.origin == SavepointOrigin::RetainedCheckpoint;
+            if found.is_none() && is_retained && scene.universe.storage_out_until > 0 {
+                // Recorded from hearsay: the storage did not answer for minutes, and nobody wanted the state.
+                self.blind.insert(new.doc.metadata.deployment_id);
+                return;
+            }
             let Some(found) = found else {
                 return self
                     .object("false record", || format!("Savepoint {} does not exist", short(id)));

@@ -76,6 +76,10 @@ pub struct Oracle {
     spins: BTreeMap<(usize, Uuid), u32>,
     /// When starts failed since the spec changed or a Job started.
     failed_starts: BTreeMap<Uuid, Vec<Timestamp>>,
+    /// Deployments of which a checkpoint was recorded without looking.
+    blind: BTreeSet<Uuid>,
+    /// The Job whose cancellation was overdue at the end of the last look.
+    overdue: Option<Uuid>,
     hint: tokio::sync::watch::Receiver<i64>,
 }
 
@@ -94,6 +98,8 @@ impl Oracle {
             finished_at: BTreeMap::new(),
             spins: BTreeMap::new(),
             failed_starts: BTreeMap::new(),
+            blind: BTreeSet::new(),
+            overdue: None,
             hint: store.hint(),
         }
     }
@@ -195,7 +201,11 @@ impl Oracle {
             let since = job.facts.cancel.as_ref().map(|c| clock.duration_since(c.since));
             job.facts.end.is_none() && since.is_some_and(|s| s.as_micros() > i128::from(3 * MINUTE))
         });
-        if let Some(id) = overdue.map(|j| j.doc.metadata.id) {
+        let overdue = overdue.map(|j| j.doc.metadata.id);
+        // The clock may have jumped after this look had read it; the next one must see it.
+        let is_again = overdue.is_some() && self.overdue == overdue;
+        self.overdue = overdue;
+        if let (Some(id), true) = (overdue, is_again) {
             self.object("deadline missed", || {
                 format!("{} is being cancelled for over 3 min", short(id))
             });
@@ -213,7 +223,9 @@ impl Core {
         let rows = match now_or_never(self.store.changes(after, 10_000)) {
             Some(Ok(rows)) => rows,
             other => {
-                self.oracle.object("store unreadable", || format!("{:?}", other.map(|r| r.err())));
+                self.oracle.object("store unreadable", || {
+                    format!("{:?}", other.map(std::result::Result::err))
+                });
                 return;
             }
         };

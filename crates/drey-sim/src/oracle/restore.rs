@@ -18,6 +18,9 @@ impl Oracle {
         let id = new.doc.metadata.id;
         let deployment = owner.doc.metadata.id;
         let kind = owner.doc.spec.restore_strategy.kind;
+        if self.blind.contains(&deployment) {
+            return;
+        }
         let chosen = new.doc.spec.savepoint_location.as_deref();
         let newest = self.newest_allowed(deployment, kind, scene.universe).cloned();
         match (chosen, newest) {

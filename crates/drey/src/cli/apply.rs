@@ -22,8 +22,9 @@ pub(super) async fn run(shell: &Shell, args: Apply) -> Result<()> {
             .why(format!("the files hold {} documents", declared.len())));
     }
     let mut targets: Vec<(String, Target)> = Vec::new();
-    for document in &declared {
-        let outcome = apply(shell, document, args.if_version).await?;
+    for (at, document) in declared.iter().enumerate() {
+        let outcome = apply(shell, document, args.if_version).await;
+        let outcome = outcome.map_err(|failure| untried(failure, &declared[at + 1..]))?;
         shell.report(document.kind, &outcome.object, outcome.did)?;
         let name = printer::handle_of(document.kind, &outcome.object);
         if document.kind == Kind::Deployment {
@@ -49,6 +50,19 @@ pub(super) async fn run(shell: &Shell, args: Apply) -> Result<()> {
         wait::until(&shell, here.collect(), &plan).await?;
     }
     Ok(())
+}
+
+/// Says which documents were not looked at, because one before them was refused.
+fn untried(mut failure: Failure, rest: &[Declared]) -> Failure {
+    if !rest.is_empty() {
+        let rest: Vec<&str> = rest
+            .iter()
+            .map(|document| document.name.as_deref().unwrap_or("one without a name"))
+            .collect();
+        let now = failure.now.take().map(|now| format!("{now}; ")).unwrap_or_default();
+        failure.now = Some(format!("{now}not tried: {}", rest.join(", ")));
+    }
+    failure
 }
 
 /// What became of one document.

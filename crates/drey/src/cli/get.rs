@@ -195,6 +195,10 @@ async fn follow(shell: &Shell, kind: Kind, names: &[String], selector: Option<&s
             put(&printer::documents(format, kind, &[change.object])?)?;
             continue;
         }
+        if change.what == "DELETED" {
+            put(&format!("{} deleted\n", printer::handle_of(kind, &change.object)))?;
+            continue;
+        }
         let table = tabulate(shell, kind, vec![change.object], format == Format::Wide).await?;
         put(&table.render(headers, shell.out))?;
         headers = false;

@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use drey_model::DeploymentState;
 use drey_model::deployment::ConditionKind;
+use drey_model::{DeploymentState, DesiredState};
 
 use super::goal::Goal;
 use crate::args::{FailOn, WaitRules};
@@ -101,7 +101,10 @@ impl Judge {
         let on = |what| self.fail_on.contains(&what) && !self.fail_on.contains(&FailOn::None);
         let state = view.deployment.status.state;
         let failing = condition(&view.deployment, ConditionKind::JobFailing).is_some();
-        let over = state == DeploymentState::Finished && self.goals.iter().any(Goal::needs_a_job);
+        let needs_a_job = self.goals.iter().any(Goal::needs_a_job);
+        // A job that has ended, or that nobody asked for, does not come by waiting.
+        let is_unasked = view.deployment.spec.state != DesiredState::Running;
+        let over = needs_a_job && (state == DeploymentState::Finished || is_unasked);
         ((on(FailOn::Failed) || on(FailOn::Failing)) && (state == DeploymentState::Failed || over))
             || (on(FailOn::Failing) && failing)
     }

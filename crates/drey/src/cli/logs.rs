@@ -78,7 +78,8 @@ async fn job_of(shell: &Shell, name: &str) -> Result<Job> {
     })
 }
 
-/// `jm` and `tm` are the newest log of such a process; everything else is a file name.
+/// `jm` and `tm` are the newest log of such a process, or Drey's notes when there is none; everything else is a file
+/// name.
 fn chosen<'a>(files: &'a [File], component: &str) -> Option<&'a File> {
     let process = match component {
         "jm" => "jobmanager",
@@ -86,7 +87,10 @@ fn chosen<'a>(files: &'a [File], component: &str) -> Option<&'a File> {
         name => return files.iter().find(|file| file.name == name),
     };
     let of_process = || files.iter().filter(|file| file.name.starts_with(process));
-    of_process().rfind(|file| file.name.ends_with(".log")).or_else(|| of_process().next_back())
+    let newest =
+        of_process().rfind(|file| file.name.ends_with(".log")).or_else(|| of_process().next_back());
+    // A Job that was never launched has only Drey's own notes, and they say why.
+    newest.or_else(|| files.iter().find(|file| file.name == "drey.log"))
 }
 
 fn list(shell: &Shell, files: &[File], listed: &Value) -> Result<()> {

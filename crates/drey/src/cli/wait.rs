@@ -12,7 +12,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use drey_model::{Deployment, Kind};
+use drey_model::{Deployment, DeploymentState, DesiredState, Kind};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -272,9 +272,19 @@ fn picture(mut failure: Failure, course: &Course) -> Failure {
         now.push_str(&format!("; the next start restores {from}"));
     }
     failure.now = Some(now);
-    failure.next.extend(explained.next);
     let name = &course.name;
-    failure.next(format!("drey events {name}")).next(format!("drey logs {name}"))
+    if deployment.spec.state != DesiredState::Running
+        && deployment.status.state != DeploymentState::Failed
+    {
+        failure.next.push(format!("drey start {name} --wait"));
+    }
+    failure.next.extend(explained.next);
+    for next in [format!("drey events {name}"), format!("drey logs {name}")] {
+        if !failure.next.contains(&next) {
+            failure.next.push(next);
+        }
+    }
+    failure
 }
 
 /// The result on stdout: one line a target, or one object with `-o json`.

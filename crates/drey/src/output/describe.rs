@@ -5,8 +5,10 @@
 use std::fmt::Write;
 
 use drey_model::deployment::ConditionStatus;
-use drey_model::{Event, Explanation, Savepoint};
+use drey_model::deployment::RestoreKind;
+use drey_model::{DeploymentState, Event, Explanation, Savepoint};
 use jiff::Timestamp;
+use url::Url;
 
 use crate::client::View;
 use crate::duration::{age, short};
@@ -146,6 +148,10 @@ fn restore(page: &Page, explained: &Explanation, now: Timestamp) -> String {
         Some(from) => (Some(from.clone()), by_location(from)),
         None => (newest.and_then(|s| s.spec.savepoint_location.clone()), newest),
     };
+    if deployment.status.state == DeploymentState::Running && strategy == RestoreKind::LatestState {
+        let older = location.map(|l| format!("; before it: {l}")).unwrap_or_default();
+        return format!("{strategy} -> the newest checkpoint of the running job{older}");
+    }
     match (location, source) {
         (None, _) => format!("{strategy}; there is no snapshot yet"),
         (Some(location), None) => format!("{strategy} -> {location}"),
@@ -161,11 +167,14 @@ fn program(page: &Page) -> String {
     let template = &spec.template.spec;
     let artifact = &template.artifact;
     let what = artifact.jar_uri.as_deref().or(artifact.python_artifact_uri.as_deref());
+    let what = what.map(|uri| {
+        Url::parse(uri).map_or_else(|_| uri.to_owned(), |url| drey_flink::artifact::redacted(&url))
+    });
     let place = spec.session_cluster_name.as_deref().or(spec.deployment_target_name.as_deref());
     format!(
         "{} {}; Flink {}, parallelism {}, in {}; upgrades {}",
         artifact.kind,
-        what.unwrap_or("-"),
+        what.as_deref().unwrap_or("-"),
         artifact.flink_version.as_deref().unwrap_or("-"),
         template.effective_parallelism(),
         place.unwrap_or("-"),

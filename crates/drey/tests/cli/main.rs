@@ -93,7 +93,11 @@ fn refusals_have_their_own_exit_codes_and_list_every_problem() {
     ends(&server.drey(&["wait", "missing", "--for", "running"]), 3);
     ends(&server.drey(&["apply", "-f", "/no/such/file"]), 2);
     ends(&server.drey(&["get", "pods"]), 2);
-    let late = server.drey(&["wait", "dep/a", "--for", "running", "--timeout", "0", "-o", "json"]);
+    let unasked = server.drey(&["wait", "dep/a", "--for", "running"]);
+    ends(&unasked, 7);
+    assert!(err(&unasked).contains("drey start a --wait"), "{}", err(&unasked));
+    let late =
+        server.drey(&["wait", "dep/a", "--for", "state=RUNNING", "--timeout", "0", "-o", "json"]);
     ends(&late, 8);
     let result: serde_json::Value = serde_json::from_str(&out(&late)).unwrap();
     assert_eq!(result["result"], "timeout");
