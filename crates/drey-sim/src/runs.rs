@@ -47,8 +47,10 @@ pub fn run(order: Order) -> Total {
     let is_enough = AtomicBool::new(false);
     let total = Mutex::new(Total::default());
     std::thread::scope(|scope| {
-        for _ in 0..order.threads.max(1) {
-            scope.spawn(|| {
+        for thread in 0..order.threads.max(1) {
+            let (next, is_enough, total) = (&next, &is_enough, &total);
+            scope.spawn(move || {
+                pin(thread);
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     if number >= order.histories || is_enough.load(Ordering::Relaxed) {
@@ -68,6 +70,20 @@ pub fn run(order: Order) -> Total {
     total.failures.sort();
     total.took = began.elapsed();
     total
+}
+
+/// Binds this thread, and SQLite's threads that it will start, to one processor: they only ever take turns, and a turn
+/// on the same processor costs half. Where that isn't possible, histories are just slower.
+fn pin(thread: usize) {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let Ok(allowed) = sched_getaffinity(None) else { return };
+    let processors: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|n| allowed.is_set(*n)).collect();
+    if let Some(processor) = processors.get(thread % processors.len().max(1)) {
+        let mut one = CpuSet::new();
+        one.set(*processor);
+        // A refusal costs speed only.
+        let _ = sched_setaffinity(None, &one);
+    }
 }
 
 /// Runs one history; a panic counts as a violation.

@@ -405,6 +405,8 @@ async fn a_stranger_with_the_same_pid_is_left_alone() {
     backend.ensure(&job).await.unwrap();
     alive(&backend, id, 2).await;
     noted(&world, "jm", 1).await;
+    // Start times count hundredths of a second: ours must lie behind us.
+    tokio::time::sleep(Duration::from_millis(50)).await;
     let mut stranger = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
     let pid_file = world.folder(id).root.join("jobmanager.pid");
     let ours = fs::read_to_string(&pid_file).unwrap();
