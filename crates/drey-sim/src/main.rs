@@ -167,11 +167,11 @@ fn model_check(arguments: &ModelCheck) -> ExitCode {
         }
         let found = model::search(budget, upgrade, restore, arguments.states);
         println!(
-            "{number}: upgrade {upgrade}, restore {restore}: {} states, {} transitions, {} at rest, depth {}, {:.1} s{}",
+            "{number}: upgrade {upgrade}, restore {restore}: {} states ({} with what may still happen, {} at rest), {} transitions, {:.1} s{}",
             found.states,
-            found.transitions,
+            found.nodes,
             found.settled,
-            found.depth,
+            found.transitions,
             found.took.as_secs_f64(),
             if found.is_cut { " (cut off)" } else { "" },
         );

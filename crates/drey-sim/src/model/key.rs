@@ -65,7 +65,7 @@ impl Writer {
         }
         self.memory(s)?;
         self.world(s, savepoints)?;
-        write!(self.text, "|{:?}", s.budget)
+        write!(self.text, "|{}", s.is_edited)
     }
 
     fn job(&mut self, r: &JobRecord, s: &State) -> Result {
