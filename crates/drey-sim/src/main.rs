@@ -10,6 +10,9 @@ use drey_sim::model::{self, Budget};
 use drey_sim::mutants::{self, Fate, Nursery};
 use drey_sim::runs::{self, Order};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The combinations that behave differently.
 const STRATEGIES: [(UpgradeKind, RestoreKind); 3] = [
     (UpgradeKind::Stateful, RestoreKind::LatestState),

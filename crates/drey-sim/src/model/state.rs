@@ -262,6 +262,10 @@ impl State {
             }
             Step::Tick => next.wait(),
         }
+        // When nothing can come between two actions any more, they are one step.
+        while next.budget.failures + next.budget.crashes == 0 && !next.actions.is_empty() {
+            next.act(true, true);
+        }
         next
     }
 
