@@ -4,8 +4,9 @@
 //! mutations/NAME.txt ─► a copy of the workspace with that one change ─► cargo build ─► drey-sim run ─► a violation
 //! ```
 //!
-//! Source patches rather than wrappers: what is proved is that the real code with a real mistake is caught. The copy
-//! lives in the target directory and shares its compiled dependencies, so a mutant costs about half a minute.
+//! Source patches rather than wrappers: what is proved is that the real code with a real mistake is caught. Copy and
+//! build live below the target directory, but in a folder of their own: cargo tells checkouts apart by the times of their
+//! files only, so a mutant that was built among the others' results could be taken for the real code.
 
 use std::fs;
 use std::io;
@@ -94,12 +95,13 @@ impl Nursery {
     /// # Errors
     /// When files cannot be read or written.
     pub fn new(workspace: &Path, target: &Path) -> io::Result<Self> {
-        let copy = target.join("mutants");
+        let nursery = target.join("mutants");
+        let copy = nursery.join("workspace");
         fs::create_dir_all(&copy)?;
         for name in COPIED {
             copy_all(&workspace.join(name), &copy.join(name))?;
         }
-        Ok(Self { workspace: workspace.to_owned(), copy, target: target.to_owned() })
+        Ok(Self { workspace: workspace.to_owned(), copy, target: nursery.join("target") })
     }
 
     /// Builds a mutant and lets the simulator look for it.
@@ -169,7 +171,9 @@ mod tests {
 
     #[test]
     fn every_mutation_still_fits_its_source() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // Asked for when it runs: one target directory may serve several checkouts.
+        let package = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+        let folder = Path::new(&package);
         let workspace = folder.ancestors().nth(2).unwrap();
         let mutations = read(&folder.join("mutations")).unwrap();
         assert!(mutations.len() >= 15);
