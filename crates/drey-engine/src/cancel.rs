@@ -43,6 +43,7 @@ pub(crate) fn advance(d: &mut Draft, id: Uuid) {
         if has_finished && stops_nothing {
             // It finished by itself before it could be cancelled, and its checkpoints are gone with it.
             d.forget_state();
+            d.job_facts(id, |f| f.checkpointed = false);
         }
         d.end(id, How::Cancelled, &cancel.why, confirmed);
         return;

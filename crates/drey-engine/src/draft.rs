@@ -82,7 +82,9 @@ impl Draft {
 
     /// Waits for something that has to be polled; the longer it takes, the rarer the looks.
     pub(crate) fn wait(&mut self, what: impl Into<String>, since: Timestamp, until: Timestamp) {
-        self.wake(self.now.saturating_add_or_max(poll_interval(self.now.duration_since(since))));
+        // A clock that was set back makes `since` the future: no reason to hurry until it is past.
+        let age = self.now.duration_since(since).abs();
+        self.wake(self.now.saturating_add_or_max(poll_interval(age)));
         self.wake(until.max(self.now));
         self.waits.push(Wait { what: what.into(), since, until });
     }

@@ -191,7 +191,9 @@ fn note_status(d: &mut Draft, id: Uuid, status: &str, restarts: Option<u32>) {
 
 fn missing(d: &mut Draft, id: Uuid, seen: &Observation) {
     let now = d.now;
-    let Some(since) = d.job(id).map(|r| r.facts.missing_since.unwrap_or(now)) else { return };
+    let Some(since) = d.job(id).map(|r| r.facts.missing_since.unwrap_or(now).min(now)) else {
+        return;
+    };
     d.job_facts(id, |f| f.missing_since = Some(since));
     let until = since.saturating_add_or_max(MISSING);
     if now < until {

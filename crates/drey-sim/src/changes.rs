@@ -390,6 +390,13 @@ impl Core {
         let Some(cluster) = self.alive(operation.job) else { return };
         let deployment = cluster.deployment;
         let Some(run) = &mut cluster.run else { return };
+        if operation.is_stop && run.is_stopping {
+            // Flink's tasks allow one synchronous savepoint at a time.
+            if let Some(o) = self.universe.operations.get_mut(&trigger) {
+                o.progress = Progress::Failed("another stop is in progress".to_owned());
+            }
+            return;
+        }
         run.is_stopping |= operation.is_stop;
         let tail = trigger.simple().to_string();
         let number = self.universe.snapshots.len();

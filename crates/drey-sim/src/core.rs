@@ -106,6 +106,8 @@ pub struct Core {
     pub coverage: Coverage,
     /// How far each replica's clock is from the truth.
     pub clocks: [Micros; 2],
+    /// By how much the clocks were set back, in sum.
+    pub set_back: Micros,
     /// The look that is being polled.
     pub current: Option<Task>,
     /// Set by a fault point: this replica dies at the end of the poll.
@@ -135,6 +137,7 @@ impl Core {
             story: Story::new(is_told),
             coverage: Coverage::default(),
             clocks: [0, 0],
+            set_back: 0,
             current: None,
             dying: None,
             fresh_specs: BTreeSet::new(),

@@ -383,7 +383,9 @@ impl History {
             core.universe.backend_out_until = 0;
             core.universe.storage_out_until = 0;
             core.tell("world", || "the weather is calm from here on".to_owned());
-            core.schedule(SETTLE, Entry::End);
+            // A deadline that was set before a clock went back is that much later.
+            let settle = SETTLE + core.set_back;
+            core.schedule(settle, Entry::End);
             core.schedule(5 * SECOND, Entry::Check);
         }
         self.last_wishes();

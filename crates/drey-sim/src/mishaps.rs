@@ -58,6 +58,7 @@ impl Core {
             _ => (-by, "clock back"),
         };
         self.clocks[replica] += by;
+        self.set_back += (-by).max(0);
         self.oracle.has_jumped = true;
         self.fault(name, || format!("replica {replica} by {} s", by / SECOND));
     }

@@ -36,6 +36,7 @@ fn apply_one(world: &mut World, line: &str, is_last: bool) -> Result<Vec<Round>,
         }
         ["time", by] => return Ok(world.pass(duration(by)?)),
         ["sleep", by] => world.now += duration(by)?,
+        ["clock", "back", by] => world.now -= duration(by)?,
         ["look"] | ["nothing", ..] => {}
         ["cooperate"] => {
             return world

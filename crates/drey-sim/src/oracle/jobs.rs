@@ -219,6 +219,9 @@ impl Oracle {
         let cluster = scene.universe.clusters.get(&id);
         let is_running =
             cluster.and_then(|c| c.run.as_ref()).is_some_and(|r| r.status == FlinkStatus::Running);
+        if self.finished.contains(&id) {
+            self.over_at.insert(new.doc.metadata.deployment_id, scene.universe.snapshots.len());
+        }
         let has_started = new.doc.status.started.is_some();
         if has_started && is_running && is_alive(scene.universe, id) && !is_patient {
             self.object("hasty end", || {

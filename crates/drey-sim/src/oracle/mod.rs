@@ -72,6 +72,8 @@ pub struct Oracle {
     answers: BTreeMap<(Uuid, &'static str), bool>,
     /// How many snapshots there were when the Deployment's last Job was recorded as finished by itself.
     finished_at: BTreeMap<Uuid, usize>,
+    /// The same for a Job that finished by itself while it was to be cancelled, which Drey may or may not have seen.
+    over_at: BTreeMap<Uuid, usize>,
     /// Looks of a replica that followed each other without a pause.
     spins: BTreeMap<(usize, Uuid), u32>,
     /// When starts failed since the spec changed or a Job started.
@@ -96,6 +98,7 @@ impl Oracle {
             epochs: (0, [None, None]),
             answers: BTreeMap::new(),
             finished_at: BTreeMap::new(),
+            over_at: BTreeMap::new(),
             spins: BTreeMap::new(),
             failed_starts: BTreeMap::new(),
             blind: BTreeSet::new(),

@@ -115,6 +115,8 @@ impl Oracle {
         is_lenient: bool,
     ) -> bool {
         let since = self.finished_at.get(&deployment).copied().unwrap_or(0);
+        let over = self.over_at.get(&deployment).filter(|_| !is_lenient).copied().unwrap_or(0);
+        let since = since.max(over);
         let is_forgotten = |id| is_lenient && self.mirror.gone.contains(&id);
         universe.snapshots.iter().skip(since).any(|s| {
             let is_asked = match (kind, s.origin) {
