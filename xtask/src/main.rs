@@ -9,7 +9,7 @@
 //! test-flink ──► drey's own binary with a real Flink minutes; downloads Flink once
 //! sim, model-check, mutants ──► the simulator
 //! chaos ──► random mishaps on a real Flink          as many minutes as asked for
-//! ci    ──► .ci/run, which is test and test-flink
+//! ci    ──► .ci/run: test, test-flink, sim, model-check, chaos
 //! ```
 //!
 //! `test` and `test-flink` end with one line of totals, because the last line is what people read.

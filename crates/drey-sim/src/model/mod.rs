@@ -6,9 +6,16 @@
 //! ```
 //!
 //! The engine is the real one; what is around it is as small as it can be. Safety is checked on every step, and
-//! settling on the whole graph: from every state there is a way to rest that needs no edit and no failure. What keeps
-//! the graph small: time moves only when nothing else is due, two states whose times differ by little count as one, and
-//! a decision on answers that are out of date counts as a failure, as does an answer that is lost.
+//! settling on the whole graph: from every state there is a way to rest that needs no edit and no failure.
+//!
+//! What keeps the graph small, and why nothing is lost by it:
+//!
+//! * Time moves only when nothing else is due, and times count by the deadline that they are before or behind.
+//! * A state that may still suffer more stands for the same state that may suffer less, so what may still happen is
+//!   searched from the most to the least.
+//! * Edits happen before a look or between a look and its decision only: no other step reads the spec, so an edit
+//!   anywhere else could as well have come a step later.
+//! * A decision on answers that are out of date counts as a failure, as does an answer that is lost.
 
 mod check;
 mod key;
