@@ -63,6 +63,7 @@ async fn look<B: ClusterBackend, F: FlinkApi>(
     let is_over = has_ended
         || seen.cluster == Seen::Absent
         || is_dead(&seen.cluster)
+        || seen.job == Seen::Absent
         || seen.job.present().is_some_and(|j| j.status.is_terminal());
     look_into_directories(backend, loaded, id, is_over, &mut seen).await;
     let is_gone = seen.cluster == Seen::Absent || record.facts.gone_at.is_some();

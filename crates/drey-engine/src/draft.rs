@@ -137,6 +137,13 @@ impl Draft {
         self.event(event, Some(id), format!("Cancelling Job {id}: {why}"));
     }
 
+    /// State may lie where nobody can look for it. Everything that is known now is older, whatever completes late of it;
+    /// what a user registers from here on is newer.
+    pub(crate) fn go_blind(&mut self) {
+        self.facts.ordinal += 1;
+        self.facts.blind_ordinal = self.facts.ordinal;
+    }
+
     /// A job finished by itself: what it had computed is delivered, and the next run starts anew.
     pub(crate) fn forget_state(&mut self) {
         self.facts.holds_state = false;

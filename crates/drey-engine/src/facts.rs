@@ -18,7 +18,7 @@ use uuid::Uuid;
 pub struct DeploymentFacts {
     /// The spec.version that the last decision was about.
     pub seen_version: i64,
-    /// How many Jobs were created so far; the newest Job's ordinal.
+    /// Grows with every Job, and whenever state is left behind unseen; snapshots are ordered by it.
     pub ordinal: u32,
     /// When Jobs failed before they started; emptied by a start.
     pub failed_starts: Vec<Timestamp>,
@@ -38,7 +38,7 @@ pub struct DeploymentFacts {
     pub holds_state: bool,
     /// The same for savepoints alone.
     pub holds_savepoint: bool,
-    /// Ordinal of the newest Job whose checkpoints could not be looked for: what is older may be out of date.
+    /// The ordinal that began when a Job's checkpoints could not be looked for: what is older may be out of date.
     pub blind_ordinal: u32,
     /// The transition under way.
     pub transition: Option<Transition>,

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::draft::{Draft, SaturatingAdd};
 use crate::facts::{JobRecord, Rest, Transition};
 use crate::plan::NewEvent;
-use crate::restore;
+use crate::restore::{self, Choice};
 use crate::savepoint;
 
 /// Pause between two looks at a stable job.
@@ -283,8 +283,10 @@ fn explanation(d: &Draft, state: DeploymentState) -> Explanation {
         max_savepoint_attempts: u32::try_from(spec.max_savepoint_creation_attempts).unwrap_or(0),
         failure: d.facts.gave_up.clone().or_else(|| d.facts.last_failure.clone()),
         active_job_id: d.active_job().map(JobRecord::id),
-        restores_from: restore::newest(&d.savepoints, spec.restore_strategy.kind)
-            .map(|(_, location)| location),
+        restores_from: match restore::choose(d) {
+            Choice::From { location, .. } => Some(location),
+            Choice::Empty | Choice::Stuck { .. } => None,
+        },
         next,
     }
 }

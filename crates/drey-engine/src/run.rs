@@ -249,7 +249,7 @@ fn stop_outcome(d: &mut Draft, id: Uuid, seen: &Observation, why: &str) -> bool 
             }
             savepoint::Settled::Untraceable if is_finished(seen) => {
                 d.end(id, How::Stopped, "stopped with a savepoint whose place is not known", true);
-                d.facts.blind_ordinal = d.facts.ordinal;
+                d.go_blind();
                 d.facts.rest = Rest::Suspended;
                 return false;
             }
@@ -371,7 +371,7 @@ fn sweep(d: &mut Draft, id: Uuid, seen: &Observation) {
 /// where a person no longer wants its state. Returns whether it did.
 fn sweep_blindly(d: &mut Draft, id: Uuid, why: &str) -> bool {
     let Some(record) = d.job(id) else { return false };
-    let (ordinal, last) = (record.facts.ordinal, record.facts.last_checkpoint.clone());
+    let last = record.facts.last_checkpoint.clone();
     let (gone_at, was_checkpointed) = (record.facts.gone_at, record.facts.checkpointed);
     let directory = record.job.spec.flink_configuration.get("execution.checkpointing.dir");
     let is_listable = directory.is_none_or(|uri| savepoint::is_listable(uri));
@@ -391,7 +391,7 @@ fn sweep_blindly(d: &mut Draft, id: Uuid, why: &str) -> bool {
         last => {
             if was_checkpointed || is_listable {
                 let seen = last.map(|c| format!("; the newest that was seen is {}", c.location));
-                d.facts.blind_ordinal = ordinal;
+                d.go_blind();
                 let message = message + &seen.unwrap_or_default();
                 d.event(EventName::GeneralFailure, Some(id), message);
             }
