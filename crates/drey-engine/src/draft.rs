@@ -149,6 +149,7 @@ impl Draft {
         self.facts.holds_state = false;
         self.facts.holds_savepoint = false;
         self.facts.blind_ordinal = 0;
+        self.facts.finished_ordinal = self.facts.ordinal;
     }
 
     /// Records that a run has ended (`confirmed`), or is to be ended without asking Flink.

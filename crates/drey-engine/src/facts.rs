@@ -38,6 +38,8 @@ pub struct DeploymentFacts {
     pub holds_state: bool,
     /// The same for savepoints alone.
     pub holds_savepoint: bool,
+    /// The ordinal of the newest Job that finished by itself; what completes late of it is no state to go on from.
+    pub finished_ordinal: u32,
     /// The ordinal that began when a Job's checkpoints could not be looked for: what is older may be out of date.
     pub blind_ordinal: u32,
     /// The transition under way.

@@ -320,13 +320,15 @@ fn complete(d: &mut Draft, id: Uuid, location: &str, at: Timestamp) {
     record.savepoint.status.failure = None;
     record.savepoint.spec.savepoint_location = Some(location.to_owned());
     record.open = true;
-    let mut is_stop = false;
+    let (mut is_stop, mut ordinal) = (false, 0);
     if let Some(facts) = &mut record.facts {
         facts.completed_at = Some(at);
         facts.noticed_at = Some(now);
-        is_stop = facts.stop;
+        (is_stop, ordinal) = (facts.stop, facts.ordinal);
     }
-    hold(d, origin);
+    if ordinal > d.facts.finished_ordinal {
+        hold(d, origin);
+    }
     let message = format!("Savepoint {id} is complete: {location}");
     d.event(EventName::TransitionedToCompleted, job, message);
     if is_stop {

@@ -5,6 +5,7 @@
 
 use std::fmt::{Result, Write as _};
 
+use drey_engine::facts::DeploymentFacts;
 use drey_engine::{JobRecord, SavepointRecord};
 use drey_model::JobState;
 use drey_model::diff::deviates;
@@ -68,7 +69,7 @@ impl Writer {
             self.job(r, s)?;
         }
         for r in savepoints {
-            self.savepoint(r, f.ordinal)?;
+            self.savepoint(r, f)?;
         }
         self.memory(s)?;
         self.world(s, savepoints)?;
@@ -101,7 +102,7 @@ impl Writer {
         write!(self.text, "{}{}{}{}", f.removed, f.gone_at.is_some(), f.swept, f.checkpointed)
     }
 
-    fn savepoint(&mut self, r: &SavepointRecord, ordinal: u32) -> Result {
+    fn savepoint(&mut self, r: &SavepointRecord, d: &DeploymentFacts) -> Result {
         let job = r.savepoint.metadata.job_id.map(|id| self.number(id));
         write!(
             self.text,
@@ -110,7 +111,9 @@ impl Writer {
         )?;
         let Some(f) = &r.facts else { return Ok(()) };
         let (next, by) = (self.when(Some(f.not_before), 0), self.when(Some(f.complete_by), 0));
-        write!(self.text, "{}{}{next}{by}", ordinal - f.ordinal.min(ordinal), f.accepted)
+        let age = d.ordinal.saturating_sub(f.ordinal);
+        let is_over = f.ordinal <= d.finished_ordinal;
+        write!(self.text, "{age}{is_over}{}{next}{by}", f.accepted)
     }
 
     fn memory(&mut self, s: &State) -> Result {
