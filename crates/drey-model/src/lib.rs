@@ -35,6 +35,7 @@ pub mod target;
 pub mod validate;
 pub mod write;
 
+pub use defaults::{DeploymentDefaults, GlobalDeploymentDefaults};
 pub use deployment::{Deployment, DeploymentSpec, DeploymentState, DesiredState};
 pub use diff::Launched;
 pub use event::{Event, EventName};

@@ -53,6 +53,8 @@ pub enum Kind {
     Deployment,
     /// Where Deployments run.
     DeploymentTarget,
+    /// What Deployments of a namespace are filled up with.
+    DeploymentDefaults,
     /// One run of a Deployment.
     Job,
     /// A restorable snapshot.

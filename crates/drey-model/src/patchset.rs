@@ -34,7 +34,7 @@ pub fn check(operations: &[Value]) -> Vec<Problem> {
 /// The document after all operations of `target`.
 ///
 /// # Errors
-/// The operation that cannot be applied: its number (from 1), itself, and why.
+/// The operation that cannot be applied: its place in the list (from 0, as in paths), itself, and why.
 pub fn apply(target: &DeploymentTarget, document: &Value) -> Result<Value, Problem> {
     let mut patched = document.clone();
     let mut added = 0;
@@ -96,7 +96,7 @@ fn measure(value: &Value) -> (usize, usize) {
 
 fn refusal(target: &DeploymentTarget, at: usize, why: &str) -> Problem {
     let name = &target.metadata.name;
-    let message = format!("Target {name} refused the change: patch {} {why}", at + 1);
+    let message = format!("Target {name} refused the change: deploymentPatchSet[{at}] {why}");
     Problem::new("spec.deploymentTargetName", message)
 }
 
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(problem.path, "spec.deploymentTargetName");
         assert_eq!(
             problem.message,
-            format!("Target prod-eu refused the change: patch 2 {expected}")
+            format!("Target prod-eu refused the change: deploymentPatchSet[1] {expected}")
         );
     }
 

@@ -45,6 +45,16 @@ pub fn validate_deployment(deployment: &Deployment, refs: &Refs<'_>) -> Vec<Prob
 pub fn validate_spec(spec: &DeploymentSpec, refs: &Refs<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     spec::place(spec, refs, &mut problems);
+    problems.extend(validate_layer(spec));
+    problems
+}
+
+/// Everything that is wrong with a spec of which nobody knows yet where it will run: both places at once are wrong, a
+/// place that does not exist is not.
+#[must_use]
+pub fn validate_layer(spec: &DeploymentSpec) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    spec::one_place(spec, &mut problems);
     spec::limits(spec, &mut problems);
     template::check(&spec.template.spec, &mut problems);
     problems

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use defaults::patch_defaults;
+pub use defaults::{first_defaults, global_defaults, patch_defaults};
 pub use deployment::{create_deployment, patch_deployment, replace_deployment, retry_deployment};
 pub use savepoint::{NewSavepoint, create_savepoint, savepoint_deployment_id};
 pub use target::{create_target, local_target, replace_target};
@@ -46,6 +46,8 @@ pub struct WriteContext<'a> {
     pub layers: &'a Layers,
     /// The DeploymentTargets of the namespace.
     pub targets: &'a [DeploymentTarget],
+    /// Names of the SessionClusters of the namespace.
+    pub session_clusters: &'a [String],
 }
 
 /// A write that can be stored.

@@ -9,7 +9,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::api::{deployments, events, jobs, namespaces, savepoints, status, targets};
+use crate::api::{defaults, deployments, events, jobs, namespaces, savepoints, status, targets};
 use crate::app::{App, Shared};
 use crate::error::Error;
 use crate::ext::{explain, logs, watch};
@@ -23,6 +23,7 @@ pub fn router(app: App) -> Router {
         .merge(ours())
         .route("/", get(status::index))
         .route("/metrics", get(status::metrics))
+        .route_layer(from_fn(middleware::parameters))
         .route_layer(from_fn(middleware::deadline))
         .merge(flink())
         .route_layer(from_fn(middleware::exists))
@@ -47,6 +48,7 @@ fn platform() -> Routes {
     let in_namespace = Router::new()
         .route("/deployments", get(deployments::list).post(deployments::create))
         .route("/deployments/{name}", named)
+        .route("/deployment-defaults", get(defaults::get).patch(defaults::patch))
         .route("/deployment-targets", get(targets::list).post(targets::create))
         .route("/deployment-targets/{name}", target)
         .route("/jobs", get(jobs::list))
@@ -56,6 +58,7 @@ fn platform() -> Routes {
         .route("/events", get(events::list));
     Router::new()
         .nest("/api/v1/namespaces/{ns}", in_namespace)
+        .route("/api/v1/global-deployment-defaults", get(defaults::global))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/status/system-info", get(status::system_info))
         .route("/namespaces/v1/namespaces", get(namespaces::list))

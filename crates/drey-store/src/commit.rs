@@ -136,20 +136,26 @@ impl Batch<'_> {
         let (id_text, kind_text) = (id.to_string(), kind.to_string());
         let query = match kind {
             Kind::Event => sqlx::query(ERASE).bind(id_text).bind(kind_text).bind(read),
-            Kind::Deployment | Kind::DeploymentTarget | Kind::Job | Kind::Savepoint => {
-                sqlx::query(BURY)
-                    .bind(now())
-                    .bind(revision)
-                    .bind(id_text)
-                    .bind(kind_text)
-                    .bind(read)
-            }
+            Kind::Deployment
+            | Kind::DeploymentTarget
+            | Kind::DeploymentDefaults
+            | Kind::Job
+            | Kind::Savepoint => sqlx::query(BURY)
+                .bind(now())
+                .bind(revision)
+                .bind(id_text)
+                .bind(kind_text)
+                .bind(read),
         };
         let deleted = query.execute(&mut *self.connection).await.map_err(failed)?;
         unless(deleted.rows_affected() == 1, kind, id)?;
         match kind {
             Kind::Deployment => self.delete_owned(id).await,
-            Kind::DeploymentTarget | Kind::Job | Kind::Savepoint | Kind::Event => Ok(()),
+            Kind::DeploymentTarget
+            | Kind::DeploymentDefaults
+            | Kind::Job
+            | Kind::Savepoint
+            | Kind::Event => Ok(()),
         }
     }
 

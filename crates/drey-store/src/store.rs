@@ -117,6 +117,19 @@ impl Store {
         }
     }
 
+    /// Applies all changes and undoes them at once: fails as [`Store::commit`] would, and changes nothing.
+    ///
+    /// # Errors
+    /// Those of [`Store::commit`].
+    pub async fn rehearse(&self, writes: &[Write]) -> Result<(), Error> {
+        let work = async {
+            let mut transaction = self.inner.writer.begin().await?;
+            let applied = commit::apply(transaction.connection(), writes).await;
+            transaction.undo(applied.map(|_| ())).await
+        };
+        self.run(work).await
+    }
+
     /// The newest revision that this process committed or found when it opened the database. Other processes' commits
     /// show only in [`Store::changes`], so a watcher looks there now and then as well.
     #[must_use]

@@ -6,6 +6,7 @@ use crate::args::{Cli, Command};
 use crate::failure::{Exit, Failure, Result};
 
 mod compile;
+mod defaults;
 mod demo;
 mod options;
 mod preflight;

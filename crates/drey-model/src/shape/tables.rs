@@ -40,11 +40,19 @@ pub const DEPLOYMENT_SPEC: Shape = Shape::Object(&[
     member("template", TEMPLATE),
 ]);
 
-/// DeploymentDefaults.
+/// The DeploymentDefaults of a namespace.
 pub const DEPLOYMENT_DEFAULTS: Shape = Shape::Object(&[
-    member("kind", Shape::Word(&words(&["DeploymentDefaults", "GlobalDeploymentDefaults"]))),
+    member("kind", Shape::Word(&words(&["DeploymentDefaults"]))),
     VERSION,
     member("metadata", METADATA),
+    member("spec", DEPLOYMENT_SPEC),
+    member("status", Shape::Ignored),
+]);
+
+/// GlobalDeploymentDefaults, as a settings file gives them.
+pub const GLOBAL_DEFAULTS: Shape = Shape::Object(&[
+    member("kind", Shape::Word(&words(&["GlobalDeploymentDefaults"]))),
+    VERSION,
     member("spec", DEPLOYMENT_SPEC),
 ]);
 

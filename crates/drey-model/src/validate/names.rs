@@ -23,7 +23,7 @@ pub fn check_name(kind: Kind, name: &str) -> Option<String> {
                     .to_owned()
             })
         }
-        Kind::Deployment | Kind::Job | Kind::Savepoint | Kind::Event => {
+        Kind::Deployment | Kind::DeploymentDefaults | Kind::Job | Kind::Savepoint | Kind::Event => {
             dns_label(name).map(str::to_owned)
         }
     };

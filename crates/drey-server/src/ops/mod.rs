@@ -5,11 +5,16 @@
 //! faster, so no update is lost and the user's change lands on what is current. References between objects hold because
 //! the write that makes one also writes the row it refers to: a deletion that missed the reference then fails.
 
+mod defaults;
 mod deployments;
 mod objects;
 mod reads;
 mod savepoints;
+mod setting;
 mod targets;
+mod writer;
 
 pub(crate) use objects::{Attempts, decode, names};
+pub(crate) use setting::stored_defaults;
 pub(crate) use targets::stored as stored_target;
+pub(crate) use writer::Writer;

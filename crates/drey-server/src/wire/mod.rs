@@ -17,5 +17,5 @@ mod warnings;
 pub(crate) use etag::{IfMatch, etag};
 pub(crate) use incoming::Incoming;
 pub(crate) use media::{Wants, wants};
-pub(crate) use params::Params;
+pub(crate) use params::{Asked, Params};
 pub(crate) use reply::{Payload, Reply};

@@ -155,7 +155,7 @@ impl Server {
         let now =
             move || Timestamp::from_millisecond(ticks.fetch_add(1, Ordering::Relaxed)).unwrap();
         let world = World::of(now, Uuid::now_v7);
-        bootstrap(&store, world.now(), world.id()).await.unwrap();
+        bootstrap(&store, world.now(), || world.id()).await.unwrap();
         let app = App {
             store,
             handle,

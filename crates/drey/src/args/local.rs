@@ -18,7 +18,8 @@ First steps, in another terminal:
   drey describe dep NAME                             why, and what next
 
 Endpoints:
-  /api/v1/namespaces/default/deployments             Deployments; also jobs, savepoints, events, deployment-targets
+  /api/v1/namespaces/default/deployments             Deployments; also jobs, savepoints, events,
+                                                     deployment-targets, deployment-defaults
   /ext/v1/namespaces/default/deployments/NAME        a Deployment with its explanation; POST .../retry tries again
   /ext/v1/namespaces/default/jobs/ID/logs            what the processes of a job wrote
   /ext/v1/watch                                      every change, as server-sent events
@@ -40,6 +41,9 @@ YAML:
   logFormat: json
   hostNames: [drey.example]
   eventsPerDeployment: 10000
+  globalDeploymentDefaults:                          what Deployments of every namespace are filled up with
+    spec:
+      template: {spec: {flinkConfiguration: {execution.checkpointing.interval: 10s}}}
 RUST_LOG chooses what is logged, for example RUST_LOG=debug.
 
 There are no users and passwords yet: whoever reaches the port may do everything. Pages of other sites are kept out, and

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use drey_model::{Deployment, DeploymentTarget, Event, Job, Kind, Savepoint};
+use drey_model::{Deployment, DeploymentDefaults, DeploymentTarget, Event, Job, Kind, Savepoint};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ fn name_of(kind: Kind, text: String) -> Result<String> {
 /// Whether the names are objects of the kind, and not Deployments that own such objects.
 fn is_object(kind: Kind, names: &[String]) -> bool {
     match kind {
-        Kind::Deployment | Kind::DeploymentTarget => true,
+        Kind::Deployment | Kind::DeploymentTarget | Kind::DeploymentDefaults => true,
         Kind::Job | Kind::Savepoint => names.iter().all(|name| name.parse::<Uuid>().is_ok()),
         Kind::Event => false,
     }
@@ -125,6 +125,9 @@ async fn tabulate(shell: &Shell, kind: Kind, objects: Vec<Value>, wide: bool) ->
             table::deployments(&shown, &beside, wide, now)
         }
         Kind::DeploymentTarget => table::targets(&all::<DeploymentTarget>(kind, objects)?, now),
+        Kind::DeploymentDefaults => {
+            table::defaults(&all::<DeploymentDefaults>(kind, objects)?, now)
+        }
         Kind::Job => table::jobs(&all::<Job>(kind, objects)?, wide, now),
         Kind::Savepoint => {
             let shown: Vec<Savepoint> = all(kind, objects)?;

@@ -5,7 +5,10 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
 
+use super::defaults;
 use crate::args::{LogFormat, Serve};
 use crate::failure::{Failure, Result};
 
@@ -26,6 +29,8 @@ pub(crate) struct ServeOptions {
     pub(crate) host_names: Vec<String>,
     /// Events that each Deployment keeps, the newest ones; all when not given.
     pub(crate) events_per_deployment: Option<NonZeroU32>,
+    /// What Deployments are filled up with over what is built in: a layer.
+    pub(crate) global_defaults: Option<Value>,
 }
 
 /// A config file.
@@ -37,6 +42,10 @@ struct File {
     log_format: Option<LogFormat>,
     host_names: Vec<String>,
     events_per_deployment: Option<u32>,
+    /// Read by [`defaults::layer`].
+    global_deployment_defaults: Option<IgnoredAny>,
+    #[serde(skip)]
+    global_defaults: Option<Value>,
 }
 
 impl ServeOptions {
@@ -53,6 +62,7 @@ impl ServeOptions {
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
             host_names,
             events_per_deployment: events.and_then(NonZeroU32::new),
+            global_defaults: file.global_defaults,
         })
     }
 }
@@ -67,7 +77,12 @@ fn read(path: &Path) -> Result<File> {
     if text.trim().is_empty() {
         return Ok(File::default());
     }
-    serde_saphyr::from_str(&text).map_err(|e| refused(e.to_string()))
+    let mut file: File = serde_saphyr::from_str(&text).map_err(|e| refused(e.to_string()))?;
+    if file.global_deployment_defaults.is_some() {
+        file.global_defaults =
+            defaults::layer(&text).map_err(|problems| refused(problems.join("\n")))?;
+    }
+    Ok(file)
 }
 
 /// `$XDG_DATA_HOME/drey`, else `~/.local/share/drey`.

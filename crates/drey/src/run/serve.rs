@@ -96,7 +96,7 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
     let store = Store::open(&database).await;
     let store = store.with_context(|| format!("opening the database {}", database.display()))?;
     let world = World::real();
-    drey_server::bootstrap(&store, world.now(), world.id())
+    drey_server::bootstrap(&store, world.now(), || world.id())
         .await
         .context("preparing the database")?;
     let cache = Cache::open().context("finding the cache")?;
@@ -122,7 +122,10 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
         handle,
         world,
         preflight,
-        layers: Layers::new(&drey_flink::versions::DEFAULT.to_string(), []),
+        layers: Layers::new(
+            &drey_flink::versions::DEFAULT.to_string(),
+            options.global_defaults.clone(),
+        ),
         metrics,
         build: Build::current(),
         hosts: Hosts::of(address, options.host_names.iter().cloned()),
