@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::document::{DEPTH_MAX, EXPANDED_BYTES_MAX};
 use crate::problem::{Problem, index_path};
 use crate::target::DeploymentTarget;
+use crate::validate::flink_version;
 
 /// Most operations of one target.
 pub const OPERATIONS_MAX: usize = 1_000;
@@ -25,10 +26,20 @@ pub fn check(operations: &[Value]) -> Vec<Problem> {
         return vec![Problem::new(PATH, message)];
     }
     let problem = |(at, operation)| {
-        let why = read(operation).err()?;
-        Some(Problem::new(index_path(PATH, at), why))
+        let path = index_path(PATH, at);
+        match read(operation) {
+            Ok(_) => Some(Problem::new(format!("{path}.value"), lost_zero(operation)?)),
+            Err(why) => Some(Problem::new(path, why)),
+        }
     };
     operations.iter().enumerate().filter_map(problem).collect()
+}
+
+/// Values of operations are taken as they are, so a Flink version that is a number has lost its last zero for good.
+fn lost_zero(operation: &Value) -> Option<String> {
+    let path = operation.get("path").and_then(Value::as_str)?;
+    let number = operation.get("value").filter(|value| value.is_number())?;
+    if path.ends_with("/flinkVersion") { flink_version(&number.to_string()) } else { None }
 }
 
 /// The document after all operations of `target`.

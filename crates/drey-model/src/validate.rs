@@ -11,6 +11,7 @@ mod template;
 
 pub use names::{check_labels, check_name, slug};
 pub(crate) use spec::available;
+pub(crate) use template::flink_version;
 pub use template::{OWNED_KEYS, PARALLELISM_MAX, TASK_MANAGERS_MAX};
 
 use url::Url;

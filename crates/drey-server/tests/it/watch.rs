@@ -86,7 +86,7 @@ async fn a_new_watcher_gets_a_snapshot_and_then_every_change() {
     let (present, revision) = stream.snapshot().await;
     assert!(present.iter().all(|s| s.name == "ADDED" && s.id.is_none()));
     let names: Vec<&str> = present.iter().map(Seen::object).collect();
-    assert_eq!(names, ["one", "local"]);
+    assert_eq!(names, ["one", "local", "deployment-defaults"]);
 
     server.deploy("two").await;
     let added = stream.next().await.unwrap();
@@ -152,7 +152,7 @@ async fn a_watcher_that_is_too_far_behind_is_told_and_starts_anew() {
         let mut stream = Stream::open(&server, &format!("?after={after}"), None).await;
         assert_eq!(stream.next().await.unwrap().name, "RESET");
         let (present, revision) = stream.snapshot().await;
-        assert_eq!(present.len(), 2);
+        assert_eq!(present.len(), 3);
         assert_eq!(revision, server.app.store.revision().await.unwrap());
     }
 }
