@@ -9,8 +9,10 @@
 
 mod world;
 
+mod defaults;
 mod deletes;
 mod deployments;
+mod dry_runs;
 mod errors;
 mod flink_ui;
 mod formats;
@@ -24,5 +26,6 @@ mod savepoints;
 mod serving;
 mod status;
 mod targets;
+mod tolerance;
 mod trouble;
 mod watch;

@@ -27,6 +27,8 @@ use uuid::Uuid;
 pub(crate) const DEPLOYMENTS: &str = "/api/v1/namespaces/default/deployments";
 /// Where targets are.
 pub(crate) const TARGETS: &str = "/api/v1/namespaces/default/deployment-targets";
+/// Where the defaults of Deployments are.
+pub(crate) const DEFAULTS: &str = "/api/v1/namespaces/default/deployment-defaults";
 /// Where Savepoints are.
 pub(crate) const SAVEPOINTS: &str = "/api/v1/namespaces/default/savepoints";
 
@@ -172,6 +174,12 @@ impl Server {
             shutdown: CancellationToken::new(),
         };
         Self { router: router(app.clone()), app, backend, woken }
+    }
+
+    /// The same store behind a router that is made of what `app` is now.
+    pub(crate) fn restart(&mut self) {
+        self.app.metrics = Arc::default();
+        self.router = router(self.app.clone());
     }
 
     /// Sends a request and reads the whole answer.
