@@ -68,6 +68,7 @@ contract!(
     writes::an_update_needs_the_revision_that_was_read,
     writes::a_name_is_taken_per_kind_and_namespace,
     writes::nothing_is_written_when_a_part_fails,
+    writes::a_rehearsal_fails_like_the_real_thing_and_changes_nothing,
     writes::each_row_of_a_commit_has_its_own_number,
     writes::a_lease_changes_hands_and_fences_the_late,
     writes::a_deletion_takes_along_what_is_owned,
