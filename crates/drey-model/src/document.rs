@@ -36,6 +36,9 @@ pub const DEPTH_MAX: usize = 64;
 pub const NODES_MAX: usize = 100_000;
 /// Most bytes of scalars and keys of one text, after aliases are expanded.
 pub const EXPANDED_BYTES_MAX: usize = 2 * TEXT_BYTES_MAX;
+/// Longest document that is kept, as JSON: as long as the longest body that the server reads, so that what was read can
+/// be written back.
+pub const KEPT_BYTES_MAX: usize = 1 << 20;
 /// Longest key of a map.
 pub const KEY_BYTES_MAX: usize = 1_024;
 /// Most documents in one text.

@@ -18,6 +18,7 @@ mod target;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -27,7 +28,7 @@ pub use savepoint::{NewSavepoint, create_savepoint, savepoint_deployment_id};
 pub use target::{create_target, local_target, replace_target};
 
 use crate::defaults::Layers;
-use crate::document::{Document, Place};
+use crate::document::{Document, KEPT_BYTES_MAX, Place};
 use crate::meta::{SPEC_VERSION, TRANSITIONING, TRANSITIONING_SINCE, TextMap};
 use crate::problem::{PROBLEMS_MAX, Problem};
 use crate::shape::{Shape, normalise, point};
@@ -109,6 +110,18 @@ impl Draft {
         let known: Vec<String> = self.problems.iter().map(|p| p.path.clone()).collect();
         let is_known = |path: &str| known.iter().any(|k| is_within(path, k) || is_within(k, path));
         self.problems.extend(problems.into_iter().filter(|p| !is_known(&p.path)));
+    }
+
+    /// Patches and patch sets could let a document grow without end, a little with each write.
+    fn check_size<T: Serialize>(&mut self, object: &T) {
+        let size = serde_json::to_vec(object).map_or(0, |text| text.len());
+        if size > KEPT_BYTES_MAX {
+            let message = format!(
+                "The whole document would have {size} bytes, at most {KEPT_BYTES_MAX} are kept. Keep data out of it; \
+                 refer to it by URI."
+            );
+            self.add(vec![Problem::new("", message)]);
+        }
     }
 
     /// The result: the object with the warnings, or every problem with its place.

@@ -15,9 +15,9 @@ use drey_model::shape::tables::DEPLOYMENT;
 /// Bytes of the largest text here: the largest body that the server reads.
 const TEXT_BYTES: usize = 1 << 20;
 /// Much more than any of them takes, and much less than what they ask for.
-const MEMORY_KIB_MAX: u64 = 512 * 1024;
+const MEMORY_KIB_MAX: u64 = 128 * 1024;
 /// Per text; a machine that is busy with other things included.
-const TIME_MAX: Duration = Duration::from_secs(20);
+const TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Highest use of memory of this process so far, where the system tells.
 fn peak_kib() -> Option<u64> {

@@ -73,7 +73,9 @@ pub fn patch_defaults(
     };
     draft.add(check_labels("metadata.labels", &metadata.labels));
     draft.add(check_namespace(&json!({ "spec": spec }), ctx));
-    draft.finish(Some(DeploymentDefaults::new(metadata, spec)))
+    let defaults = DeploymentDefaults::new(metadata, spec);
+    draft.check_size(&defaults);
+    draft.finish(Some(defaults))
 }
 
 /// The layer of a settings file, over the built-in one. What it refers to is looked up when a Deployment is written:

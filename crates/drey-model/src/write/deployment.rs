@@ -227,6 +227,7 @@ fn finish(
         session_clusters: ctx.session_clusters,
     };
     draft.add(validate_deployment(&deployment, &refs));
+    draft.check_size(&deployment);
     draft.finish(Some(deployment))
 }
 

@@ -10,7 +10,7 @@ use super::media;
 use crate::error::Error;
 
 /// Bytes of the largest body that is read; the largest useful Deployment is a hundred times smaller.
-pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
+pub(crate) const BODY_BYTES_MAX: usize = document::KEPT_BYTES_MAX;
 
 /// A document that a client sent.
 #[derive(Debug)]

@@ -264,6 +264,24 @@ async fn bodies_over_the_limit_are_413_on_every_write() {
 }
 
 #[tokio::test]
+async fn a_document_does_not_grow_beyond_what_can_be_written_back() {
+    let server = Server::start().await;
+    server.deploy("one").await;
+    let path = format!("{DEPLOYMENTS}/one");
+    for path in [path.as_str(), DEFAULTS] {
+        let patch =
+            |n: usize| json!({"metadata": {"annotations": {n.to_string(): "x".repeat(400_000)}}});
+        server.json("PATCH", path, patch(1)).await.expect(200);
+        let large = server.json("PATCH", path, patch(2)).await.expect(200);
+        let message = server.json("PATCH", path, patch(3)).await.refused(400, "BadRequest");
+        assert!(message.contains("at most 1048576 are kept"), "{message}");
+        if path != DEFAULTS {
+            server.json("PUT", path, large).await.expect(200);
+        }
+    }
+}
+
+#[tokio::test]
 async fn put_can_ask_not_to_replace() {
     let server = Server::start().await;
     let spec = json!({"spec": {"kubernetes": {}}});

@@ -22,10 +22,14 @@ pub(super) fn layer(settings: &str) -> Result<Option<Value>, Vec<String>> {
         return Ok(None);
     };
     let given = match node.text() {
-        Some(text) => document::parse(text.as_bytes(), Format::Yaml).map_err(|problems| {
-            let within = |problem: String| format!("in the text of {MEMBER}: {problem}");
-            told(problems).into_iter().map(within).collect::<Vec<String>>()
-        })?,
+        // Places within the text would be taken for places in the file.
+        Some(text) => match document::parse(text.as_bytes(), Format::Yaml) {
+            Ok(document) => Document { has_lines: false, ..document },
+            Err(problems) => {
+                let within = |problem: String| format!("in the text of {MEMBER}: {problem}");
+                return Err(told(problems).into_iter().map(within).collect());
+            }
+        },
         None => Document { root: node.clone(), has_lines: document.has_lines },
     };
     let version = drey_flink::versions::DEFAULT.to_string();
