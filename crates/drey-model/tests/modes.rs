@@ -5,6 +5,7 @@
     clippy::panic,
     reason = "tests say what went wrong by panicking"
 )]
+#![allow(clippy::needless_pass_by_value, reason = "rows read better without borrows")]
 
 use drey_model::defaults::Layers;
 use drey_model::document::Document;

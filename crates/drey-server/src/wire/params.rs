@@ -15,6 +15,8 @@ use uuid::Uuid;
 use super::warnings;
 use crate::error::Error;
 
+/// Names that are warned of, beside which the rest is counted: warnings of members may come on top.
+const WARNED_MAX: usize = 4;
 /// Characters of a name that a warning repeats.
 const SHOWN_CHARS_MAX: usize = 60;
 
@@ -42,8 +44,11 @@ impl Asked {
         let asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let unknown: BTreeSet<String> =
             pairs.into_iter().map(|(name, _)| name).filter(|name| !asked.contains(name)).collect();
+        let more = unknown.len().saturating_sub(WARNED_MAX);
+        let more = (more > 0).then(|| format!("+{more} more query parameters without a meaning."));
         let warnings: Vec<Problem> = unknown
             .iter()
+            .take(WARNED_MAX)
             .map(|name| {
                 let near = nearest(name, asked.iter().map(String::as_str));
                 let hint = near.map(|near| format!(" Did you mean {near}?")).unwrap_or_default();
@@ -53,6 +58,7 @@ impl Asked {
                 );
                 Problem::new("", message)
             })
+            .chain(more.map(|more| Problem::new("", more)))
             .collect();
         warnings::headers(&warnings)
     }

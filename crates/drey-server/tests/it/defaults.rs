@@ -1,5 +1,7 @@
 //! Defaults of Deployments: what a namespace sets, what holds everywhere, and when they reach a Deployment.
 
+#![allow(clippy::needless_pass_by_value, reason = "rows read better without borrows")]
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 

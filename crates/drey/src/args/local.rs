@@ -41,7 +41,8 @@ YAML:
   logFormat: json
   hostNames: [drey.example]
   eventsPerDeployment: 10000
-  globalDeploymentDefaults:                          what Deployments of every namespace are filled up with
+  # What Deployments of every namespace are filled up with
+  globalDeploymentDefaults:
     spec:
       template: {spec: {flinkConfiguration: {execution.checkpointing.interval: 10s}}}
 RUST_LOG chooses what is logged, for example RUST_LOG=debug.

@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn an_object_and_a_text_mean_the_same() {
-        let spec = "spec:\n    state: running\n    template:\n      spec:\n        artifact: {flinkVersion: 1.20}\n";
+        let spec = "spec:\n      state: running\n      template:\n        spec:\n          artifact: {flinkVersion: 1.20}\n";
         let object = format!("listen: 127.0.0.1:0\n{MEMBER}:\n    {spec}");
         let text = format!("{MEMBER}: |\n    {spec}");
         let expected = json!({"spec": {

@@ -108,7 +108,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("drey-options-{}.yaml", std::process::id()));
         std::fs::write(
             &path,
-            "listen: 127.0.0.1:1234\ndataDir: /from/file\nlogFormat: json\nhostNames: [a]\n",
+            "listen: 127.0.0.1:1234\ndataDir: /from/file\nlogFormat: json\nhostNames: [a]\nglobalDeploymentDefaults: {spec: {state: running}}\n",
         )
         .unwrap();
         let mut args = Serve { config: Some(path.clone()), ..Serve::default() };
@@ -120,6 +120,8 @@ mod tests {
         assert_eq!(options.log_format, LogFormat::Json);
         assert_eq!(options.host_names, ["a"]);
         assert_eq!(options.events_per_deployment, None);
+        let state = options.global_defaults.as_ref().and_then(|d| d.pointer("/spec/state"));
+        assert_eq!(state.and_then(|s| s.as_str()), Some("RUNNING"));
         std::fs::write(&path, "listn: 127.0.0.1:1234\n").unwrap();
         let wrong = ServeOptions::of(&args).unwrap_err();
         assert!(wrong.to_string().contains("listn"), "{wrong}");
