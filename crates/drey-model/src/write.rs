@@ -145,6 +145,13 @@ fn is_within(path: &str, outer: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || outer.is_empty() || rest.starts_with(['.', '[']))
 }
 
+/// Whether a document has the member at a path; keys in brackets are looked up as far as the map that holds them.
+fn has(document: &Value, path: &str) -> bool {
+    let mut names = path.split('[').next().unwrap_or(path).split('.');
+    let found = names.try_fold(document, |value, name| value.get(name));
+    found.is_some_and(|value| !value.is_null())
+}
+
 /// A map of texts; members that are null are left out.
 fn texts(value: Option<&Value>) -> TextMap {
     let members = value.and_then(Value::as_object).into_iter().flatten();

@@ -8,7 +8,7 @@
 use serde_json::{Value, json};
 
 use super::deployment::resolve_target_id;
-use super::{Accepted, Draft, WriteContext, texts};
+use super::{Accepted, Draft, WriteContext, has, texts};
 use crate::defaults::{DEFAULTS_NAME, DeploymentDefaults, Layers, expand_created};
 use crate::deployment::DeploymentSpec;
 use crate::document::Document;
@@ -138,11 +138,5 @@ fn check(
         Err(e) => return vec![Problem::new("spec", format!("Cannot read the spec: {e}."))],
     };
     let problems = validate(&spec).into_iter();
-    problems.filter(|problem| sets(layer, &problem.path)).collect()
-}
-
-/// Whether the layer has the member at a path; keys in brackets are looked up as far as the map that holds them.
-fn sets(layer: &Value, path: &str) -> bool {
-    let names = path.split('[').next().unwrap_or(path).split('.');
-    names.into_iter().try_fold(layer, |value, name| value.get(name)).is_some()
+    problems.filter(|problem| has(layer, &problem.path)).collect()
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{Accepted, Draft, WriteContext, texts, with_system};
+use super::{Accepted, Draft, WriteContext, has, texts, with_system};
 use crate::defaults::{expand_created, fill_absent, settle};
 use crate::deployment::{Deployment, DeploymentSpec, DeploymentStatus};
 use crate::document::Document;
@@ -206,6 +206,7 @@ fn finish(
         warn_of_filled(&mut draft, &merged, &current.spec);
     }
     let status = current.map(|c| &c.status);
+    let filled = merged.clone();
     let merged = apply_patch_set(&mut draft, merged, &metadata, status, ctx);
     let spec = match serde_json::from_value::<DeploymentSpec>(
         merged.get("spec").cloned().unwrap_or_default(),
@@ -226,7 +227,9 @@ fn finish(
         targets: ctx.targets,
         session_clusters: ctx.session_clusters,
     };
-    draft.add(validate_deployment(&deployment, &refs));
+    let problems = validate_deployment(&deployment, &refs);
+    let problems = problems.into_iter().map(|p| explain_origin(p, &draft, &filled, current));
+    draft.add(problems.collect());
     draft.check_size(&deployment);
     draft.finish(Some(deployment))
 }
@@ -381,6 +384,22 @@ fn unasked(after: &Value, before: &Value, given: &Value, path: &str, paths: &mut
             }
         }
     }
+}
+
+/// Says of what nobody has written where it comes from.
+fn explain_origin(
+    problem: Problem,
+    draft: &Draft,
+    filled: &Value,
+    current: Option<&Deployment>,
+) -> Problem {
+    let is_written = has(&draft.value, &problem.path)
+        || current.is_some_and(|current| has(&stored(current), &problem.path));
+    if is_written || !has(filled, &problem.path) {
+        return problem;
+    }
+    let message = format!("{} The document does not say this, the defaults do.", problem.message);
+    Problem { message, ..problem }
 }
 
 fn warn_of_foreign_members(draft: &mut Draft, merged: &Value) {

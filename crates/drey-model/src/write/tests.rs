@@ -461,6 +461,7 @@ proptest! {
             let _ = patch_deployment(&current, &document, &world.ctx(1));
             let _ = create_target(&document, &world.ctx(1));
             let _ = create_savepoint(&document, &world.ctx(1), &current);
+            let _ = global_defaults(&document, "1.20");
             let _ = patch_defaults(&first_defaults(&world.ctx(1)), &document, &world.ctx(1));
         }
     }

@@ -1,6 +1,7 @@
 //! Reading and changing the defaults of Deployments. A change touches no Deployment: each keeps what it was stored
 //! with, and what it lacks is filled in with its own next change.
 
+use drey_model::defaults::DEFAULTS_NAME;
 use drey_model::document::Document;
 use drey_model::write::{self, Accepted};
 use drey_model::{DeploymentDefaults, GlobalDeploymentDefaults};
@@ -42,12 +43,13 @@ impl Writer {
         document: &Document,
         if_match: &IfMatch,
     ) -> Result<Accepted<DeploymentDefaults>, Error> {
+        let _turn = self.turns.take(&format!("{ns}/{DEFAULTS_NAME}")).await;
         let mut attempts = Attempts::default();
         loop {
             attempts.next("the defaults").await?;
             let found = self.defaults_row(ns).await?;
             let version = found.object.metadata.resource_version;
-            if_match.check("deployment-defaults", Some(version))?;
+            if_match.check(DEFAULTS_NAME, Some(version))?;
             let (targets, decoded) = self.target_rows(ns).await?;
             let accepted =
                 write::patch_defaults(&found.object, document, &self.context(ns, &decoded))

@@ -154,6 +154,25 @@ async fn layers_are_laid_one_over_the_other() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_the_defaults_is_said_to_be_theirs() {
+    let mut server = Server::start().await;
+    let elsewhere = json!({"spec": {"deploymentTargetName": "made-later"}});
+    server.app.layers = Layers::new("1.20", [elsewhere]);
+    server.restart();
+    let mut body = deployment("one");
+    body["spec"].as_object_mut().unwrap().remove("deploymentTargetName");
+    let message = server.json("POST", DEPLOYMENTS, body.clone()).await.refused(400, "BadRequest");
+    let theirs = "The document does not say this, the defaults do.";
+    assert!(
+        message.contains("No DeploymentTarget 'made-later'") && message.contains(theirs),
+        "{message}"
+    );
+    body["spec"]["deploymentTargetName"] = json!("made-later");
+    let own = server.json("POST", DEPLOYMENTS, body).await.refused(400, "BadRequest");
+    assert!(!own.contains(theirs), "{own}");
+}
+
+#[tokio::test]
 async fn the_worked_example_of_the_documentation_through_the_api() {
     let server = Server::start().await;
     let yaml = |text: &str| parse(text.as_bytes(), Format::Yaml).unwrap().to_value();
