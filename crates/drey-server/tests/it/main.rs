@@ -7,6 +7,7 @@
     reason = "tests say what went wrong by panicking"
 )]
 
+mod contract;
 mod world;
 
 mod deletes;
@@ -17,6 +18,7 @@ mod formats;
 mod hostile;
 mod lists;
 mod logs;
+mod openapi;
 mod origins;
 mod preflight;
 mod races;
