@@ -10,6 +10,7 @@
 mod contract;
 mod world;
 
+mod compat;
 mod deletes;
 mod deployments;
 mod errors;

@@ -39,9 +39,15 @@ async function reached(state: State, seconds = 20): Promise<Deployment> {
   return until(state, seconds, async () => {
     const { data } = await api.GET(ONE, one);
     assert(data);
-    assert(data.status.state !== "FAILED", JSON.stringify(data.status));
+    if (data.status.state === "FAILED" && state !== "CANCELLED") assert.fail(await why());
     return data.status.state === state ? data : undefined;
   });
+}
+
+/** What the server itself says about where the Deployment stands. */
+async function why(): Promise<string> {
+  const { data } = await api.GET("/ext/v1/namespaces/{namespace}/deployments/{name}", one);
+  return JSON.stringify(data?.explanation);
 }
 
 /** A refusal in the one layout. */
@@ -185,8 +191,7 @@ const steps: [string, () => Promise<void>][] = [
     });
     assert(data?.items.every((event) => event.metadata.deploymentId === metadata.id));
     assert((data?.items.length ?? 0) > 0);
-    const { data: why } = await api.GET("/ext/v1/namespaces/{namespace}/deployments/{name}", one);
-    assert((why?.explanation.summary.length ?? 0) > 0);
+    assert.match(await why(), /"summary":"./);
   }],
   ["it is deleted, and then it is gone", async () => {
     const { data } = await api.DELETE(ONE, one);
@@ -206,7 +211,14 @@ function running(): [string, () => Promise<void>][] {
     ["it runs", async () => {
       await api.PATCH(ONE, {
         ...one,
-        body: { spec: { state: "RUNNING", template: { spec: { artifact: { jarUri, flinkVersion } } } } },
+        body: {
+          spec: {
+            state: "RUNNING",
+            // A savepoint was there once; only this says that starting without one is meant.
+            restoreStrategy: { kind: "NONE" },
+            template: { spec: { artifact: { jarUri, flinkVersion } } },
+          },
+        },
       });
       const { status } = await reached("RUNNING", 120);
       assert(status.running?.jobId);
