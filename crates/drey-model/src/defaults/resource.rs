@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ pub struct DeploymentDefaults {
     /// Identity and bookkeeping.
     pub metadata: Metadata,
     /// The members that this namespace sets, and only those (Q12).
-    #[schemars(with = "DeploymentSpec")]
+    #[schemars(schema_with = "some_members")]
     pub spec: Value,
 }
 
@@ -53,8 +53,34 @@ pub struct GlobalDeploymentDefaults {
     /// Always empty: nobody writes these through the API.
     pub metadata: BTreeMap<String, String>,
     /// Every member that has a default.
-    #[schemars(with = "DeploymentSpec")]
+    #[schemars(schema_with = "some_members")]
     pub spec: Value,
+}
+
+/// A spec of which every member may be left out, at every depth.
+fn some_members(generator: &mut SchemaGenerator) -> Schema {
+    let mut settings = generator.settings().clone();
+    settings.inline_subschemas = true;
+    let schema = settings.into_generator().into_root_schema_for::<DeploymentSpec>();
+    let mut schema = schema.to_value();
+    if let Some(schema) = schema.as_object_mut() {
+        schema.remove("title");
+        schema.remove("$schema");
+    }
+    relax(&mut schema);
+    Schema::try_from(schema).unwrap_or_default()
+}
+
+/// Takes away every `required` of a schema and of those within it.
+fn relax(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.retain(|key, value| key != "required" || !value.is_array());
+            members.values_mut().for_each(relax);
+        }
+        Value::Array(items) => items.iter_mut().for_each(relax),
+        _ => {}
+    }
 }
 
 impl GlobalDeploymentDefaults {

@@ -1,5 +1,6 @@
 //! The platform's own endpoints (platform API reference §2.2): parse, call one method, shape the answer.
 
+pub(crate) mod contract;
 pub(crate) mod defaults;
 pub(crate) mod deployments;
 pub(crate) mod events;

@@ -15,6 +15,7 @@ mod targets;
 mod writer;
 
 pub(crate) use objects::{Attempts, decode, names};
+pub(crate) use reads::Explained;
 pub(crate) use setting::stored_defaults;
 pub(crate) use targets::stored as stored_target;
 pub(crate) use writer::Writer;

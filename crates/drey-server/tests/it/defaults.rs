@@ -266,7 +266,7 @@ async fn with_a_change_in_between() -> Server {
         }
     });
     server.restart();
-    slot.set(server.router.clone()).unwrap();
+    slot.set(server.router()).unwrap();
     server
 }
 

@@ -7,8 +7,10 @@
     reason = "tests say what went wrong by panicking"
 )]
 
+mod contract;
 mod world;
 
+mod compat;
 mod defaults;
 mod deletes;
 mod deployments;
@@ -19,6 +21,7 @@ mod formats;
 mod hostile;
 mod lists;
 mod logs;
+mod openapi;
 mod origins;
 mod preflight;
 mod races;

@@ -1,0 +1,91 @@
+"""Gets a server ready for schemathesis: checks both documents, makes objects, and writes a configuration that names them.
+
+Usage: prepare.py URL CONFIGURATION
+
+Without objects nearly every generated request would end at 404 and find nothing. Half of the requests for one object get
+a name that exists; the rest is left to the generator.
+"""
+
+import json
+import sys
+import urllib.request
+
+from openapi_spec_validator import validate
+
+SEED = 20261121
+IN_NAMESPACE = "/api/v1/namespaces/default"
+# A stream has no end, and these say nothing that the tests of the page do not say.
+EXCLUDED = ["/ext/v1/watch", "/swagger", "/swagger/{file}"]
+
+
+def ask(url, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def deployment(name):
+    artifact = {"kind": "JAR", "jarUri": "file:///none.jar"}
+    spec = {"deploymentTargetName": "local", "template": {"spec": {"artifact": artifact}}}
+    return {"metadata": {"name": name, "labels": {"made": "by-machine"}}, "spec": spec}
+
+
+def savepoint(deployment_id, number):
+    location = {
+        "savepointLocation": f"file:///savepoints/{number}",
+        "flinkSavepointId": "00000000-0000-0000-0000-000000000000",
+    }
+    return {"metadata": {"deploymentId": deployment_id}, "spec": location}
+
+
+def seed(url):
+    """Objects of each kind that a client can make; returns the names for the paths."""
+    base = url + IN_NAMESPACE
+    deployments = [ask(f"{base}/deployments", deployment(f"fuzzed-{n}")) for n in range(8)]
+    ids = [made["metadata"]["id"] for made in deployments]
+    savepoints = [ask(f"{base}/savepoints", savepoint(ids[n % 8], n)) for n in range(16)]
+    target = {"metadata": {"name": "fuzzed"}, "spec": {"local": {}}}
+    ask(f"{base}/deployment-targets", target)
+    return {
+        "deployments/{name}": [made["metadata"]["name"] for made in deployments] + ids[:4],
+        "savepoints/{id}": [made["metadata"]["id"] for made in savepoints],
+        "deployment-targets/{name}": ["local", "fuzzed"],
+    }
+
+
+def configuration(names):
+    lines = [
+        f"seed = {SEED}",
+        "continue-on-failure = true",
+        'suppress-health-check = ["all"]',
+        "",
+        "[parameters]",
+        '"path.namespace" = "default"',
+    ]
+    for path in EXCLUDED:
+        lines += ["", "[[operations]]", f"include-path = {json.dumps(path)}", "enabled = false"]
+    for ending, values in names.items():
+        collection, parameter = ending.split("/")
+        parameter = parameter.strip("{}")
+        pattern = rf"/{collection}/\{{{parameter}\}}"
+        lines += [
+            "",
+            "[[operations]]",
+            f"include-path-regex = {json.dumps(pattern)}",
+            f'parameters = {{ "path.{parameter}" = {json.dumps(values)} }}',
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    url, path = sys.argv[1:]
+    validate(ask(f"{url}/api/openapi.json"))
+    validate(ask(f"{url}/api/swagger.json"))
+    print("both documents are as their specifications say")
+    text = configuration(seed(url))
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+main()
