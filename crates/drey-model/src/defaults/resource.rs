@@ -23,7 +23,7 @@ pub struct DeploymentDefaults {
     pub api_version: String,
     /// Identity and bookkeeping.
     pub metadata: Metadata,
-    /// The members that this namespace sets, and only those (Q12).
+    /// The members that this namespace sets, and only those (platform API reference Q12).
     #[schemars(schema_with = "some_members")]
     pub spec: Value,
 }
