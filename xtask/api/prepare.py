@@ -2,8 +2,8 @@
 
 Usage: prepare.py URL CONFIGURATION
 
-Without objects nearly every generated request would end at 404 and find nothing. Half of the requests for one object get
-a name that exists; the rest is left to the generator.
+Without objects nearly every generated request would end at 404 and find nothing, so paths get names that exist, until a
+request deletes what they name.
 """
 
 import json
@@ -13,6 +13,9 @@ import urllib.request
 from openapi_spec_validator import validate
 
 SEED = 20261121
+# Many, because requests delete them.
+DEPLOYMENTS = 60
+SAVEPOINTS = 60
 IN_NAMESPACE = "/api/v1/namespaces/default"
 # A stream has no end, and these say nothing that the tests of the page do not say.
 EXCLUDED = ["/ext/v1/watch", "/swagger", "/swagger/{file}"]
@@ -42,13 +45,13 @@ def savepoint(deployment_id, number):
 def seed(url):
     """Objects of each kind that a client can make; returns the names for the paths."""
     base = url + IN_NAMESPACE
-    deployments = [ask(f"{base}/deployments", deployment(f"fuzzed-{n}")) for n in range(8)]
+    deployments = [ask(f"{base}/deployments", deployment(f"fuzzed-{n}")) for n in range(DEPLOYMENTS)]
     ids = [made["metadata"]["id"] for made in deployments]
-    savepoints = [ask(f"{base}/savepoints", savepoint(ids[n % 8], n)) for n in range(16)]
+    savepoints = [ask(f"{base}/savepoints", savepoint(ids[n % DEPLOYMENTS], n)) for n in range(SAVEPOINTS)]
     target = {"metadata": {"name": "fuzzed"}, "spec": {"local": {}}}
     ask(f"{base}/deployment-targets", target)
     return {
-        "deployments/{name}": [made["metadata"]["name"] for made in deployments] + ids[:4],
+        "deployments/{name}": [made["metadata"]["name"] for made in deployments] + ids,
         "savepoints/{id}": [made["metadata"]["id"] for made in savepoints],
         "deployment-targets/{name}": ["local", "fuzzed"],
     }
@@ -63,19 +66,24 @@ def configuration(names):
         "[parameters]",
         '"path.namespace" = "default"',
     ]
+    for place, values in names.items():
+        lines += ["", f"[dictionaries.{dictionary(place)}]", f"values = {json.dumps(values)}"]
     for path in EXCLUDED:
         lines += ["", "[[operations]]", f"include-path = {json.dumps(path)}", "enabled = false"]
-    for ending, values in names.items():
-        collection, parameter = ending.split("/")
-        parameter = parameter.strip("{}")
-        pattern = rf"/{collection}/\{{{parameter}\}}"
+    for place in names:
+        parameter = place[place.index("{") + 1 : -1]
+        binding = f'{{ dictionary = "{dictionary(place)}", probability = 0.8 }}'
         lines += [
             "",
             "[[operations]]",
-            f"include-path-regex = {json.dumps(pattern)}",
-            f'parameters = {{ "path.{parameter}" = {json.dumps(values)} }}',
+            f"include-path-regex = {json.dumps('/' + place.replace('{', '[{]').replace('}', '[}]'))}",
+            f'parameters = {{ "path.{parameter}" = {binding} }}',
         ]
     return "\n".join(lines) + "\n"
+
+
+def dictionary(place):
+    return place.split("/")[0]
 
 
 def main():

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! prepare.py      both documents are valid OpenAPI 3.1 and Swagger 2.0; objects to try requests on
-//! schemathesis    requests made from the document: no 5xx, nothing that the document does not say
+//! schemathesis    requests made from the document (and hooks.py): no 5xx, nothing that the document does not say
 //! client-ts       a client generated from the document compiles, and leads a Deployment through its life
 //! ```
 //!
@@ -71,6 +71,7 @@ fn fuzz(binary: &Path) -> Result<Tally> {
         let mut fuzzer = run::command(python.join("bin/schemathesis"));
         fuzzer.current_dir(server.folder.path()).arg("--config-file").arg(&configuration);
         fuzzer.args(["run", &format!("{}/api/openapi.json", server.url), "--checks", CHECKS]);
+        fuzzer.env("SCHEMATHESIS_HOOKS", run::root()?.join("xtask/api/hooks.py"));
         fuzzer.args(["--max-time", FUZZING_S, "--request-timeout", "35", "--no-color"]);
         total += Tally::of(run::run(&mut fuzzer)?);
         total += server.has_stayed_well()?;

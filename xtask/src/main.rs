@@ -10,10 +10,10 @@
 //! test-api ──► the API's contract: fuzzing, a generated client   about four minutes; downloads tools once
 //! sim, model-check, mutants ──► the simulator
 //! chaos ──► random mishaps on a real Flink          as many minutes as asked for
-//! ci    ──► .ci/run, which is test and test-flink
+//! ci    ──► .ci/run, which is test, test-flink and test-api
 //! ```
 //!
-//! `test` and `test-flink` end with one line of totals, because the last line is what people read.
+//! `test`, `test-flink` and `test-api` end with one line of totals, because the last line is what people read.
 
 use std::process::ExitCode;
 

@@ -68,8 +68,7 @@ fn packed(
     gzip: &'static [u8],
     asks: &HeaderMap,
 ) -> Result<Response, Error> {
-    let accepted = asks.get_all(header::ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
-    if accepted.flat_map(|v| v.split(',')).any(|coding| coding.trim().starts_with("gzip")) {
+    if takes_gzip(asks) {
         let encoding = [(header::CONTENT_ENCODING, "gzip"), (header::VARY, "accept-encoding")];
         return Ok((head(media_type), encoding, gzip).into_response());
     }
@@ -78,4 +77,30 @@ fn packed(
         .read_to_end(&mut unpacked)
         .map_err(|e| Error::internal("This file of the page cannot be unpacked.", e.to_string()))?;
     Ok((head(media_type), [(header::VARY, "accept-encoding")], unpacked).into_response())
+}
+
+/// Whether `Accept-Encoding` names gzip, and not to rule it out.
+fn takes_gzip(asks: &HeaderMap) -> bool {
+    let listed = asks.get_all(header::ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
+    listed.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight| weight > 0.0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_sent_only_to_who_asks_for_it() {
+        let takes = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, value.parse().expect("a header value"));
+            takes_gzip(&headers)
+        };
+        assert!(takes("gzip, deflate, br") && takes("br;q=1.0, GZIP;q=0.2"));
+        assert!(!takes("gzip;q=0") && !takes("identity") && !takes("x-gzipped") && !takes(""));
+    }
 }

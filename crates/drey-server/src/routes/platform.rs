@@ -5,7 +5,9 @@ use drey_model::{
     Savepoint,
 };
 
-use super::{Access, Deadline, Docs, Method, Permission, Query, Resource, Route, Tag, may, to};
+use super::{
+    Access, Deadline, Docs, Handler, Method, Permission, Query, Resource, Route, Tag, may, to,
+};
 use crate::api::{defaults, deployments, events, jobs, namespaces, savepoints, status, targets};
 
 const DEPLOYMENTS: &str = "/api/v1/namespaces/{ns}/deployments";
@@ -21,6 +23,7 @@ const OF_JOB: Query = Query::uuid("jobId", "Only those of this Job.");
 
 pub(super) fn routes() -> Vec<Route> {
     let mut rows = Vec::from(deployments());
+    rows.extend(deployment());
     rows.extend(targets());
     rows.extend(defaults());
     rows.extend(jobs());
@@ -31,18 +34,8 @@ pub(super) fn routes() -> Vec<Route> {
     rows
 }
 
-fn deployments() -> [Route; 6] {
-    let row = |method, path, id, access, summary, handler, docs| Route {
-        method,
-        path,
-        id,
-        tag: Tag::Deployments,
-        summary,
-        permission: may(Resource::Deployments, access),
-        deadline: Deadline::Standard,
-        handler,
-        docs,
-    };
+fn deployments() -> [Route; 2] {
+    let row = deployment_row;
     let selector = Query::text(
         "labelSelector",
         "Only Deployments whose labels match: `team=payments,env!=prod`; all terms must hold.",
@@ -66,6 +59,12 @@ fn deployments() -> [Route; 6] {
             to(deployments::create),
             Docs::create::<Deployment>(),
         ),
+    ]
+}
+
+fn deployment() -> [Route; 4] {
+    let row = deployment_row;
+    [
         row(
             Method::Get,
             DEPLOYMENT,
@@ -107,6 +106,28 @@ fn deployments() -> [Route; 6] {
             Docs::delete::<Deployment>(),
         ),
     ]
+}
+
+fn deployment_row(
+    method: Method,
+    path: &'static str,
+    id: &'static str,
+    access: Access,
+    summary: &'static str,
+    handler: Handler,
+    docs: Docs,
+) -> Route {
+    Route {
+        method,
+        path,
+        id,
+        tag: Tag::Deployments,
+        summary,
+        permission: may(Resource::Deployments, access),
+        deadline: Deadline::Standard,
+        handler,
+        docs,
+    }
 }
 
 fn targets() -> [Route; 5] {

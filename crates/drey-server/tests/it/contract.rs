@@ -14,6 +14,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use drey_model::document::{self, Format};
 use drey_server::openapi;
+use futures::TryStreamExt;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
@@ -37,7 +38,20 @@ pub(crate) async fn hold(request: Request, next: Next) -> Response {
     let found = Seen { method, path, status: parts.status, headers: parts.headers.clone(), bytes };
     let problems = found.problems();
     assert!(problems.is_empty(), "not as documented: {problems:#?}\n{found:?}");
+    if let Some(data) = found.event_data() {
+        let pieces = body.into_data_stream();
+        body = Body::from_stream(pieces.inspect_ok(move |piece| hold_events(data, piece)));
+    }
     Response::from_parts(parts, body)
+}
+
+/// Panics when the data of an event is not as documented; each piece of a stream is a whole event, or a comment.
+fn hold_events(schema: &Value, piece: &Bytes) {
+    let text = std::str::from_utf8(piece).unwrap();
+    for data in text.lines().filter_map(|line| line.strip_prefix("data:")) {
+        let problems = differences(schema, &serde_json::from_str(data).unwrap());
+        assert!(problems.is_empty(), "not as documented: {problems:#?}\n{data}");
+    }
 }
 
 /// What came back.
@@ -88,6 +102,12 @@ impl Seen {
             content => problems.extend(self.body(&content["schema"])),
         }
         problems
+    }
+
+    /// What is documented of the data of each event, of an answer that is a stream of them.
+    fn event_data(&self) -> Option<&'static Value> {
+        let answer = &operation(&self.method, &self.path)?["responses"][self.status.as_str()];
+        followed(answer)["content"].get(media_type(&self.headers))?.get("x-event-data")
     }
 
     fn body(&self, schema: &Value) -> Vec<String> {
@@ -192,6 +212,15 @@ mod tests {
         assert_eq!(nameless.problems().len(), 2, "no id, no type");
         let elsewhere = Seen { path: "/api/v1/nowhere".into(), ..seen(200, &good) };
         assert!(!elsewhere.problems().is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "not as documented")]
+    fn an_event_with_an_unknown_member_is_found() {
+        let watch = operation(&Method::GET, "/ext/v1/watch").unwrap();
+        let data = &watch["responses"]["200"]["content"]["text/event-stream"]["x-event-data"];
+        hold_events(data, &Bytes::from("data: {\"type\":\"RESET\",\"revision\":1}\n\n"));
+        hold_events(data, &Bytes::from("data: {\"type\":\"RESET\",\"revision\":1,\"x\":2}\n\n"));
     }
 
     #[test]
