@@ -1,8 +1,8 @@
 //! The HTTP server: the platform's API, our additions, the Flink dashboards, and metrics.
 //!
 //! ```text
-//! router ──► middleware ──► api | ext ──► ops (one method per operation) ──► store
-//!                           flink_ui ──► JobManager             └──► controller (wake, logs, knowledge)
+//! routes ──► router ──► middleware ──► api | ext ──► ops (one method per operation) ──► store
+//! (the table)                          flink_ui ──► JobManager             └──► controller (wake, logs, knowledge)
 //! ```
 //!
 //! Owns how things look on the wire, and the checks that a write needs from the store (references, preconditions).
@@ -20,6 +20,7 @@ mod middleware;
 mod ops;
 mod preflight;
 mod router;
+mod routes;
 mod serve;
 mod turns;
 mod wire;
@@ -30,4 +31,5 @@ pub use hosts::Hosts;
 pub use metrics::count_by;
 pub use preflight::Preflight;
 pub use router::router;
+pub use routes::{Access, Deadline, Method, Permission, Resource, Route, Tag, routes};
 pub use serve::serve;

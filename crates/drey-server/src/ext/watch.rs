@@ -34,6 +34,7 @@ use drey_model::Kind;
 use drey_model::causes::causes;
 use drey_store::{Filter, Object};
 use futures::Stream;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use strum::VariantArray;
@@ -139,11 +140,16 @@ struct Item {
     data: Data,
 }
 
-#[derive(Debug, Serialize)]
-struct Data {
+/// The data of one event.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Change")]
+pub(crate) struct Data {
+    /// `ADDED`, `MODIFIED`, `DELETED`, `SNAPSHOT_END` or `RESET`.
     #[serde(rename = "type")]
     name: &'static str,
+    /// Of the write that it tells of.
     revision: i64,
+    /// The object as it is now; of a DELETED one, as it was last.
     #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<Value>,
 }

@@ -12,4 +12,5 @@ mod savepoints;
 mod targets;
 
 pub(crate) use objects::{Attempts, decode, names};
+pub(crate) use reads::Explained;
 pub(crate) use targets::stored as stored_target;
