@@ -10,6 +10,7 @@
 //!
 //! Does not own uniqueness of names, preconditions (`If-Match`) or what is referenced by whom.
 
+mod cancel;
 mod defaults;
 mod deployment;
 mod savepoint;
@@ -21,6 +22,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
+pub use cancel::cancel_deployment;
 pub use defaults::patch_defaults;
 pub use deployment::{create_deployment, patch_deployment, replace_deployment, retry_deployment};
 pub use savepoint::{NewSavepoint, create_savepoint, savepoint_deployment_id};

@@ -1,4 +1,4 @@
-//! The first start: the target that runs local processes.
+//! The first start: when namespace `default` came to be, and its target that runs local processes.
 
 use drey_model::defaults::Layers;
 use drey_model::meta::DEFAULT_NAMESPACE;
@@ -13,11 +13,13 @@ use crate::ops;
 
 pub use drey_store::Error;
 
-/// Creates the DeploymentTarget `local` in namespace `default` when it is missing.
+/// Completes namespace `default`, which the schema creates, and creates the DeploymentTarget `local` in it when it is
+/// missing.
 ///
 /// # Errors
 /// When the store cannot be read or written.
 pub async fn bootstrap(store: &Store, now: Timestamp, id: Uuid) -> Result<(), Error> {
+    ops::complete_default_namespace(store, now).await?;
     if store.get(Kind::DeploymentTarget, DEFAULT_NAMESPACE, LOCAL_TARGET).await?.is_some() {
         return Ok(());
     }

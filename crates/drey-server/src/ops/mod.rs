@@ -6,11 +6,14 @@
 //! the write that makes one also writes the row it refers to: a deletion that missed the reference then fails.
 
 mod deployments;
+mod namespaces;
 mod objects;
 mod reads;
 mod savepoints;
 mod targets;
+mod tokens;
 
+pub(crate) use namespaces::{ExplainedNamespace, Room, WrittenRoom, complete_default_namespace};
 pub(crate) use objects::{Attempts, decode, names};
 pub(crate) use reads::Explained;
 pub(crate) use targets::stored as stored_target;

@@ -131,6 +131,28 @@ impl Docs {
         Self { answers: vec![answer], ..Self::default() }
     }
 
+    /// 302 to somewhere else.
+    pub(crate) fn leads_on() -> Self {
+        let about = "On the way; the Location header says where to.";
+        let answer =
+            Answer { status: 302, about, content: Vec::new(), has_version: false, headers: Vec::new() };
+        Self { answers: vec![answer], ..Self::default() }
+    }
+
+    /// Takes a `B`; answers this status with a `T`.
+    pub(crate) fn takes<B: JsonSchema, T: JsonSchema>(status: u16, about: &'static str) -> Self {
+        let answers = vec![Answer::document::<T>(status, about)];
+        Self { body: Some(Body::Document(TypeOf::of::<B>())), answers, ..Self::default() }
+    }
+
+    /// `If-Match` is heeded, and the answer has an `ETag`.
+    pub(crate) fn with_version(mut self) -> Self {
+        for answer in &mut self.answers {
+            answer.has_version = true;
+        }
+        self.conditional()
+    }
+
     /// Whatever another server answers.
     pub(crate) fn passes_on() -> Self {
         Self::default()

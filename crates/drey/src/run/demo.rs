@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
 use super::compile;
+use super::access::AUDIT_DAYS_DEFAULT;
 use super::options::{ServeOptions, default_data_dir};
 use super::serve::{self, Server};
 use super::storage;
@@ -77,6 +78,8 @@ pub(crate) async fn run(args: Demo, global: &Global) -> Result<()> {
         log_format: LogFormat::Text,
         host_names: Vec::new(),
         events_per_deployment: None,
+        access: None,
+        audit_days: AUDIT_DAYS_DEFAULT,
     };
     let mut server = serve::start(&options).await?;
     let url = format!("http://{}", server.address);

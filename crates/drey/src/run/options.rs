@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::access::{AUDIT_DAYS_DEFAULT, AccessFile, AccessOptions};
 use crate::args::{LogFormat, Serve};
 use crate::failure::{Failure, Result};
 
@@ -26,6 +27,10 @@ pub(crate) struct ServeOptions {
     pub(crate) host_names: Vec<String>,
     /// Events that each Deployment keeps, the newest ones; all when not given.
     pub(crate) events_per_deployment: Option<NonZeroU32>,
+    /// Who may do what; everybody everything when not given.
+    pub(crate) access: Option<AccessOptions>,
+    /// Days for which the audit log is kept.
+    pub(crate) audit_days: u32,
 }
 
 /// A config file.
@@ -37,6 +42,7 @@ struct File {
     log_format: Option<LogFormat>,
     host_names: Vec<String>,
     events_per_deployment: Option<u32>,
+    access: Option<AccessFile>,
 }
 
 impl ServeOptions {
@@ -46,9 +52,12 @@ impl ServeOptions {
         let data_dir = args.data_dir.clone().or(file.data_dir);
         let host_names =
             if args.host_names.is_empty() { file.host_names } else { args.host_names.clone() };
+        let listen = args.listen.or(file.listen).unwrap_or(LISTEN_DEFAULT);
         let events = args.events_per_deployment.or(file.events_per_deployment);
         Ok(Self {
-            listen: args.listen.or(file.listen).unwrap_or(LISTEN_DEFAULT),
+            access: AccessOptions::of(args, file.access.as_ref(), listen)?,
+            audit_days: file.access.and_then(|a| a.audit_days).unwrap_or(AUDIT_DAYS_DEFAULT),
+            listen,
             data_dir: data_dir.map_or_else(default_data_dir, Ok)?,
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
             host_names,
