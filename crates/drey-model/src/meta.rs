@@ -89,6 +89,7 @@ pub struct Metadata {
 /// A list of resources, newest first (platform API reference §1.0.3).
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ResourceListOf{T}")]
 pub struct List<T> {
     /// `<Kind>List`.
     pub kind: String,

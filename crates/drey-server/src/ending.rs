@@ -23,10 +23,12 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{Shared, World};
 use crate::error::Error;
 
-/// While a namespace is on its way out, it is looked at this often; and otherwise for namespaces that another server
-/// was asked to end.
+/// While a namespace is on its way out, it is looked at this often, and after every change in the store; otherwise for
+/// namespaces that another server was asked to end.
 const INTERVAL: Duration = Duration::from_secs(2);
 const IDLE_INTERVAL: Duration = Duration::from_secs(30);
+/// Between two rounds at least, however much is written meanwhile.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Objects that are removed in one transaction.
 const BATCH: u32 = 100;
 
@@ -50,8 +52,10 @@ impl Ending {
 
     /// Works until `shutdown`; `asked` says that a namespace was ended just now.
     pub(crate) async fn run(self, asked: &Notify, shutdown: CancellationToken) {
+        let mut changed = self.store.hint();
         let rounds = async {
             loop {
+                changed.borrow_and_update();
                 let pause = match self.round().await {
                     Ok(0) => IDLE_INTERVAL,
                     Ok(_) => INTERVAL,
@@ -61,7 +65,13 @@ impl Ending {
                     }
                 };
                 // Whichever comes first; a round too many does no harm.
-                let _ = tokio::time::timeout(pause, asked.notified()).await;
+                tokio::time::sleep(PAUSE_MIN).await;
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = asked.notified() => {}
+                    // An error means that the store is gone, which the next round says.
+                    _ = changed.changed(), if pause == INTERVAL => {}
+                }
             }
         };
         let _: Option<()> = shutdown.run_until_cancelled(rounds).await;

@@ -20,6 +20,7 @@ mod flink_ui;
 mod hosts;
 mod metrics;
 mod middleware;
+mod openapi;
 mod ops;
 mod preflight;
 mod router;
@@ -33,6 +34,7 @@ pub use auth::{AccessControl, AccessSettings, OidcSettings, SECRET_LEN_MIN, new_
 pub use bootstrap::{Error as BootstrapError, bootstrap};
 pub use hosts::Hosts;
 pub use metrics::count_by;
+pub use openapi::{openapi, swagger};
 pub use preflight::Preflight;
 pub use router::router;
 pub use routes::{Access, Deadline, Method, Permission, Resource, Route, Tag, routes};

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
 
 use crate::app::Shared;
-pub(crate) use docs::{Content, Docs, Query, TypeOf};
+pub(crate) use docs::{Answer, Body, Content, Docs, Query, QueryType, TypeOf};
 pub use drey_model::role::{Access, Resource};
 
 /// All routes.

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod auth;
+pub(crate) mod contract;
 pub(crate) mod deployments;
 pub(crate) mod events;
 pub(crate) mod jobs;

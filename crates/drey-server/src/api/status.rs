@@ -88,6 +88,7 @@ pub(crate) async fn index(State(shared): State<Arc<Shared>>) -> Html<String> {
          <li><a href=\"/api/v1/namespaces/default/events\">Events</a>\n\
          <li><a href=\"/api/v1/namespaces/default/deployment-targets\">Deployment targets</a>\n\
          <li><a href=\"/api/v1/status/system-info\">System information</a>\n\
+         <li><a href=\"/swagger\">The whole API</a>, as a page to try it\n\
          <li><a href=\"/metrics\">Metrics</a>\n</ul>\n</html>\n"
     ))
 }

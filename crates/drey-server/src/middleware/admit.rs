@@ -43,7 +43,12 @@ pub(crate) async fn admit(
         Ok(caller) => caller,
         Err(error) => {
             audit::refused(&shared, visit.entry(&Caller::Nobody, &head), error.status()).await;
-            return error.into_response();
+            // What is for everybody is for those with a wrong token too; their failure counts all the same.
+            let is_about_them = matches!(error.status().as_u16(), 401 | 429);
+            if !is_about_them || door.permission != Permission::Public {
+                return error.into_response();
+            }
+            Caller::Nobody
         }
     };
     if let Err(error) = visit.check(&shared, &caller, &head).await {

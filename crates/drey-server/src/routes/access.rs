@@ -108,7 +108,7 @@ fn room() -> [Route; 6] {
             to(namespaces::act),
             Docs::takes::<namespaces::SetPreviewSessionClusterRequest, EmptyResponse>(200, "Done.")
                 .fails(&[409])
-                .note("The path ends with `:setPreviewSessionCluster`, behind the name of the namespace."),
+                .action(":setPreviewSessionCluster"),
         ),
         row(
             (Method::Get, "/ext/v1/namespaces/{ns}"),
@@ -175,7 +175,7 @@ fn login() -> [Route; 4] {
             "Takes a browser back from the identity provider, and opens a session.",
             Permission::Public,
             to(auth::callback),
-            Docs::leads_on().fails(&[429]).query(&[
+            Docs::leads_on().fails(&[401, 429]).query(&[
                 Query::text("code", "What the provider gives the ID token for."),
                 Query::text("state", "What ties the answer to the login of this browser."),
                 Query::text("iss", "The provider, if it says so."),

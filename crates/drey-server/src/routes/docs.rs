@@ -11,6 +11,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 pub(crate) struct Docs {
     /// More than the summary says; Markdown.
     pub(crate) note: &'static str,
+    /// What stands behind the path's last parameter: `:verb`, as the platform writes actions.
+    pub(crate) action: &'static str,
     /// Query parameters.
     pub(crate) query: Vec<Query>,
     /// Whether `If-Match` makes it conditional.
@@ -222,6 +224,12 @@ impl Docs {
         for answer in &mut self.answers {
             answer.headers.extend_from_slice(headers);
         }
+        self
+    }
+
+    /// An action upon what the path names, behind its last parameter.
+    pub(crate) fn action(mut self, action: &'static str) -> Self {
+        self.action = action;
         self
     }
 

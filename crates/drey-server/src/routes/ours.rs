@@ -1,12 +1,13 @@
 //! The rows of what the platform's API does not have, of Flink's dashboards, and of the server's own pages.
 
 use drey_model::Deployment;
+use serde_json::{Map, Value};
 
 use super::{
     Access, Content, Deadline, Docs, Method, Permission, Query, Resource, Route, Tag, TypeOf, may,
     to,
 };
-use crate::api::status;
+use crate::api::{contract, status};
 use crate::ext::{explain, logs, watch};
 use crate::flink_ui;
 use crate::ops::Explained;
@@ -19,6 +20,7 @@ pub(super) fn routes() -> Vec<Route> {
     rows.extend(logs());
     rows.push(watch());
     rows.extend(pages());
+    rows.extend(contract());
     rows.extend(dashboards());
     rows
 }
@@ -137,6 +139,46 @@ fn pages() -> [Route; 2] {
             handler: to(status::index),
             docs: Docs::gives_other(vec![Content::Text("text/html")]),
         },
+    ]
+}
+
+fn contract() -> [Route; 4] {
+    let row = |path, id, summary, handler, docs| Route {
+        method: Method::Get,
+        path,
+        id,
+        tag: Tag::Status,
+        summary,
+        permission: Permission::Public,
+        deadline: Deadline::Standard,
+        handler,
+        docs,
+    };
+    let html = Docs::gives_other(vec![Content::Text("text/html")]);
+    let files = vec![Content::Text("text/javascript"), Content::Text("text/css")];
+    [
+        row(
+            "/api/openapi.json",
+            "getOpenApi",
+            "This document: OpenAPI 3.1.",
+            to(contract::openapi),
+            Docs::gives::<Map<String, Value>>(),
+        ),
+        row(
+            "/api/swagger.json",
+            "getSwagger",
+            "The platform's part of it as Swagger 2.0, for old generators.",
+            to(contract::swagger),
+            Docs::gives::<Map<String, Value>>(),
+        ),
+        row("/swagger", "getSwaggerUi", "A page to read and try it.", to(contract::page), html),
+        row(
+            "/swagger/{file}",
+            "getSwaggerUiFile",
+            "A file of that page.",
+            to(contract::file),
+            Docs::gives_other(files),
+        ),
     ]
 }
 

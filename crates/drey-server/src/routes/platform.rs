@@ -85,7 +85,11 @@ fn deployments() -> [Route; 6] {
             Access::Update,
             "Changes what is given of a Deployment.",
             to(deployments::patch),
-            Docs::patch::<Deployment>(),
+            Docs::patch::<Deployment>().note(
+                "RFC 7396: objects merge, `null` takes a member away, arrays are replaced unless they carry a \
+                 `$patch: merge` directive. A whole document that was read before is fine: `status` and the \
+                 server's own metadata are ignored.",
+            ),
         ),
         row(
             Method::Delete,
@@ -222,7 +226,11 @@ fn savepoints() -> [Route; 4] {
             Access::Create,
             "Takes a Savepoint of a running Deployment, or registers one that exists.",
             to(savepoints::create),
-            Docs::create::<Savepoint>(),
+            Docs::create::<Savepoint>().note(
+                "With `metadata.deploymentId` alone a snapshot is taken: the answer is STARTED, and a GET tells when \
+                 it is COMPLETED. With `spec.savepointLocation` and `spec.flinkSavepointId` one that exists is \
+                 registered.",
+            ),
         ),
         row(
             Method::Get,

@@ -7,8 +7,13 @@
     reason = "tests say what went wrong by panicking"
 )]
 
+mod contract;
+mod guard;
+mod provider;
 mod world;
 
+mod access;
+mod audit;
 mod deletes;
 mod deployments;
 mod errors;
@@ -16,7 +21,10 @@ mod flink_ui;
 mod formats;
 mod hostile;
 mod lists;
+mod login;
 mod logs;
+mod namespaces;
+mod openapi;
 mod origins;
 mod preflight;
 mod races;
@@ -24,5 +32,6 @@ mod savepoints;
 mod serving;
 mod status;
 mod targets;
+mod tokens;
 mod trouble;
 mod watch;

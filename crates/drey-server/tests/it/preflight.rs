@@ -1,7 +1,7 @@
 //! A Deployment that is to run is stored only when its artifact is there.
 
 use drey_model::Problem;
-use drey_server::{Preflight, router};
+use drey_server::Preflight;
 use serde_json::json;
 
 use crate::world::{DEPLOYMENTS, Server, deployment};
@@ -15,7 +15,7 @@ async fn server() -> Server {
         let path = "spec.template.spec.artifact.jarUri";
         if uri.contains("gone") { vec![Problem::new(path, "No such file")] } else { Vec::new() }
     });
-    server.router = router(server.app.clone());
+    server.serve(server.app.clone());
     server
 }
 

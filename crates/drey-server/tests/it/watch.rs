@@ -7,7 +7,6 @@ use drey_model::Kind;
 use futures::StreamExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tower::ServiceExt;
 
 use crate::world::{DEPLOYMENTS, Server, TARGETS, request};
 
@@ -36,7 +35,7 @@ impl Stream {
         let headers = [("last-event-id", id.as_str())];
         let headers = if last_id.is_some() { &headers[..] } else { &headers[..0] };
         let request = request("GET", &format!("/ext/v1/watch{query}"), headers, Body::empty());
-        let response = server.router.clone().oneshot(request).await.unwrap();
+        let response = server.open(request).await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self { bytes: response.into_body().into_data_stream(), text: String::new() }

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use axum::middleware::from_fn;
+use axum::response::Response;
 use drey_cluster::{ClusterBackend, Error as BackendError, logs};
 use drey_controller::Handle;
 use drey_model::defaults::Layers;
@@ -22,6 +24,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
+
+use crate::contract;
 
 /// Where Deployments are.
 pub(crate) const DEPLOYMENTS: &str = "/api/v1/namespaces/default/deployments";
@@ -94,7 +98,8 @@ impl ClusterBackend for Fake {
 pub(crate) struct Server {
     pub(crate) app: App,
     pub(crate) backend: Arc<Fake>,
-    pub(crate) router: Router,
+    /// Only with the contract around it; see [`Server::serve`] and [`Server::open`].
+    router: Router,
     pub(crate) woken: UnboundedReceiver<Uuid>,
 }
 
@@ -169,14 +174,25 @@ impl Server {
                 time: "now".into(),
             },
             hosts: Hosts::of(([127, 0, 0, 1], 8080).into(), []),
+            access: drey_server::AccessControl::Off,
             shutdown: CancellationToken::new(),
         };
-        Self { router: router(app.clone()), app, backend, woken }
+        Self { router: held(app.clone()), app, backend, woken }
+    }
+
+    /// Serves another `App` from now on.
+    pub(crate) fn serve(&mut self, app: App) {
+        self.router = held(app);
+    }
+
+    /// Sends a request; the answer may go on and on.
+    pub(crate) async fn open(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     /// Sends a request and reads the whole answer.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.open(request).await;
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, 64 << 20).await.unwrap();
         let text = String::from_utf8(bytes.into()).unwrap();
@@ -285,6 +301,11 @@ impl Server {
         })
         .await;
     }
+}
+
+/// The router, with every answer held against the contract.
+fn held(app: App) -> Router {
+    router(app).layer(from_fn(contract::hold))
 }
 
 fn row(kind: Kind, id: Uuid, owner: Uuid) -> Object {

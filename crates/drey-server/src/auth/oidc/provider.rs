@@ -124,6 +124,26 @@ impl Provider {
         now: Timestamp,
     ) -> Result<String, Error> {
         let metadata = self.metadata(now).await?;
+        let request = self.redemption(settings, exchange, &metadata)?;
+        let (status, body) = read(request).await?;
+        if status.is_client_error() {
+            // It may say invalid_grant (a code that is spent), or that our secret is wrong.
+            let said: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+            let why = format!("the token endpoint answered {status}: {}", said["error"]);
+            tracing::warn!(why, "a login failed");
+            return Err(refused("The identity provider did not accept this login.", &why));
+        }
+        let redeemed: Redeemed = answer(status, &body, metadata.token_endpoint.as_str())?;
+        Ok(redeemed.id_token)
+    }
+
+    /// The request for an ID token, with what proves who we are.
+    fn redemption(
+        &self,
+        settings: &OidcSettings,
+        exchange: &[(&str, &str)],
+        metadata: &Metadata,
+    ) -> Result<RequestBuilder, Error> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.extend_pairs(exchange).append_pair("client_id", &settings.client_id);
         let mut request = self.client()?.post(metadata.token_endpoint.clone());
@@ -138,17 +158,7 @@ impl Provider {
             }
         }
         let form_type = "application/x-www-form-urlencoded";
-        let request = request.header(header::CONTENT_TYPE, form_type).body(form.finish());
-        let (status, body) = read(request).await?;
-        if status.is_client_error() {
-            // It may say invalid_grant (a code that is spent), or that our secret is wrong.
-            let said: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-            let why = format!("the token endpoint answered {status}: {}", said["error"]);
-            tracing::warn!(why, "a login failed");
-            return Err(refused("The identity provider did not accept this login.", &why));
-        }
-        let redeemed: Redeemed = answer(status, &body, metadata.token_endpoint.as_str())?;
-        Ok(redeemed.id_token)
+        Ok(request.header(header::CONTENT_TYPE, form_type).body(form.finish()))
     }
 
     async fn get<T: DeserializeOwned>(&self, place: &str) -> Result<T, Error> {
