@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{self, StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::{App, Shared};
 use crate::error::Error;
 use crate::middleware::{self, Door};
-use crate::routes::{Deadline, Route, routes};
+use crate::routes::{Deadline, Method, Route, routes};
 
 /// The whole HTTP surface. Registers the server's metrics in `app.metrics`, so make one router per registry.
 pub fn router(app: App) -> Router {
@@ -38,8 +38,14 @@ pub(crate) fn router_of(shared: &Arc<Shared>) -> Router {
 fn serving(rows: Vec<Route>, shared: &Arc<Shared>) -> Router<Arc<Shared>> {
     rows.into_iter().fold(Router::new(), |router, row| {
         let door = Door { shared: Arc::clone(shared), permission: row.permission };
+        let door = from_fn_with_state(door, middleware::admit);
         let served = row.handler.under(row.method);
-        router.route(row.path, served.route_layer(from_fn_with_state(door, middleware::admit)))
+        // What serves every method has no other to keep the door away from.
+        let guarded = match row.method {
+            Method::Any => served.layer(door),
+            _ => served.route_layer(door),
+        };
+        router.route(row.path, guarded)
     })
 }
 
@@ -50,7 +56,7 @@ async fn no_such_route(uri: Uri) -> Error {
     ))
 }
 
-async fn wrong_method(method: Method, request: Request) -> Error {
+async fn wrong_method(method: http::Method, request: Request) -> Error {
     let path: String = request.uri().path().chars().take(200).collect();
     let message = format!("{method} is not possible on {path}; the Allow header lists what is.");
     Error::new(StatusCode::METHOD_NOT_ALLOWED, message)

@@ -167,7 +167,9 @@ fn login() -> [Route; 4] {
             "Sends a browser to the identity provider.",
             Permission::Public,
             to(auth::login),
-            Docs::leads_on().query(&[Query::text("next", "Where to go then: a path of this server.")]),
+            Docs::leads_on()
+                .fails(&[404])
+                .query(&[Query::text("next", "Where to go then: a path of this server.")]),
         ),
         row(
             (Method::Get, "/auth/callback"),
@@ -175,7 +177,7 @@ fn login() -> [Route; 4] {
             "Takes a browser back from the identity provider, and opens a session.",
             Permission::Public,
             to(auth::callback),
-            Docs::leads_on().fails(&[401, 429]).query(&[
+            Docs::leads_on().fails(&[401, 404, 429]).query(&[
                 Query::text("code", "What the provider gives the ID token for."),
                 Query::text("state", "What ties the answer to the login of this browser."),
                 Query::text("iss", "The provider, if it says so."),

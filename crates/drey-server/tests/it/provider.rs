@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-use axum::extract::{Form, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -175,8 +175,10 @@ async fn authorize(
 async fn token(
     State(provider): Shared,
     headers: HeaderMap,
-    Form(asked): Form<HashMap<String, String>>,
+    body: String,
 ) -> Response {
+    let asked: HashMap<String, String> =
+        url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
     let refused = |status: StatusCode, error: &str| {
         (status, Json(json!({ "error": error }))).into_response()
     };
