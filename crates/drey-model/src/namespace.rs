@@ -131,7 +131,8 @@ impl Namespace {
             Ok(Member::Authenticated) => true,
             Err(_) => false,
         };
-        let theirs = self.role_bindings.iter().filter(|binding| binding.members.iter().any(is_them));
+        let theirs =
+            self.role_bindings.iter().filter(|binding| binding.members.iter().any(is_them));
         theirs.map(|binding| binding.role).collect()
     }
 }
@@ -148,7 +149,8 @@ pub fn long_name(short: &str) -> String {
 /// Everything that is wrong with it.
 pub fn create(document: &Document, now: Timestamp) -> Result<Accepted<Namespace>, Vec<Problem>> {
     let mut found = normalise(document, &NAMESPACE, "Namespace");
-    let short = text(&found, "name").map(|name| name.strip_prefix(PREFIX).unwrap_or(name).to_owned());
+    let short =
+        text(&found, "name").map(|name| name.strip_prefix(PREFIX).unwrap_or(name).to_owned());
     match &short {
         None => {
             let message = "A namespace needs a name. Expected namespaces/NAME.";
@@ -172,7 +174,10 @@ pub fn create(document: &Document, now: Timestamp) -> Result<Accepted<Namespace>
 ///
 /// # Errors
 /// Everything that is wrong with the result.
-pub fn patch(current: &Namespace, document: &Document) -> Result<Accepted<Namespace>, Vec<Problem>> {
+pub fn patch(
+    current: &Namespace,
+    document: &Document,
+) -> Result<Accepted<Namespace>, Vec<Problem>> {
     let mut found = normalise(document, &NAMESPACE, "Namespace");
     let mut namespace = current.clone();
     check_same_name(&mut found, current);
@@ -207,10 +212,8 @@ pub fn preview_session_cluster(
     let mut found = normalise(document, &PREVIEW_SESSION_CLUSTER, "request");
     check_same_name(&mut found, current);
     let named = text(&found, "previewSessionClusterName").filter(|name| !name.is_empty());
-    let namespace = Namespace {
-        preview_session_cluster_name: named.map(str::to_owned),
-        ..current.clone()
-    };
+    let namespace =
+        Namespace { preview_session_cluster_name: named.map(str::to_owned), ..current.clone() };
     finish(found, namespace)
 }
 
@@ -310,14 +313,16 @@ mod tests {
     fn read(value: &Value) -> Result<Namespace, Vec<String>> {
         let document = Document::from_value(value);
         let created = create(&document, Timestamp::UNIX_EPOCH);
-        let texts = |p: Vec<Problem>| p.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
+        let texts =
+            |p: Vec<Problem>| p.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
         created.map(|accepted| accepted.object).map_err(texts)
     }
 
     #[test]
     fn both_forms_of_the_name_and_any_case_of_a_role_are_read() {
         for name in ["a-team", "namespaces/a-team"] {
-            let bindings = json!([{ "role": "OWNER", "members": ["user:u", "system:authenticated"] }]);
+            let bindings =
+                json!([{ "role": "OWNER", "members": ["user:u", "system:authenticated"] }]);
             let found = read(&json!({ "name": name, "roleBindings": bindings })).unwrap();
             assert_eq!((found.name.as_str(), found.short_name()), ("namespaces/a-team", "a-team"));
             assert_eq!(found.role_bindings[0].role, Role::Owner);
@@ -335,7 +340,12 @@ mod tests {
         }));
         let wrong = wrong.unwrap_err();
         assert_eq!(wrong.len(), 4, "{wrong:#?}");
-        for part in ["name: ", "roleBindings[0].role: ", "[1].members[0]: Expected user:ID", "[1].members[1]"] {
+        for part in [
+            "name: ",
+            "roleBindings[0].role: ",
+            "[1].members[0]: Expected user:ID",
+            "[1].members[1]",
+        ] {
             assert!(wrong.iter().any(|line| line.contains(part)), "{part}: {wrong:#?}");
         }
         assert!(read(&json!({})).unwrap_err()[0].starts_with("name: A namespace needs a name"));

@@ -28,7 +28,9 @@ pub enum Error {
         name: String,
     },
     /// The namespace does not exist, or is being deleted.
-    #[error("namespace {namespace:?} does not exist or is being deleted, so nothing new can be created in it")]
+    #[error(
+        "namespace {namespace:?} does not exist or is being deleted, so nothing new can be created in it"
+    )]
     Closed {
         /// The namespace.
         namespace: String,

@@ -21,8 +21,7 @@ use crate::{Error, Store};
 const NAMESPACES_MAX: i64 = 10_000;
 
 const GET: &str = "SELECT name, terminating, version, doc FROM namespaces WHERE name = $1";
-const LIST: &str =
-    "SELECT name, terminating, version, doc FROM namespaces ORDER BY name LIMIT $1";
+const LIST: &str = "SELECT name, terminating, version, doc FROM namespaces ORDER BY name LIMIT $1";
 const CREATE: &str = "INSERT INTO namespaces (name, terminating, version, doc) VALUES ($1, 0, 1, $2) \
      ON CONFLICT DO NOTHING";
 const UPDATE: &str = "UPDATE namespaces SET doc = $1, version = version + 1 \
@@ -114,7 +113,8 @@ impl Store {
         let mut found = Vec::new();
         for kind in Kind::VARIANTS {
             let rows = self.rows(sqlx::query(COUNT).bind(kind.to_string()).bind(name)).await?;
-            let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(unreadable)?;
+            let count: i64 =
+                rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(unreadable)?;
             if count > 0 {
                 found.push((*kind, count));
             }

@@ -109,10 +109,8 @@ pub const NAMESPACE: Shape = Shape::Object(&[
 ]);
 
 /// A request of `:setPreviewSessionCluster`.
-pub const PREVIEW_SESSION_CLUSTER: Shape = Shape::Object(&[
-    member("name", Shape::Text),
-    member("previewSessionClusterName", Shape::Text),
-]);
+pub const PREVIEW_SESSION_CLUSTER: Shape =
+    Shape::Object(&[member("name", Shape::Text), member("previewSessionClusterName", Shape::Text)]);
 
 /// An API token.
 pub const API_TOKEN: Shape = Shape::Object(&[

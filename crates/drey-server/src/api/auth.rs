@@ -111,7 +111,12 @@ pub(crate) async fn callback(
         Err(error) => {
             if error.status() == StatusCode::UNAUTHORIZED {
                 gate.limiter.failed(from, "", now);
-                audit::refused(&shared, Entry::of(&head, Caller::Nobody.name(), CALLBACK), error.status()).await;
+                audit::refused(
+                    &shared,
+                    Entry::of(&head, Caller::Nobody.name(), CALLBACK),
+                    error.status(),
+                )
+                .await;
             }
             return Err(match Cookie::Login.write("", 0, public_url) {
                 Some(spent) => error.with_header(header::SET_COOKIE, spent),

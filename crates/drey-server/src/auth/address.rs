@@ -65,7 +65,10 @@ mod tests {
     #[test]
     fn what_the_client_wrote_before_the_proxies_is_not_believed() {
         let trusted = ["10.0.0.0/8"];
-        assert_eq!(seen("10.0.0.1", &["1.1.1.1, 198.51.100.1, 10.0.0.2"], &trusted), "198.51.100.1");
+        assert_eq!(
+            seen("10.0.0.1", &["1.1.1.1, 198.51.100.1, 10.0.0.2"], &trusted),
+            "198.51.100.1"
+        );
         assert_eq!(seen("10.0.0.1", &["1.1.1.1", "198.51.100.1"], &trusted), "198.51.100.1");
         assert_eq!(seen("10.0.0.1", &["1.1.1.1, what, 10.0.0.2"], &trusted), "10.0.0.2");
         assert_eq!(seen("10.0.0.1", &[], &trusted), "10.0.0.1");

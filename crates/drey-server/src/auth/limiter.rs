@@ -102,7 +102,8 @@ impl Limiter {
     pub(crate) fn succeeded(&self, hash: &str, now: Timestamp) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.proven.len() >= REMEMBERED_MAX && !state.proven.contains_key(hash) {
-            let oldest = state.proven.iter().min_by_key(|(_, at)| **at).map(|(hash, _)| hash.clone());
+            let oldest =
+                state.proven.iter().min_by_key(|(_, at)| **at).map(|(hash, _)| hash.clone());
             oldest.map(|oldest| state.proven.remove(&oldest));
         }
         state.proven.insert(hash.to_owned(), now);

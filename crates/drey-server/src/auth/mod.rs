@@ -32,8 +32,8 @@ pub(crate) use authenticate::{authenticate, too_many};
 pub(crate) use caller::Caller;
 pub(crate) use decide::{Place, decide, forbidden};
 pub(crate) use limiter::{Bucket, Limiter};
-pub(crate) use secret::{hash, random_text};
 pub use secret::{SECRET_LEN_MIN, new_secret};
+pub(crate) use secret::{hash, random_text};
 pub(crate) use session::{Cookie, Session};
 
 /// Whether callers must say who they are.

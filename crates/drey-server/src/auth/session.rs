@@ -65,7 +65,12 @@ impl Cookie {
     }
 
     /// The header that has a browser keep a value for so long; 0 s: forget it.
-    pub(crate) fn write(self, value: &str, max_age_s: i64, public_url: &Url) -> Option<HeaderValue> {
+    pub(crate) fn write(
+        self,
+        value: &str,
+        max_age_s: i64,
+        public_url: &Url,
+    ) -> Option<HeaderValue> {
         let secure = if is_secure(public_url) { "; Secure" } else { "" };
         let name = self.name(public_url);
         let line =

@@ -12,8 +12,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use drey_model::role::{Access, Resource};
 
-use super::origin::is_from_our_page;
 use super::Address;
+use super::origin::is_from_our_page;
 use crate::app::Shared;
 use crate::audit::{self, Entry};
 use crate::auth::{Caller, Place, authenticate, decide};
@@ -114,10 +114,8 @@ impl Visit {
     /// Whether this may not happen in a namespace on its way out: everything that makes or changes something, except
     /// what a Job's dashboard does to a Job that is there.
     fn is_closed_by(&self, room: &Room, method: &Method) -> bool {
-        let is_flinks = matches!(
-            self.permission,
-            Permission::Namespaced { resource: Resource::FlinkUi, .. }
-        );
+        let is_flinks =
+            matches!(self.permission, Permission::Namespaced { resource: Resource::FlinkUi, .. });
         room.is_terminating() && self.changes && *method != Method::DELETE && !is_flinks
     }
 

@@ -33,7 +33,17 @@ fn row(
     handler: Handler,
     docs: Docs,
 ) -> Route {
-    Route { method, path, id, tag, summary, permission, deadline: Deadline::Standard, handler, docs }
+    Route {
+        method,
+        path,
+        id,
+        tag,
+        summary,
+        permission,
+        deadline: Deadline::Standard,
+        handler,
+        docs,
+    }
 }
 
 fn namespaces() -> [Route; 2] {
@@ -138,7 +148,8 @@ fn tokens() -> [Route; 4] {
             "Makes an API token; its secret is in this answer and nowhere else.",
             of(Access::Create),
             to(tokens::create),
-            Docs::takes::<ApiToken, ApiTokenResponse>(201, "Created, with the secret.").fails(&[409]),
+            Docs::takes::<ApiToken, ApiTokenResponse>(201, "Created, with the secret.")
+                .fails(&[409]),
         ),
         row(
             (Method::Get, TOKEN),
@@ -212,12 +223,9 @@ fn audit_log() -> [Route; 2] {
         Query::number("pageSize", "Entries of a page: 100 unless given, 1000 at most."),
         Query::text("pageToken", "The `nextPageToken` of the page before."),
     ];
-    let permission =
-        |access| Permission::System { resource: Resource::AuditLog, access };
-    let report = vec![
-        Content::Text("text/csv"),
-        Content::Document(TypeOf::of::<Vec<audit::AuditItem>>()),
-    ];
+    let permission = |access| Permission::System { resource: Resource::AuditLog, access };
+    let report =
+        vec![Content::Text("text/csv"), Content::Document(TypeOf::of::<Vec<audit::AuditItem>>())];
     [
         row(
             (Method::Get, "/api/v1/logs/"),

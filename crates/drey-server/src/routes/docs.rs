@@ -136,8 +136,13 @@ impl Docs {
     /// 302 to somewhere else.
     pub(crate) fn leads_on() -> Self {
         let about = "On the way; the Location header says where to.";
-        let answer =
-            Answer { status: 302, about, content: Vec::new(), has_version: false, headers: Vec::new() };
+        let answer = Answer {
+            status: 302,
+            about,
+            content: Vec::new(),
+            has_version: false,
+            headers: Vec::new(),
+        };
         Self { answers: vec![answer], ..Self::default() }
     }
 

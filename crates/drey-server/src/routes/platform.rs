@@ -2,7 +2,9 @@
 
 use drey_model::{Deployment, DeploymentTarget, Event, Job, Savepoint};
 
-use super::{Access, Deadline, Docs, Method, Permission, Query, Resource, Route, Tag, may, to};
+use super::{
+    Access, Deadline, Docs, Handler, Method, Permission, Query, Resource, Route, Tag, may, to,
+};
 use crate::api::{deployments, events, jobs, savepoints, status, targets};
 
 const DEPLOYMENTS: &str = "/api/v1/namespaces/{ns}/deployments";
@@ -17,6 +19,7 @@ const OF_JOB: Query = Query::uuid("jobId", "Only those of this Job.");
 
 pub(super) fn routes() -> Vec<Route> {
     let mut rows = Vec::from(deployments());
+    rows.extend(deployment());
     rows.extend(targets());
     rows.extend(jobs());
     rows.extend(savepoints());
@@ -25,18 +28,8 @@ pub(super) fn routes() -> Vec<Route> {
     rows
 }
 
-fn deployments() -> [Route; 6] {
-    let row = |method, path, id, access, summary, handler, docs| Route {
-        method,
-        path,
-        id,
-        tag: Tag::Deployments,
-        summary,
-        permission: may(Resource::Deployments, access),
-        deadline: Deadline::Standard,
-        handler,
-        docs,
-    };
+fn deployments() -> [Route; 2] {
+    let row = deployment_row;
     let selector = Query::text(
         "labelSelector",
         "Only Deployments whose labels match: `team=payments,env!=prod`; all terms must hold.",
@@ -60,6 +53,12 @@ fn deployments() -> [Route; 6] {
             to(deployments::create),
             Docs::create::<Deployment>(),
         ),
+    ]
+}
+
+fn deployment() -> [Route; 4] {
+    let row = deployment_row;
+    [
         row(
             Method::Get,
             DEPLOYMENT,
@@ -101,6 +100,28 @@ fn deployments() -> [Route; 6] {
             Docs::delete::<Deployment>(),
         ),
     ]
+}
+
+fn deployment_row(
+    method: Method,
+    path: &'static str,
+    id: &'static str,
+    access: Access,
+    summary: &'static str,
+    handler: Handler,
+    docs: Docs,
+) -> Route {
+    Route {
+        method,
+        path,
+        id,
+        tag: Tag::Deployments,
+        summary,
+        permission: may(Resource::Deployments, access),
+        deadline: Deadline::Standard,
+        handler,
+        docs,
+    }
 }
 
 fn targets() -> [Route; 5] {

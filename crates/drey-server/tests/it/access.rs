@@ -73,9 +73,11 @@ const EXPECTED: &str = "
 
 fn path_of(route: &Route, ns: &str) -> String {
     let id = "3f0e7c0e-7d6f-4a5a-9a83-0b3c3f4f1c11";
-    let action = if route.id == "setPreviewSessionCluster" { ":setPreviewSessionCluster" } else { "" };
+    let action =
+        if route.id == "setPreviewSessionCluster" { ":setPreviewSessionCluster" } else { "" };
     let filled = [("{ns}", ns), ("{name}", "x"), ("{id}", id), ("{jobId}", id)];
-    let filled = filled.iter().fold(route.path.to_owned(), |path, (name, value)| path.replace(name, value));
+    let filled =
+        filled.iter().fold(route.path.to_owned(), |path, (name, value)| path.replace(name, value));
     format!("{}{action}", filled.replace("{file}", "x").replace("{*path}", "jobs"))
 }
 
@@ -192,7 +194,8 @@ async fn a_refusal_says_what_would_be_needed() {
     let path = "/api/v1/namespaces/a/deployment-targets";
     let answer = server.bearing(&viewer, "POST", path, Some(serde_json::json!({}))).await;
     let message = answer.refused(403, "Forbidden");
-    for part in ["Create of DeploymentTargets", "namespace \"a\"", "takes the role owner", "viewer"] {
+    for part in ["Create of DeploymentTargets", "namespace \"a\"", "takes the role owner", "viewer"]
+    {
         assert!(message.contains(part), "{part}: {message}");
     }
 }
@@ -235,6 +238,9 @@ async fn a_watch_shows_what_its_caller_may_read() {
         }
     };
     let text = heard(in_a.clone()).await;
-    assert!(text.contains("\"namespace\":\"a\"") && !text.contains("\"namespace\":\"b\""), "{text}");
+    assert!(
+        text.contains("\"namespace\":\"a\"") && !text.contains("\"namespace\":\"b\""),
+        "{text}"
+    );
     assert!(!heard(ADMIN.to_owned()).await.contains("namespace"), "admins see no content");
 }

@@ -26,8 +26,14 @@ async fn changes_and_refusals_are_recorded_and_reading_is_not() {
     let target = json!({ "metadata": { "name": "t" }, "spec": { "local": {} } });
     server.bearing(&owner, "GET", targets, None).await.expect(200);
     server.bearing(&owner, "POST", targets, Some(target.clone())).await.expect(201);
-    server.bearing(&viewer, "DELETE", &format!("{targets}/t"), None).await.refused(403, "Forbidden");
-    server.bearing(&owner, "DELETE", &format!("{targets}/none"), None).await.refused(404, "NotFound");
+    server
+        .bearing(&viewer, "DELETE", &format!("{targets}/t"), None)
+        .await
+        .refused(403, "Forbidden");
+    server
+        .bearing(&owner, "DELETE", &format!("{targets}/none"), None)
+        .await
+        .refused(404, "NotFound");
     server.get(targets).await.refused(401, "Unauthorized");
 
     let log = items(&server, "").await;
@@ -76,7 +82,9 @@ async fn pages_follow_each_other_and_windows_cut() {
     let newest = all[0]["time"].as_str().unwrap();
     assert_eq!(items(&server, &format!("?from={newest}")).await.len(), 1);
     assert_eq!(items(&server, &format!("?to={newest}")).await.len(), all.len() - 1);
-    for (query, name) in [("from=yesterday", "from"), ("pageToken=x", "pageToken"), ("pageSize=-", "pageSize")] {
+    for (query, name) in
+        [("from=yesterday", "from"), ("pageToken=x", "pageToken"), ("pageSize=-", "pageSize")]
+    {
         let answer = server.bearing(ADMIN, "GET", &format!("{LOG}?{query}"), None).await;
         assert!(answer.refused(400, "BadRequest").contains(name));
     }

@@ -51,7 +51,8 @@ impl Server {
         body: Option<Value>,
     ) -> Answer {
         let authorization = format!("Bearer {token}");
-        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let headers =
+            [("authorization", authorization.as_str()), ("content-type", "application/json")];
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
         self.send(request(method, path, &headers, body)).await
     }

@@ -252,7 +252,8 @@ async fn an_answer_counts_once_and_only_in_the_browser_that_asked() {
 async fn no_login_leads_to_another_site() {
     let provider = Provider::start().await;
     let server = guarded(with(&provider)).await;
-    for away in ["https://evil.example", "//evil.example", "/%5Cevil.example", "%09//evil.example"] {
+    for away in ["https://evil.example", "//evil.example", "/%5Cevil.example", "%09//evil.example"]
+    {
         let mut browser = Browser::default();
         let callback = browser.consent(&server, away).await;
         let entered = browser.send(&server, "GET", &callback, &[]).await;

@@ -14,6 +14,7 @@ mod world;
 
 mod access;
 mod audit;
+mod compat;
 mod deletes;
 mod deployments;
 mod errors;

@@ -42,7 +42,9 @@ async fn a_namespace_is_made_changed_and_read_in_the_platforms_layout() {
     assert_eq!(emptied["namespace"]["roleBindings"], json!([]));
     server.json("POST", &format!("{team}:explode"), json!({})).await.refused(404, "NotFound");
     let wrong = json!({ "roleBindings": [{ "role": "king", "members": ["x"] }] });
-    assert!(server.json("PATCH", &team, wrong).await.refused(400, "BadRequest").starts_with("2 pro"));
+    assert!(
+        server.json("PATCH", &team, wrong).await.refused(400, "BadRequest").starts_with("2 pro")
+    );
 }
 
 #[tokio::test]

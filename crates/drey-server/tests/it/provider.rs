@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use axum::Router;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::Jwk;
@@ -172,16 +172,11 @@ async fn authorize(
     (StatusCode::FOUND, [("location", location)]).into_response()
 }
 
-async fn token(
-    State(provider): Shared,
-    headers: HeaderMap,
-    body: String,
-) -> Response {
+async fn token(State(provider): Shared, headers: HeaderMap, body: String) -> Response {
     let asked: HashMap<String, String> =
         url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
-    let refused = |status: StatusCode, error: &str| {
-        (status, Json(json!({ "error": error }))).into_response()
-    };
+    let refused =
+        |status: StatusCode, error: &str| (status, Json(json!({ "error": error }))).into_response();
     let encoded: String = url::form_urlencoded::byte_serialize(CLIENT_SECRET.as_bytes()).collect();
     let basic = format!("Basic {}", STANDARD.encode(format!("{CLIENT}:{encoded}")));
     if headers.get("authorization").and_then(|value| value.to_str().ok()) != Some(&basic) {
@@ -196,5 +191,6 @@ async fn token(
         return refused(StatusCode::BAD_REQUEST, "invalid_grant");
     }
     let id_token = provider.sign(&grant.nonce);
-    Json(json!({ "access_token": "x", "token_type": "Bearer", "id_token": id_token })).into_response()
+    Json(json!({ "access_token": "x", "token_type": "Bearer", "id_token": id_token }))
+        .into_response()
 }

@@ -95,19 +95,23 @@ async fn who_fails_too_often_waits_and_nobody_else_does() {
     let wait: u16 = answer.header("retry-after").parse().unwrap();
     assert!((1..=7).contains(&wait), "{wait}");
     // Not even a good one is looked at from there, unless it was good before.
-    from(&server, "192.0.2.1:4", &[("authorization", &fresh)]).await.refused(429, "TooManyRequests");
+    from(&server, "192.0.2.1:4", &[("authorization", &fresh)])
+        .await
+        .refused(429, "TooManyRequests");
     from(&server, "192.0.2.1:5", &[("authorization", &known)]).await.expect(200);
     from(&server, "192.0.2.2:1", &[("authorization", &fresh)]).await.expect(200);
     let log = server.bearing(ADMIN, "GET", "/api/v1/logs/?pageSize=3", None).await.expect(200);
     assert_eq!(log["items"][0]["status"], 429);
-    assert_eq!(log["items"][0]["address"], "192.0.2.1", "what a client says of itself is not believed");
+    assert_eq!(
+        log["items"][0]["address"], "192.0.2.1",
+        "what a client says of itself is not believed"
+    );
 }
 
 #[tokio::test]
 async fn behind_a_proxy_that_is_trusted_each_client_has_its_own_limit() {
     let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
-    let server =
-        guarded(drey_server::AccessSettings { trusted_proxies, ..settings() }).await;
+    let server = guarded(drey_server::AccessSettings { trusted_proxies, ..settings() }).await;
     for _ in 0..11 {
         let wrong = [("authorization", "Bearer guess"), ("x-forwarded-for", "198.51.100.7")];
         from(&server, "10.0.0.1:2", &wrong).await;

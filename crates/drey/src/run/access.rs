@@ -168,11 +168,7 @@ impl OidcOptions {
     }
 }
 
-fn provider(
-    oidc: &OidcFile,
-    file: &AccessFile,
-    problems: &mut Vec<String>,
-) -> Option<OidcOptions> {
+fn provider(oidc: &OidcFile, file: &AccessFile, problems: &mut Vec<String>) -> Option<OidcOptions> {
     check_url(&oidc.issuer, "access.oidc.issuer", problems);
     let Some(public_url) = file.public_url.clone() else {
         let message = "access.publicUrl is missing: where browsers see this server, for example https://drey.example";
@@ -211,7 +207,9 @@ fn check_url(text: &str, name: &str, problems: &mut Vec<String>) {
         _ => false,
     });
     if !is_fine {
-        problems.push(format!("{name} must be an https address (http only on this machine); found {text:?}"));
+        problems.push(format!(
+            "{name} must be an https address (http only on this machine); found {text:?}"
+        ));
     }
 }
 
@@ -244,10 +242,12 @@ fn networks(texts: &[String], problems: &mut Vec<String>) -> Vec<IpNet> {
 }
 
 fn unguarded(listen: SocketAddr) -> Failure {
-    Failure::usage(format!("{listen} can be reached from other machines, and access control is off"))
-        .why("whoever reaches the port could do everything: run programs on this machine, too")
-        .next("drey serve --auth                  callers must show a token; see docs/access.md")
-        .next("drey serve --insecure-no-auth      only where nobody else can reach the port")
+    Failure::usage(format!(
+        "{listen} can be reached from other machines, and access control is off"
+    ))
+    .why("whoever reaches the port could do everything: run programs on this machine, too")
+    .next("drey serve --auth                  callers must show a token; see docs/access.md")
+    .next("drey serve --insecure-no-auth      only where nobody else can reach the port")
 }
 
 /// A new token in a file that only its owner reads. The file is there whole or not at all.
@@ -298,7 +298,10 @@ mod tests {
         }
         for public in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80"] {
             let refused = of(&plain, "", public).unwrap_err().to_string();
-            assert!(refused.contains("--insecure-no-auth") && refused.contains("--auth"), "{refused}");
+            assert!(
+                refused.contains("--insecure-no-auth") && refused.contains("--auth"),
+                "{refused}"
+            );
             assert!(of(&plain, "enabled: false", public).is_err());
             assert_eq!(of(&open, "", public), Ok(None));
             assert!(of(&plain, "enabled: true", public).unwrap().is_some());

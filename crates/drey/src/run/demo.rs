@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
-use super::compile;
 use super::access::AUDIT_DAYS_DEFAULT;
+use super::compile;
 use super::options::{ServeOptions, default_data_dir};
 use super::serve::{self, Server};
 use super::storage;

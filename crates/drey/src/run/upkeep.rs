@@ -149,12 +149,8 @@ mod tests {
         store.add_audit(&entry).await.unwrap();
         let tomorrow = Timestamp::now() + SignedDuration::from_hours(24);
         store.open_session("s", "{}", tomorrow).await.unwrap();
-        let all = AuditWindow {
-            from: Timestamp::MIN,
-            to: Timestamp::MAX,
-            below: Uuid::nil(),
-            limit: 10,
-        };
+        let all =
+            AuditWindow { from: Timestamp::MIN, to: Timestamp::MAX, below: Uuid::nil(), limit: 10 };
         upkeep(&store, 0, 0).round().await.unwrap();
         assert_eq!(store.audit(&all).await.unwrap().len(), 1);
         assert!(store.session("s", Timestamp::now()).await.unwrap().is_some());

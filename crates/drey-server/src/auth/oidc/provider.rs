@@ -77,14 +77,16 @@ impl Provider {
         {
             return Ok(metadata.clone());
         }
-        let place = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
+        let place =
+            format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
         let metadata: Metadata = self.get(&place).await?;
         // Or one provider could answer for another (OpenID Connect Discovery §4.3).
         if metadata.issuer != self.issuer {
             let why = format!("{place} says that it is {:?}", metadata.issuer);
             return Err(unreachable_provider(&why));
         }
-        let places = [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri];
+        let places =
+            [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri];
         let is_tls = self.issuer.starts_with("https:");
         if let Some(plain) = places.iter().find(|url| is_tls && url.scheme() != "https") {
             return Err(unreachable_provider(&format!("{plain} is not https")));
@@ -107,7 +109,8 @@ impl Provider {
             let jwks_uri = self.metadata(now).await?.jwks_uri;
             let published: Published = self.get(jwks_uri.as_str()).await?;
             // One key that we cannot read must not hide the others.
-            let readable = published.keys.into_iter().filter_map(|k| serde_json::from_value(k).ok());
+            let readable =
+                published.keys.into_iter().filter_map(|k| serde_json::from_value(k).ok());
             *kept = Some((JwkSet { keys: readable.collect() }, now));
         }
         let found = kept.as_ref().and_then(|(keys, _)| among(keys, header.kid.as_deref()));
