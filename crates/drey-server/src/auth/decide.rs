@@ -92,10 +92,15 @@ pub(crate) fn forbidden(
         format!(" in namespace {shown:?}")
     });
     let needed = listed(&sufficient(resource, access));
-    let message = format!(
-        "{access} of {resource}{at} takes the role {needed}; {} {whose}. An owner of the namespace gives roles in its \
-         roleBindings, an administrator in any.",
-        caller.name()
-    );
+    let next = match caller {
+        Caller::Admin => {
+            "An administrator manages namespaces, not their content: make a token in the namespace, or give somebody a \
+             role in its roleBindings."
+        }
+        _ => "An owner of the namespace gives roles in its roleBindings, an administrator in any.",
+    };
+    let name = caller.name();
+    let message =
+        format!("{access} of {resource}{at} takes the role {needed}; {name} {whose}. {next}");
     Error::new(StatusCode::FORBIDDEN, message)
 }

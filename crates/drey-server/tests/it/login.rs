@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::guard::{ADMIN, guarded, settings};
-use crate::provider::{CLIENT, CLIENT_SECRET, NOW_S, Provider};
+use crate::provider::{CLIENT, CLIENT_SECRET, Forge, NOW_S, Provider};
 use crate::world::{Answer, Server, request};
 
 const LIST: &str = "/api/v1/namespaces/a/deployments";
@@ -194,25 +194,25 @@ async fn tokens_that_say_something_wrong_let_nobody_in() {
 #[tokio::test]
 async fn forged_signatures_let_nobody_in() {
     let provider = Provider::start().await;
-    let none: fn(&str) -> String = |token| {
+    let none: Forge = |token| {
         let payload = token.split('.').nth(1).unwrap();
         format!("{}.{payload}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#))
     };
-    let altered: fn(&str) -> String = |token| {
+    let altered: Forge = |token| {
         let mut parts = token.split('.').map(str::to_owned).collect::<Vec<_>>();
         let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(&parts[1]).unwrap()).unwrap();
         parts[1] = URL_SAFE_NO_PAD.encode(claims.replace("0815", "0816"));
         parts.join(".")
     };
-    let shared: fn(&str) -> String = |token| {
+    let shared: Forge = |token| {
         let (_, rest) = token.split_once('.').unwrap();
         format!("{}.{rest}", URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","kid":"one"}"#))
     };
-    let unknown: fn(&str) -> String = |token| {
+    let unknown: Forge = |token| {
         let (_, rest) = token.split_once('.').unwrap();
         format!("{}.{rest}", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","kid":"two"}"#))
     };
-    let nonsense: fn(&str) -> String = |_| "a.b.c".to_owned();
+    let nonsense: Forge = |_| "a.b.c".to_owned();
     for forge in [none, altered, shared, unknown, nonsense] {
         *provider.forge.lock().unwrap() = Some(forge);
         fails(&provider, json!({})).await;

@@ -62,13 +62,16 @@ struct Grant {
     redirect_uri: String,
 }
 
+/// Makes another token of a signed one.
+pub(crate) type Forge = fn(&str) -> String;
+
 /// The provider.
 pub(crate) struct Provider {
     pub(crate) issuer: String,
     /// What is changed in the claims of the next tokens.
     pub(crate) claims: Mutex<Value>,
     /// What is done to the next tokens once they are signed.
-    pub(crate) forge: Mutex<Option<fn(&str) -> String>>,
+    pub(crate) forge: Mutex<Option<Forge>>,
     /// How often the keys were asked for.
     pub(crate) keys_asked: Mutex<u32>,
     /// Keys in order; the last one signs.

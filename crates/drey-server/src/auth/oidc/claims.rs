@@ -54,7 +54,7 @@ pub(super) fn verified(
     let decoded = decode::<Claims>(token, &key, &validation);
     let claims = decoded.map_err(|e| format!("the ID token cannot be trusted: {e}"))?.claims;
     check(&claims, settings, nonce, now)?;
-    session(claims, settings, now)
+    session(&claims, settings, now)
 }
 
 fn check(
@@ -91,7 +91,7 @@ fn check(
     Ok(())
 }
 
-fn session(claims: Claims, settings: &OidcSettings, now: Timestamp) -> Result<Session, String> {
+fn session(claims: &Claims, settings: &OidcSettings, now: Timestamp) -> Result<Session, String> {
     let text = |name: &str| match name {
         "sub" => Some(claims.sub.as_str()),
         other => claims.others.get(other).and_then(Value::as_str),
