@@ -9,7 +9,7 @@ mod names;
 mod spec;
 mod template;
 
-pub use names::{check_labels, check_name, slug};
+pub use names::{check_labels, check_name, check_namespace_name, slug};
 pub(crate) use spec::available;
 pub(crate) use template::flink_version;
 pub use template::{OWNED_KEYS, PARALLELISM_MAX, TASK_MANAGERS_MAX};

@@ -10,6 +10,7 @@
 //!
 //! Does not own uniqueness of names, preconditions (`If-Match`) or what is referenced by whom.
 
+mod cancel;
 mod defaults;
 mod deployment;
 mod savepoint;
@@ -22,6 +23,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+pub use cancel::cancel_deployment;
 pub use defaults::{first_defaults, global_defaults, patch_defaults};
 pub use deployment::{create_deployment, patch_deployment, replace_deployment, retry_deployment};
 pub use savepoint::{NewSavepoint, create_savepoint, savepoint_deployment_id};

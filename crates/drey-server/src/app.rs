@@ -7,9 +7,11 @@ use drey_model::defaults::Layers;
 use drey_store::Store;
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::auth::{AccessControl, Gate};
 use crate::error::Error;
 use crate::flink_ui::Proxy;
 use crate::hosts::Hosts;
@@ -39,6 +41,8 @@ pub struct App {
     pub build: Build,
     /// The names that the server answers to.
     pub hosts: Hosts,
+    /// Whether callers must say who they are, and how.
+    pub access: AccessControl,
     /// Ends streams when cancelled.
     pub shutdown: CancellationToken,
 }
@@ -113,6 +117,10 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) build: Build,
     pub(crate) hosts: Hosts,
+    /// None: access control is off.
+    pub(crate) gate: Option<Gate>,
+    /// Says that a namespace was ended just now.
+    pub(crate) ending: Notify,
     pub(crate) shutdown: CancellationToken,
     pub(crate) proxy: Proxy,
 }
@@ -135,6 +143,8 @@ impl Shared {
             metrics,
             build: app.build,
             hosts: app.hosts,
+            gate: Gate::of(app.access),
+            ending: Notify::new(),
             shutdown: app.shutdown,
             proxy: Proxy::new(),
         })

@@ -1,4 +1,4 @@
-//! The first start: what a namespace has from the beginning.
+//! The first start: when namespace `default` came to be, and what it has from the beginning.
 
 use drey_model::Kind;
 use drey_model::defaults::{DEFAULTS_NAME, Layers};
@@ -13,7 +13,8 @@ use crate::ops;
 
 pub use drey_store::Error;
 
-/// Creates, in namespace `default`, the DeploymentTarget `local` and the DeploymentDefaults when they are missing.
+/// Completes namespace `default`, which the schema creates, and creates in it the DeploymentTarget `local`, which runs
+/// local processes, and the DeploymentDefaults when they are missing.
 ///
 /// # Errors
 /// When the store cannot be read or written.
@@ -22,6 +23,7 @@ pub async fn bootstrap(
     now: Timestamp,
     mut id: impl FnMut() -> Uuid,
 ) -> Result<(), Error> {
+    ops::complete_default_namespace(store, now).await?;
     let layers = Layers { layers: Vec::new() };
     let mut context = || WriteContext {
         now,

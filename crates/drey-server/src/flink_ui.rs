@@ -4,6 +4,9 @@
 //! the backend names; nothing in the request chooses a host. Bodies stream both ways. What identifies the user to Drey
 //! (cookies, `Authorization`) never reaches Flink, and Flink cannot set cookies on Drey's origin. Flink's pages use
 //! relative URLs, so they work under a prefix.
+//!
+//! Whoever may run a job decides what its JobManager serves, and browsers take that for a page of ours. So where people
+//! have sessions, each answer carries a policy that lets the page talk to its own prefix alone, and open nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,10 +80,38 @@ pub(crate) async fn pass(
     let param = |name: &str| params.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str());
     let job = shared.object_by_id(Kind::Job, param("ns"), param("jobId")).await?;
     let base = shared.handle.flink_rest(job.id).await.ok_or_else(|| not_up(job.id))?;
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.unwrap_or_default().to_owned();
     let outgoing = outgoing(&base, request)?;
     let prefix = outgoing.prefix.clone();
     let answer = shared.proxy.send(outgoing, job.id).await?;
-    Ok(incoming(answer, &base, &prefix))
+    let mut response = incoming(answer, &base, &prefix);
+    if shared.gate.as_ref().is_some_and(|gate| gate.oidc.is_some()) {
+        fence(response.headers_mut(), &host, &prefix);
+    }
+    Ok(response)
+}
+
+/// Keeps a page within its prefix: what it fetches, where it sends forms, what it frames or opens; and a page that opened
+/// it out of its reach.
+fn fence(headers: &mut HeaderMap, host: &str, prefix: &str) {
+    // Without a host that can stand in a policy, the page may talk to nobody.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    let own = match !host.is_empty() && host.chars().all(is_plain) {
+        true => format!("{host}{prefix}/"),
+        false => "'none'".to_owned(),
+    };
+    let policy = format!(
+        "connect-src {own}; form-action {own}; frame-src 'none'; object-src 'none'; \
+         sandbox allow-scripts allow-same-origin allow-forms allow-downloads"
+    );
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        // Beside one of Flink's, not instead: browsers heed both.
+        headers.append(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    let opener = HeaderName::from_static("cross-origin-opener-policy");
+    headers.insert(opener, HeaderValue::from_static("same-origin"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
 fn not_up(job_id: Uuid) -> Error {
@@ -216,6 +247,23 @@ mod tests {
             assert_eq!(made.url.host_str(), Some("h"), "{rest}");
             assert_eq!(made.prefix, "/flink-ui/v1/namespaces/default/jobs/j");
         }
+    }
+
+    #[test]
+    fn a_page_of_a_job_is_kept_within_its_prefix() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("of-flink"));
+        fence(&mut headers, "drey.example:8080", "/flink-ui/v1/namespaces/a/jobs/j");
+        let policies: Vec<_> = headers.get_all(header::CONTENT_SECURITY_POLICY).iter().collect();
+        assert_eq!(policies.len(), 2);
+        let ours = policies[1].to_str().expect("text");
+        let own = "connect-src drey.example:8080/flink-ui/v1/namespaces/a/jobs/j/;";
+        assert!(ours.starts_with(own), "{ours}");
+        assert!(ours.contains("frame-src 'none'") && !ours.contains("allow-popups"), "{ours}");
+        let mut headers = HeaderMap::new();
+        fence(&mut headers, "evil; connect-src *", "/p");
+        let ours = headers[header::CONTENT_SECURITY_POLICY].to_str().expect("text");
+        assert!(ours.starts_with("connect-src 'none';") && !ours.contains('*'), "{ours}");
     }
 
     #[test]

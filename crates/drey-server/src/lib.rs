@@ -10,7 +10,10 @@
 
 mod api;
 mod app;
+mod audit;
+mod auth;
 mod bootstrap;
+mod ending;
 mod error;
 mod ext;
 mod flink_ui;
@@ -27,6 +30,7 @@ mod turns;
 mod wire;
 
 pub use app::{App, Build, SharedRegistry, World};
+pub use auth::{AccessControl, AccessSettings, OidcSettings, SECRET_LEN_MIN, new_secret};
 pub use bootstrap::{Error as BootstrapError, bootstrap};
 pub use hosts::Hosts;
 pub use metrics::count_by;

@@ -9,6 +9,7 @@
 //! A row is a struct without defaults, so a route that nobody documented or protected does not compile. Rows stand in one
 //! file per area below; this file owns what a row is. What an operation takes and answers is in [`Docs`].
 
+mod access;
 mod docs;
 mod ours;
 mod platform;
@@ -19,11 +20,13 @@ use axum::routing::{MethodFilter, MethodRouter, any, on};
 
 use crate::app::Shared;
 pub(crate) use docs::{Answer, Body, Content, Docs, Query, QueryType, TypeOf};
+pub use drey_model::role::{Access, Resource};
 
 /// All routes.
 #[must_use]
 pub fn routes() -> Vec<Route> {
     let mut rows = platform::routes();
+    rows.extend(access::routes());
     rows.extend(ours::routes());
     rows
 }
@@ -89,6 +92,10 @@ pub enum Tag {
     Events,
     /// Namespaces.
     Namespaces,
+    /// Credentials of programs.
+    ApiTokens,
+    /// Logging in, and who did what.
+    Access,
     /// The server itself.
     Status,
     /// Additions of Drey: watching, the causal "why", logs.
@@ -112,7 +119,9 @@ impl Tag {
             Self::Jobs => "Runs of Deployments; written by the controller, read by everyone.",
             Self::Savepoints => "Restorable snapshots, retained checkpoints included.",
             Self::Events => "What happened, one line each.",
-            Self::Namespaces => "The rooms that resources live in.",
+            Self::Namespaces => "The rooms that resources live in, and who may do what there.",
+            Self::ApiTokens => "Credentials of programs, each for one namespace and one role.",
+            Self::Access => "Logging in with a browser, who a caller is, and who did what.",
             Self::Status => "The server itself: whether it is there, what it is, its figures.",
             Self::Ext => "What the platform's API does not have: why, watching, logs.",
             Self::FlinkUi => "Flink's own dashboard and REST API, passed through.",
@@ -141,65 +150,6 @@ pub enum Permission {
         /// To do what.
         access: Access,
     },
-}
-
-/// The rows of the access matrix (platform API reference §2.6), and what is ours.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::Display, strum::VariantArray,
-)]
-pub enum Resource {
-    /// Uploaded jars.
-    Artifacts,
-    /// Credentials of programs.
-    ApiTokens,
-    /// A namespace's defaults, and the global ones.
-    DeploymentDefaults,
-    /// Where Deployments run.
-    DeploymentTargets,
-    /// Declared Flink jobs.
-    Deployments,
-    /// Their runs.
-    Jobs,
-    /// Their snapshots.
-    Savepoints,
-    /// What happened to them.
-    Events,
-    /// Shared clusters.
-    SessionClusters,
-    /// Flink's own dashboards.
-    FlinkUi,
-    /// Namespaces with their role bindings.
-    Namespaces,
-    /// Sealed values.
-    SecretValues,
-    /// What a Job wrote; read by whoever may read Jobs.
-    Logs,
-    /// Figures of the whole process.
-    Metrics,
-    /// Who did what.
-    AuditLog,
-}
-
-/// The columns: what may be done. "All" in the matrix is each of them.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::Display, strum::VariantArray,
-)]
-pub enum Access {
-    /// See all of them.
-    List,
-    /// See one.
-    Get,
-    /// See one without its content.
-    GetMetadata,
-    /// Make one.
-    Create,
-    /// Change one.
-    Update,
-    /// Delete one.
-    Delete,
-    /// As the method says: GET and HEAD see, all others change. Flink changes things upon GET too, below the paths that
-    /// `middleware::origin` knows.
-    ByMethod,
 }
 
 /// Until when an answer must begin.

@@ -7,6 +7,7 @@ use drey_model::Kind;
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
+use crate::namespace::check_active;
 use crate::{Error, Object, Write};
 
 const NUMBERS: &str = "UPDATE clock SET revision = revision + $1 WHERE id = 1 RETURNING revision";
@@ -78,6 +79,9 @@ struct Batch<'a> {
 
 impl Batch<'_> {
     async fn create(&mut self, object: &Object) -> Result<(), Error> {
+        if object.owner.is_none() {
+            check_active(self.connection, &object.namespace).await?;
+        }
         let revision = self.number();
         let created = sqlx::query(CREATE)
             .bind(object.kind.to_string())

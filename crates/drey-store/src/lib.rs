@@ -1,27 +1,33 @@
 //! Persistence: one table of objects, one revision counter, one transaction per change.
 //!
-//! Owns SQL, migrations, leases and the watch. Does not know what the documents mean.
+//! Owns SQL, migrations, leases and the watch; beside the objects, namespaces, tokens, sessions and the audit log. Does not know what the documents mean.
 //!
 //! Each write takes the next number of one counter inside its transaction, so the numbers appear in commit order and
 //! `revision > last` never skips a row.
 
+mod audit;
 mod commit;
 mod connection;
 mod error;
 mod lease;
+mod namespace;
 mod read;
 mod schema;
 mod store;
+mod token;
 mod typed;
 mod upkeep;
 
 use drey_model::Kind;
 use uuid::Uuid;
 
+pub use audit::{AuditEntry, AuditWindow};
 pub use error::Error;
 pub use lease::Lease;
+pub use namespace::Namespace;
 pub use read::Filter;
 pub use store::{Statistics, Store};
+pub use token::ApiToken;
 
 /// A stored object: identity, the document that the API shows, and facts that only the controller reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +57,8 @@ pub struct Object {
 /// One change of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
-    /// Stores a new object; fails with [`Error::Taken`] when the name exists.
+    /// Stores a new object; fails with [`Error::Taken`] when the name exists, and with [`Error::Closed`] when its
+    /// namespace is not active. What belongs to a Deployment comes and goes with it, whatever its namespace does.
     Create(Object),
     /// Replaces an object; fails with [`Error::Conflict`] unless it is still at this revision.
     Update(Object, i64),

@@ -189,6 +189,17 @@ impl Store {
         self.run(work).await
     }
 
+    /// Runs one writing statement as a transaction of its own; how many rows it changed. Outside of objects: their
+    /// writes get numbers, in [`Store::commit`].
+    pub(crate) async fn execute(&self, query: Query<'_, Any, AnyArguments>) -> Result<u64, Error> {
+        let work = async {
+            let mut transaction = self.inner.writer.begin().await?;
+            let done = query.execute(transaction.connection()).await;
+            transaction.finish(done.map_err(|source| Error::of("writing", source))).await
+        };
+        self.run(work).await.map(|done| done.rows_affected())
+    }
+
     /// Finishes `work` within one poll when the database is in memory; see the head of this file.
     pub(crate) async fn run<T>(&self, work: impl Future<Output = T>) -> T {
         if self.inner.in_memory { at_once(work) } else { work.await }

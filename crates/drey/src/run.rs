@@ -5,6 +5,7 @@ use clap::CommandFactory;
 use crate::args::{Cli, Command};
 use crate::failure::{Exit, Failure, Result};
 
+mod access;
 mod compile;
 mod defaults;
 mod demo;

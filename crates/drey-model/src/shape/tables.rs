@@ -101,6 +101,39 @@ pub const SAVEPOINT: Shape = Shape::Object(&[
     member("status", Shape::Ignored),
 ]);
 
+/// A namespace.
+pub const NAMESPACE: Shape = Shape::Object(&[
+    member("name", Shape::Text),
+    member("createTime", Shape::Ignored),
+    member("lifecyclePhase", Shape::Ignored),
+    member(
+        "roleBindings",
+        Shape::List(&Shape::Object(&[
+            member("role", Shape::Word(&NAMESPACE_ROLES)),
+            member("members", Shape::List(&Shape::Text)),
+        ])),
+    ),
+    member("previewSessionClusterName", Shape::Text),
+]);
+
+/// A request of `:setPreviewSessionCluster`.
+pub const PREVIEW_SESSION_CLUSTER: Shape =
+    Shape::Object(&[member("name", Shape::Text), member("previewSessionClusterName", Shape::Text)]);
+
+/// An API token.
+pub const API_TOKEN: Shape = Shape::Object(&[
+    member("name", Shape::Text),
+    member("role", Shape::Word(&NAMESPACE_ROLES)),
+    member("secret", Shape::Ignored),
+    member("createTime", Shape::Ignored),
+]);
+
+const NAMESPACE_ROLES: Words = Words {
+    words: &["viewer", "editor", "owner"],
+    aliases: &[],
+    hints: &[("admin", "Administrators are named in the server's settings.")],
+};
+
 /// `resources`: the processes of a Flink cluster.
 pub const PROCESSES: [&str; 2] = ["jobmanager", "taskmanager"];
 

@@ -30,6 +30,12 @@ pub fn check_name(kind: Kind, name: &str) -> Option<String> {
     why.map(|why| format!("{} {why}", crate::document::quoted(name)))
 }
 
+/// Why a namespace or an API token cannot have this name; nothing when it can.
+#[must_use]
+pub fn check_namespace_name(name: &str) -> Option<String> {
+    dns_label(name).map(|why| format!("{} {why}", crate::document::quoted(name)))
+}
+
 /// Why a text is not a DNS label, as the rest of a sentence.
 pub(super) fn dns_label(name: &str) -> Option<&'static str> {
     let is_fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

@@ -1,5 +1,7 @@
 //! The platform's own endpoints (platform API reference §2.2): parse, call one method, shape the answer.
 
+pub(crate) mod audit;
+pub(crate) mod auth;
 pub(crate) mod contract;
 pub(crate) mod defaults;
 pub(crate) mod deployments;
@@ -9,3 +11,4 @@ pub(crate) mod namespaces;
 pub(crate) mod savepoints;
 pub(crate) mod status;
 pub(crate) mod targets;
+pub(crate) mod tokens;

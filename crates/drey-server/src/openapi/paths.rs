@@ -16,7 +16,7 @@ const ALWAYS: [u16; 3] = [403, 500, 503];
 pub(super) fn of(rows: &[Route], schemas: &mut Schemas) -> Map<String, Value> {
     let mut paths = Map::new();
     for row in rows.iter().filter(|row| row.method != Method::Any) {
-        let path = row.path.replace("{ns}", "{namespace}");
+        let path = format!("{}{}", row.path.replace("{ns}", "{namespace}"), row.docs.action);
         let item = paths.entry(path).or_insert_with(|| json!({}));
         item[row.method.to_string().to_lowercase()] = operation(row, schemas);
     }
@@ -153,7 +153,7 @@ fn failing(row: &Route) -> Vec<u16> {
     let mut statuses = ALWAYS.to_vec();
     statuses.extend_from_slice(&row.docs.errors);
     if row.permission != Permission::Public {
-        statuses.push(401);
+        statuses.extend([401, 429]);
     }
     if row.path.contains('{') {
         statuses.extend([400, 404]);

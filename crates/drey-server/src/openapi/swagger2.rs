@@ -5,7 +5,7 @@
 //! generated from its file expect exactly that, so this is simpler than the OpenAPI document on purpose:
 //!
 //! ```text
-//! XInput           → X, unless there is no X         required          → dropped
+//! XInput           → X, of which one is enough       required          → dropped
 //! ["string","null"] → string                          const             → enum of one
 //! anyOf [X, null]  → X                                bearer            → apiKey in the header Authorization
 //! ```
@@ -29,8 +29,8 @@ pub(super) fn convert(openapi: &Value) -> Value {
         .map(|(path, item)| (path.clone(), path_item(item, openapi, &names)))
         .collect();
     let definitions: Map<String, Value> = members(&openapi["components"]["schemas"])
-        .filter(|(name, _)| names.published(name) == name.as_str())
-        .map(|(name, schema)| (name.clone(), self::schema(schema, &names)))
+        .filter(|(name, _)| !names.is_second(name))
+        .map(|(name, schema)| (names.published(name).to_owned(), self::schema(schema, &names)))
         .collect();
     json!({
         "swagger": "2.0",
@@ -56,12 +56,15 @@ pub(super) fn convert(openapi: &Value) -> Value {
 struct Names<'a>(Option<&'a Map<String, Value>>);
 
 impl Names<'_> {
-    /// `XInput` is published as `X` when there is one.
+    /// `XInput` is published as `X`.
     fn published<'n>(&self, name: &'n str) -> &'n str {
-        match name.strip_suffix("Input") {
-            Some(base) if self.0.is_some_and(|all| all.contains_key(base)) => base,
-            _ => name,
-        }
+        name.strip_suffix("Input").unwrap_or(name)
+    }
+
+    /// Whether this is the `XInput` of an `X` that is there.
+    fn is_second(&self, name: &str) -> bool {
+        let base = self.published(name);
+        base != name && self.0.is_some_and(|all| all.contains_key(base))
     }
 }
 

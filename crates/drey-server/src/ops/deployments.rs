@@ -3,13 +3,14 @@
 use drey_model::deployment::Artifact;
 use drey_model::document::Document;
 use drey_model::write::{self, Accepted};
-use drey_model::{Deployment, DeploymentState, Job, Kind};
+use drey_model::{Deployment, Kind};
 use drey_store::{Object, Write};
 use uuid::Uuid;
 
 use super::setting::Setting;
 use super::{Attempts, Writer, decode};
 use crate::app::Shared;
+use crate::ending::at_rest;
 use crate::error::Error;
 use crate::wire::IfMatch;
 
@@ -146,7 +147,7 @@ impl Writer {
             let object = self.object_by_either(Kind::Deployment, ns, name_or_id).await?;
             let current: Deployment = decode(&object)?;
             if_match.check(&current.metadata.name, Some(current.metadata.resource_version))?;
-            self.check_at_rest(&object, &current).await?;
+            at_rest(&self.store, &object, &current).await?;
             let (kind, id) = (Kind::Deployment, object.id);
             if self.commit(&[Write::Delete { kind, id, revision: object.revision }]).await? {
                 self.wake(id);
@@ -173,34 +174,6 @@ impl Writer {
         }
         *looked_at = Some(artifact.clone());
         Ok(())
-    }
-
-    /// 409 while a Flink job may be alive.
-    async fn check_at_rest(&self, object: &Object, current: &Deployment) -> Result<(), Error> {
-        let name = &current.metadata.name;
-        match current.status.state {
-            DeploymentState::Cancelled
-            | DeploymentState::Suspended
-            | DeploymentState::Finished
-            | DeploymentState::Failed => {}
-            state @ (DeploymentState::Running | DeploymentState::Transitioning) => {
-                return Err(Error::conflict(format!(
-                    "{name} is {state}. Cancel it first: set spec.state to CANCELLED, wait until status.state is \
-                     CANCELLED, then delete it."
-                )));
-            }
-        }
-        // A Job is open until its cluster is gone, which may be after its end.
-        let open = self.store.deployment(object.id).await?.map(|(_, open)| open);
-        let Some(row) = open.iter().flatten().find(|row| row.kind == Kind::Job) else {
-            return Ok(());
-        };
-        let job: Job = decode(row)?;
-        Err(Error::conflict(format!(
-            "{name} is {}, but its Job {} is still {} and may hold resources. Set spec.state to CANCELLED and wait \
-             until the Job has ended, then delete it.",
-            current.status.state, job.metadata.id, job.status.state
-        )))
     }
 
     /// Stores the new document of `object`; `None` when somebody was faster.

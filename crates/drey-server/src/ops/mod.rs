@@ -7,13 +7,16 @@
 
 mod defaults;
 mod deployments;
+mod namespaces;
 mod objects;
 mod reads;
 mod savepoints;
 mod setting;
 mod targets;
+mod tokens;
 mod writer;
 
+pub(crate) use namespaces::{ExplainedNamespace, Room, WrittenRoom, complete_default_namespace};
 pub(crate) use objects::{Attempts, decode, names};
 pub(crate) use reads::Explained;
 pub(crate) use setting::stored_defaults;

@@ -25,6 +25,10 @@ impl From<drey_store::Error> for Error {
             Store::Taken { .. } => Self::conflict(format!(
                 "{error}. Choose another name, or change the existing one with PATCH or PUT."
             )),
+            Store::Closed { namespace } => Self::conflict(format!(
+                "Nothing was changed: namespace {namespace:?} is being deleted or is gone, so nothing new can be \
+                 created in it."
+            )),
             Store::Busy | Store::Full | Store::Stopped | Store::Conflict { .. } => {
                 Self::unavailable(sentence(&error)).because(error)
             }

@@ -11,6 +11,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 pub(crate) struct Docs {
     /// More than the summary says; Markdown.
     pub(crate) note: &'static str,
+    /// What stands behind the path's last parameter: `:verb`, as the platform writes actions.
+    pub(crate) action: &'static str,
     /// Query parameters.
     pub(crate) query: Vec<Query>,
     /// Whether `If-Match` makes it conditional.
@@ -140,6 +142,33 @@ impl Docs {
         Self { answers: vec![answer], ..Self::default() }
     }
 
+    /// 302 to somewhere else.
+    pub(crate) fn leads_on() -> Self {
+        let about = "On the way; the Location header says where to.";
+        let answer = Answer {
+            status: 302,
+            about,
+            content: Vec::new(),
+            has_version: false,
+            headers: Vec::new(),
+        };
+        Self { answers: vec![answer], ..Self::default() }
+    }
+
+    /// Takes a `B`; answers this status with a `T`.
+    pub(crate) fn takes<B: JsonSchema, T: JsonSchema>(status: u16, about: &'static str) -> Self {
+        let answers = vec![Answer::document::<T>(status, about)];
+        Self { body: Some(Body::Document(TypeOf::of::<B>())), answers, ..Self::default() }
+    }
+
+    /// `If-Match` is heeded, and the answer has an `ETag`.
+    pub(crate) fn with_version(mut self) -> Self {
+        for answer in &mut self.answers {
+            answer.has_version = true;
+        }
+        self.conditional()
+    }
+
     /// Whatever another server answers.
     pub(crate) fn passes_on() -> Self {
         Self::default()
@@ -216,6 +245,12 @@ impl Docs {
         for answer in &mut self.answers {
             answer.headers.extend_from_slice(headers);
         }
+        self
+    }
+
+    /// An action upon what the path names, behind its last parameter.
+    pub(crate) fn action(mut self, action: &'static str) -> Self {
+        self.action = action;
         self
     }
 

@@ -8,7 +8,7 @@ use drey_model::{
 use super::{
     Access, Deadline, Docs, Handler, Method, Permission, Query, Resource, Route, Tag, may, to,
 };
-use crate::api::{defaults, deployments, events, jobs, namespaces, savepoints, status, targets};
+use crate::api::{defaults, deployments, events, jobs, savepoints, status, targets};
 
 const DEPLOYMENTS: &str = "/api/v1/namespaces/{ns}/deployments";
 const DEPLOYMENT: &str = "/api/v1/namespaces/{ns}/deployments/{name}";
@@ -29,7 +29,6 @@ pub(super) fn routes() -> Vec<Route> {
     rows.extend(jobs());
     rows.extend(savepoints());
     rows.push(events());
-    rows.extend(namespaces());
     rows.extend(status());
     rows
 }
@@ -339,33 +338,6 @@ fn events() -> Route {
     }
 }
 
-fn namespaces() -> [Route; 2] {
-    [
-        Route {
-            method: Method::Get,
-            path: "/namespaces/v1/namespaces",
-            id: "listNamespaces",
-            tag: Tag::Namespaces,
-            summary: "All namespaces that the caller may see.",
-            permission: Permission::Known,
-            deadline: Deadline::Standard,
-            handler: to(namespaces::list),
-            docs: Docs::gives::<namespaces::ListNamespacesResponse>(),
-        },
-        Route {
-            method: Method::Get,
-            path: "/namespaces/v1/namespaces/{ns}",
-            id: "getNamespace",
-            tag: Tag::Namespaces,
-            summary: "One namespace.",
-            permission: may(Resource::Namespaces, Access::Get),
-            deadline: Deadline::Standard,
-            handler: to(namespaces::get),
-            docs: Docs::gives::<namespaces::GetNamespaceResponse>(),
-        },
-    ]
-}
-
 fn status() -> [Route; 2] {
     [
         Route {
@@ -385,7 +357,7 @@ fn status() -> [Route; 2] {
             id: "getSystemInformation",
             tag: Tag::Status,
             summary: "Which build this is.",
-            permission: Permission::Public,
+            permission: Permission::Known,
             deadline: Deadline::Standard,
             handler: to(status::system_info),
             docs: Docs::gives::<status::SystemInformation>(),

@@ -44,6 +44,12 @@ impl Reply {
         self
     }
 
+    /// The same answer, to be kept by nobody on the way.
+    pub(crate) fn secret(mut self) -> Self {
+        self.headers.push((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
+        self
+    }
+
     /// The same answer with one `Drey-Warning` header per warning.
     pub(crate) fn with_warnings(mut self, warnings: &[Problem]) -> Self {
         self.headers.extend(warnings::headers(warnings));

@@ -98,6 +98,8 @@ impl Seen {
             problems.push("no ETag".to_owned());
         }
         match &answer["content"][media_type(&self.headers)] {
+            // A redirect, say.
+            Value::Null if answer["content"].is_null() => {}
             Value::Null => problems.push("the media type is not documented".to_owned()),
             content => problems.extend(self.body(&content["schema"])),
         }
@@ -165,9 +167,10 @@ fn close(value: &mut Value) {
 /// The documented operation that a request is for; of several that match, the one with the most plain segments.
 fn operation(method: &Method, path: &str) -> Option<&'static Value> {
     let paths = openapi()["paths"].as_object().unwrap();
+    let method = method.as_str().to_lowercase();
     let matching = paths.iter().filter(|(template, _)| matches(template, path));
-    let (_, item) = matching.min_by_key(|(template, _)| template.matches('{').count())?;
-    item.get(method.as_str().to_lowercase())
+    let matching = matching.filter_map(|(template, item)| Some((template, item.get(&method)?)));
+    matching.min_by_key(|(template, _)| template.matches('{').count()).map(|(_, found)| found)
 }
 
 fn matches(template: &str, path: &str) -> bool {
@@ -175,7 +178,11 @@ fn matches(template: &str, path: &str) -> bool {
     let same = ours.by_ref().zip(theirs.by_ref());
     let pairs: Vec<_> = same.collect();
     let is_as_long = template.split('/').count() == path.split('/').count();
-    is_as_long && pairs.iter().all(|(a, b)| a == b || (a.starts_with('{') && !b.is_empty()))
+    let is_filled = |ours: &str, theirs: &str| {
+        let action = ours.split_once('}').map_or("", |(_, action)| action);
+        ours.starts_with('{') && !theirs.is_empty() && theirs.ends_with(action)
+    };
+    is_as_long && pairs.iter().all(|(a, b)| a == b || is_filled(a, b))
 }
 
 fn followed(value: &'static Value) -> &'static Value {
@@ -229,5 +236,6 @@ mod tests {
         assert!(!matches("/a/{b}/c", "/a//c"));
         assert!(!matches("/a/{b}", "/a/x/c"));
         assert!(!matches("/a/{b}/c", "/a/x"));
+        assert!(matches("/a/{b}:do", "/a/x:do") && !matches("/a/{b}:do", "/a/x"));
     }
 }

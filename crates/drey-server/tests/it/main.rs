@@ -8,8 +8,12 @@
 )]
 
 mod contract;
+mod guard;
+mod provider;
 mod world;
 
+mod access;
+mod audit;
 mod compat;
 mod defaults;
 mod deletes;
@@ -20,7 +24,9 @@ mod flink_ui;
 mod formats;
 mod hostile;
 mod lists;
+mod login;
 mod logs;
+mod namespaces;
 mod openapi;
 mod origins;
 mod preflight;
@@ -29,6 +35,7 @@ mod savepoints;
 mod serving;
 mod status;
 mod targets;
+mod tokens;
 mod tolerance;
 mod trouble;
 mod watch;

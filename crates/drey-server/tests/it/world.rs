@@ -176,6 +176,7 @@ impl Server {
                 time: "now".into(),
             },
             hosts: Hosts::of(([127, 0, 0, 1], 8080).into(), []),
+            access: drey_server::AccessControl::Off,
             shutdown: CancellationToken::new(),
         };
         Self { router: held(app.clone()), app, backend, woken }

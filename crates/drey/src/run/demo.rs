@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
+use super::access::AUDIT_DAYS_DEFAULT;
 use super::compile;
 use super::options::{ServeOptions, default_data_dir};
 use super::serve::{self, Server};
@@ -78,6 +79,8 @@ pub(crate) async fn run(args: Demo, global: &Global) -> Result<()> {
         host_names: Vec::new(),
         events_per_deployment: None,
         global_defaults: None,
+        access: None,
+        audit_days: AUDIT_DAYS_DEFAULT,
     };
     let mut server = serve::start(&options).await?;
     let url = format!("http://{}", server.address);

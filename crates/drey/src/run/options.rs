@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::access::{AUDIT_DAYS_DEFAULT, AccessFile, AccessOptions};
 use super::defaults;
 use crate::args::{LogFormat, Serve};
 use crate::failure::{Failure, Result};
@@ -31,6 +32,10 @@ pub(crate) struct ServeOptions {
     pub(crate) events_per_deployment: Option<NonZeroU32>,
     /// What Deployments are filled up with over what is built in: a layer.
     pub(crate) global_defaults: Option<Value>,
+    /// Who may do what; everybody everything when not given.
+    pub(crate) access: Option<AccessOptions>,
+    /// Days for which the audit log is kept.
+    pub(crate) audit_days: u32,
 }
 
 /// A config file.
@@ -46,6 +51,7 @@ struct File {
     global_deployment_defaults: Option<IgnoredAny>,
     #[serde(skip)]
     global_defaults: Option<Value>,
+    access: Option<AccessFile>,
 }
 
 impl ServeOptions {
@@ -55,9 +61,12 @@ impl ServeOptions {
         let data_dir = args.data_dir.clone().or(file.data_dir);
         let host_names =
             if args.host_names.is_empty() { file.host_names } else { args.host_names.clone() };
+        let listen = args.listen.or(file.listen).unwrap_or(LISTEN_DEFAULT);
         let events = args.events_per_deployment.or(file.events_per_deployment);
         Ok(Self {
-            listen: args.listen.or(file.listen).unwrap_or(LISTEN_DEFAULT),
+            access: AccessOptions::of(args, file.access.as_ref(), listen)?,
+            audit_days: file.access.and_then(|a| a.audit_days).unwrap_or(AUDIT_DAYS_DEFAULT),
+            listen,
             data_dir: data_dir.map_or_else(default_data_dir, Ok)?,
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
             host_names,

@@ -22,7 +22,7 @@ use drey_flink::dist::Cache;
 use drey_model::defaults::Layers;
 use drey_model::job::Job;
 use drey_model::meta::TextMap;
-use drey_server::{App, Build, Hosts, World};
+use drey_server::{AccessControl, App, Build, Hosts, World};
 use drey_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast::Receiver;
@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
+use super::access::AccessOptions;
 use super::options::ServeOptions;
 use super::preflight::preflight;
 use super::storage;
@@ -99,6 +100,10 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
     drey_server::bootstrap(&store, world.now(), || world.id())
         .await
         .context("preparing the database")?;
+    let access = match &options.access {
+        Some(access) => access.prepare(&data_dir).context("preparing access control")?,
+        None => AccessControl::Off,
+    };
     let cache = Cache::open().context("finding the cache")?;
     let preflight = preflight(cache.root()).context("preparing the artifact cache")?;
     let config = LocalConfig::new(&data_dir, cache.root());
@@ -112,6 +117,7 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
         store: store.clone(),
         world: world.clone(),
         events_per_deployment: options.events_per_deployment,
+        audit_days: options.audit_days,
     };
     let helpers = vec![
         tokio::spawn(wake_on_ends(backend.process_ends(), handle.clone(), shutdown.clone())),
@@ -128,7 +134,8 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
         ),
         metrics,
         build: Build::current(),
-        hosts: Hosts::of(address, options.host_names.iter().cloned()),
+        hosts: Hosts::of(address, host_names(options)),
+        access,
         shutdown: shutdown.clone(),
     };
     let http = tokio::spawn(drey_server::serve(listener, app, shutdown.clone()));
@@ -143,6 +150,12 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
         helpers,
         _lock: lock,
     })
+}
+
+/// The names that the server answers to, with the one that browsers log in at.
+fn host_names(options: &ServeOptions) -> Vec<String> {
+    let public = options.access.as_ref().and_then(AccessOptions::host_name);
+    options.host_names.iter().cloned().chain(public).collect()
 }
 
 /// What the control loop works with.

@@ -311,6 +311,18 @@ fn a_data_folder_that_flink_cannot_name_is_refused_and_not_made() {
 }
 
 #[test]
+fn an_address_that_others_reach_takes_access_control_or_plain_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let args = ["serve", "--listen", "0.0.0.0:0", "--data-dir", data.to_str().unwrap()];
+    let refused = drey("http://127.0.0.1:1", &args);
+    ends(&refused, 2);
+    let text = err(&refused);
+    assert!(text.contains("--auth") && text.contains("--insecure-no-auth"), "{text}");
+    assert!(!data.exists());
+}
+
+#[test]
 fn a_server_on_this_machine_keeps_web_pages_out_and_counts_what_it_asks_of_flink() {
     let server = Server::start();
     let rebound = http(&server.url, "GET /api/v1/status HTTP/1.1\r\nhost: evil.example");
