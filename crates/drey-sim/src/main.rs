@@ -10,6 +10,9 @@ use drey_sim::model::{self, Budget};
 use drey_sim::mutants::{self, Fate, Nursery};
 use drey_sim::runs::{self, Order};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The combinations that behave differently.
 const STRATEGIES: [(UpgradeKind, RestoreKind); 3] = [
     (UpgradeKind::Stateful, RestoreKind::LatestState),
@@ -167,11 +170,11 @@ fn model_check(arguments: &ModelCheck) -> ExitCode {
         }
         let found = model::search(budget, upgrade, restore, arguments.states);
         println!(
-            "{number}: upgrade {upgrade}, restore {restore}: {} states, {} transitions, {} at rest, depth {}, {:.1} s{}",
+            "{number}: upgrade {upgrade}, restore {restore}: {} states ({} with what may still happen, {} at rest), {} transitions, {:.1} s{}",
             found.states,
-            found.transitions,
+            found.nodes,
             found.settled,
-            found.depth,
+            found.transitions,
             found.took.as_secs_f64(),
             if found.is_cut { " (cut off)" } else { "" },
         );
