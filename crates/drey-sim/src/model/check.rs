@@ -40,8 +40,7 @@ fn decision(before: &State, after: &State) -> Result<(), String> {
             continue;
         };
         let cluster = after.world.cluster(new.id());
-        let is_healthy =
-            cluster.is_some_and(|c| c.is_live() && c.phase == Phase::Alive);
+        let is_healthy = cluster.is_some_and(|c| c.is_live() && c.phase == Phase::Alive);
         let is_wish = end.how == How::Cancelled && new.facts.cancel.is_some();
         if is_healthy && !is_wish && end.how != How::FailedToStart {
             return Err(format!("a healthy Job is recorded as ended: {end:?}"));

@@ -15,7 +15,7 @@ mod key;
 pub mod state;
 pub mod world;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use drey_model::deployment::{RestoreKind, UpgradeKind};
@@ -96,14 +96,13 @@ pub fn search(
     let mut graph = Graph { index: HashMap::new(), nodes: Vec::new(), calm: Vec::new() };
     graph.place(&first, 0, Step::Look);
     // What may still do most comes first, so that it stands for the rest.
-    let mut queues: Vec<VecDeque<(u32, State)>> = Vec::new();
-    queues.resize_with(budget.left() + 1, VecDeque::new);
-    queues[budget.left()].push_back((0, first));
+    let mut stacks: Vec<Vec<(u32, State)>> = vec![Vec::new(); budget.left() + 1];
+    stacks[budget.left()].push((0, first));
     let mut transitions = 0;
     let mut violation = None;
-    while let Some((at, state)) = queues.iter_mut().rev().find_map(VecDeque::pop_front) {
+    while let Some((at, state)) = stacks.iter_mut().rev().find_map(Vec::pop) {
         if violation.is_some() || graph.nodes.len() >= states_max {
-            queues[0].push_back((at, state));
+            stacks[0].push((at, state));
             break;
         }
         for step in state.steps() {
@@ -118,12 +117,12 @@ pub fn search(
                 graph.calm.push((found, at));
             }
             if is_new {
-                queues[next.budget.left()].push_back((found, next));
+                stacks[next.budget.left()].push((found, next));
             }
         }
     }
     let Graph { index, nodes, mut calm } = graph;
-    let is_cut = violation.is_none() && queues.iter().any(|q| !q.is_empty());
+    let is_cut = violation.is_none() && stacks.iter().any(|s| !s.is_empty());
     if violation.is_none() && !is_cut {
         violation = restless(&nodes, &mut calm)
             .map(|at| ("there is no way to rest from here".to_owned(), way(&nodes, at, None)));
