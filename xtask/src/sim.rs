@@ -36,7 +36,7 @@ pub(crate) fn mutants(args: &[String]) -> Result<bool> {
 
 fn simulator(args: &[&str]) -> Result<bool> {
     let mut cargo = run::cargo()?;
-    cargo.args(["run", "--release", "-p", "drey-sim", "--"]).args(args);
+    cargo.args(["run", "--profile", "sim", "-p", "drey-sim", "--"]).args(args);
     tally::close(Tally::of(run::run(&mut cargo)?))
 }
 

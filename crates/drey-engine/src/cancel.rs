@@ -42,8 +42,7 @@ pub(crate) fn advance(d: &mut Draft, id: Uuid) {
         let has_finished = seen.job.present().is_some_and(|j| j.status == FlinkStatus::Finished);
         if has_finished && stops_nothing {
             // It finished by itself before it could be cancelled, and its checkpoints are gone with it.
-            d.facts.holds_state = false;
-            d.facts.holds_savepoint = false;
+            d.forget_state();
         }
         d.end(id, How::Cancelled, &cancel.why, confirmed);
         return;

@@ -135,6 +135,13 @@ impl Draft {
         self.event(event, Some(id), format!("Cancelling Job {id}: {why}"));
     }
 
+    /// A job finished by itself: what it had computed is delivered, and the next run starts anew.
+    pub(crate) fn forget_state(&mut self) {
+        self.facts.holds_state = false;
+        self.facts.holds_savepoint = false;
+        self.facts.blind_ordinal = 0;
+    }
+
     /// Records that a run has ended (`confirmed`), or is to be ended without asking Flink.
     pub(crate) fn end(&mut self, id: Uuid, how: How, why: &str, confirmed: bool) {
         let now = self.now;

@@ -29,15 +29,13 @@ pub(crate) fn choose(d: &Draft) -> Choice {
         RestoreKind::LatestState => d.facts.holds_state,
         RestoreKind::LatestSavepoint => d.facts.holds_savepoint,
     };
+    let is_blind = kind == RestoreKind::LatestState && d.facts.blind_ordinal > 0;
     match newest(&d.savepoints, kind) {
-        Some((savepoint, _)) if is_outdated(d, kind, savepoint) => Choice::Stuck {
-            why: format!(
-                "restoreStrategy {kind} needs the newest snapshot, and the state that the last Job left behind cannot be \
-                 looked for. Register it (POST savepoints with spec.savepointLocation), or set restoreStrategy \
-                 LATEST_SAVEPOINT to go back to an older one on purpose"
-            ),
-        },
+        Some((savepoint, _)) if is_blind && is_outdated(d, savepoint) => {
+            left_behind(kind, "LATEST_SAVEPOINT to go back to an older one")
+        }
         Some((savepoint, location)) => Choice::From { savepoint, location },
+        None if is_blind => left_behind(kind, "NONE to start empty"),
         None if held => Choice::Stuck {
             why: format!(
                 "restoreStrategy {kind} needs a snapshot; this Deployment completed one before, and none can be found now. \
@@ -49,11 +47,20 @@ pub(crate) fn choose(d: &Draft) -> Choice {
     }
 }
 
+fn left_behind(kind: RestoreKind, otherwise: &str) -> Choice {
+    Choice::Stuck {
+        why: format!(
+            "restoreStrategy {kind} needs the newest snapshot, and the state that the last Job left behind cannot be \
+             looked for. Register it (POST savepoints with spec.savepointLocation), or set restoreStrategy {otherwise} \
+             on purpose"
+        ),
+    }
+}
+
 /// Whether a later run may have left newer state than this snapshot where Drey could not look.
-fn is_outdated(d: &Draft, kind: RestoreKind, savepoint: Uuid) -> bool {
+fn is_outdated(d: &Draft, savepoint: Uuid) -> bool {
     let record = d.savepoints.iter().find(|r| r.id() == savepoint);
-    kind == RestoreKind::LatestState
-        && record.is_some_and(|r| r.age_key().0 < d.facts.blind_ordinal)
+    record.is_some_and(|r| r.age_key().0 < d.facts.blind_ordinal)
 }
 
 /// Whether a run that has ended may have left a snapshot of which is not known yet whether it is complete. Nothing is

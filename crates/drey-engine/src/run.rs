@@ -213,8 +213,7 @@ fn missing(d: &mut Draft, id: Uuid, seen: &Observation) {
 fn finished(d: &mut Draft, id: Uuid, seen: &Observation) {
     if stop_outcome(d, id, seen, "the job finished before the savepoint was taken") {
         d.end(id, How::Finished, "the job finished by itself", true);
-        d.facts.holds_state = false;
-        d.facts.holds_savepoint = false;
+        d.forget_state();
         d.facts.rest = Rest::Finished;
         d.event(EventName::JobSuccessfullyFinished, Some(id), format!("Job {id} has finished"));
     }
@@ -385,10 +384,13 @@ fn sweep_blindly(d: &mut Draft, id: Uuid, why: &str) -> bool {
         return false;
     }
     match last {
-        Some(checkpoint) => record_retained(d, id, &checkpoint),
-        None => {
-            if was_checkpointed {
+        Some(checkpoint) if !is_listable => record_retained(d, id, &checkpoint),
+        // The last one seen need not be the last one completed, and none seen need not mean none completed.
+        last => {
+            if was_checkpointed || is_listable {
+                let seen = last.map(|c| format!("; the newest that was seen is {}", c.location));
                 d.facts.blind_ordinal = ordinal;
+                let message = message + &seen.unwrap_or_default();
                 d.event(EventName::GeneralFailure, Some(id), message);
             }
             true

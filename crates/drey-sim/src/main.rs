@@ -3,12 +3,17 @@
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use clap::{Parser, Subcommand};
 use drey_model::deployment::{RestoreKind, UpgradeKind};
 use drey_sim::model::{self, Budget};
 use drey_sim::mutants::{self, Fate, Nursery};
 use drey_sim::runs::{self, Order};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The combinations that behave differently.
 const STRATEGIES: [(UpgradeKind, RestoreKind); 3] = [
@@ -64,7 +69,10 @@ struct ModelCheck {
     /// Only this combination of strategies, by number.
     #[arg(long)]
     only: Option<usize>,
-    /// States to search at most, per combination.
+    /// Threads; each combination takes one, and up to 5 GB.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// States to search at most, per combination; to be cut off is a failure.
     #[arg(long, default_value_t = 20_000_000)]
     states: usize,
 }
@@ -158,30 +166,46 @@ fn tell(seed: u64) -> ExitCode {
 }
 
 fn model_check(arguments: &ModelCheck) -> ExitCode {
+    let is_wanted = |number: usize| arguments.only.is_none_or(|only| only == number);
+    let wanted = STRATEGIES.into_iter().enumerate().filter(|(number, _)| is_wanted(*number));
+    let todo = Mutex::new(wanted);
+    let is_sound = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.threads.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let next = todo.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some((number, strategies)) = next else { break };
+                    is_sound.fetch_and(check(arguments, number, strategies), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    if is_sound.into_inner() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Searches with one combination of strategies; whether it is sound, and was searched to the end.
+fn check(arguments: &ModelCheck, number: usize, strategies: (UpgradeKind, RestoreKind)) -> bool {
+    let (upgrade, restore) = strategies;
     let budget =
         Budget { edits: arguments.edits, failures: arguments.failures, crashes: arguments.crashes };
-    let mut is_sound = true;
-    for (number, (upgrade, restore)) in STRATEGIES.into_iter().enumerate() {
-        if arguments.only.is_some_and(|only| only != number) {
-            continue;
-        }
-        let found = model::search(budget, upgrade, restore, arguments.states);
-        println!(
-            "{number}: upgrade {upgrade}, restore {restore}: {} states, {} transitions, {} at rest, depth {}, {:.1} s{}",
-            found.states,
-            found.transitions,
-            found.settled,
-            found.depth,
-            found.took.as_secs_f64(),
-            if found.is_cut { " (cut off)" } else { "" },
-        );
-        if let Some((why, steps)) = found.violation {
-            is_sound = false;
-            print!("{}", model::tell(budget, upgrade, restore, &steps));
-            println!("VIOLATION  {why}");
-        }
+    let found = model::search(budget, upgrade, restore, arguments.states);
+    let mut text = format!(
+        "{number}: upgrade {upgrade}, restore {restore}: {} states ({} with what may still happen, {} at rest), \
+         {} transitions, {:.1} s{}\n",
+        found.states,
+        found.nodes,
+        found.settled,
+        found.transitions,
+        found.took.as_secs_f64(),
+        if found.is_cut { " (cut off)" } else { "" },
+    );
+    if let Some((why, steps)) = &found.violation {
+        text.push_str(&model::tell(budget, upgrade, restore, steps));
+        text.push_str(&format!("VIOLATION  {why}\n"));
     }
-    if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    print!("{text}");
+    found.violation.is_none() && !found.is_cut
 }
 
 fn mutants(arguments: &Mutants) -> io::Result<ExitCode> {

@@ -14,16 +14,6 @@ use std::process::{Command, Output};
 
 /// What is copied; the rest of the workspace is not needed to build the simulator.
 const COPIED: [&str; 4] = ["Cargo.toml", "Cargo.lock", "crates", "xtask"];
-/// The profile: optimised, and quick to build again after a small change.
-const PROFILE: [&str; 6] = [
-    "profile.sim.inherits=\"release\"",
-    "profile.sim.lto=\"off\"",
-    "profile.sim.debug=0",
-    "profile.sim.opt-level=2",
-    "profile.sim.incremental=true",
-    "profile.sim.codegen-units=16",
-];
-
 /// One seeded bug.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mutation {
@@ -132,9 +122,6 @@ impl Nursery {
     fn judge(&self, histories: u64) -> io::Result<Fate> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(["build", "--quiet", "--package", "drey-sim", "--profile", "sim"]);
-        for setting in PROFILE {
-            cargo.args(["--config", setting]);
-        }
         let built = cargo.current_dir(&self.copy).env("CARGO_TARGET_DIR", &self.target).output()?;
         if !built.status.success() {
             return Ok(Fate::Broken(last_lines(&built)));

@@ -10,6 +10,8 @@
 //! Enums are the same in both, so they have one schema. Until [`settle`] runs, references of bodies point into a room of
 //! their own: only at the end it is known which of them are objects.
 
+use std::collections::BTreeSet;
+
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -72,7 +74,8 @@ impl Schemas {
     }
 }
 
-/// Leads references of bodies to where their schemas are.
+/// Leads references of bodies to where their schemas are, and drops the schemas that nothing refers to any more: the
+/// enum of all kinds, of which each resource only has its own.
 pub(super) fn settle(document: &mut Value) {
     let names: Vec<String> = document["components"]["schemas"]
         .as_object()
@@ -85,6 +88,13 @@ pub(super) fn settle(document: &mut Value) {
             *reference = format!("{ANSWERS}{name}");
         }
     });
+    let mut used = BTreeSet::new();
+    each_reference(document, &mut |reference| {
+        used.extend(reference.strip_prefix(ANSWERS).map(str::to_owned));
+    });
+    if let Value::Object(all) = &mut document["components"]["schemas"] {
+        all.retain(|name, _| used.contains(name));
+    }
 }
 
 fn each_reference(value: &mut Value, change: &mut impl FnMut(&mut String)) {

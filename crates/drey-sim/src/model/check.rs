@@ -5,6 +5,7 @@ use drey_model::deployment::RestoreKind;
 use drey_model::{DeploymentState, DesiredState};
 
 use super::state::{State, Step};
+use super::world::{Phase, Snapshot};
 
 /// Judges a step.
 ///
@@ -39,8 +40,7 @@ fn decision(before: &State, after: &State) -> Result<(), String> {
             continue;
         };
         let cluster = after.world.cluster(new.id());
-        let is_healthy =
-            cluster.is_some_and(|c| c.is_live() && c.phase == super::world::Phase::Alive);
+        let is_healthy = cluster.is_some_and(|c| c.is_live() && c.phase == Phase::Alive);
         let is_wish = end.how == How::Cancelled && new.facts.cancel.is_some();
         if is_healthy && !is_wish && end.how != How::FailedToStart {
             return Err(format!("a healthy Job is recorded as ended: {end:?}"));
@@ -61,16 +61,17 @@ fn created(before: &State, after: &State) -> Result<(), String> {
         return Err(format!("a Job while {} is not closed", other.id()));
     }
     let restore = after.deployment.spec.restore_strategy.kind;
-    let allowed = |s: &&super::world::Snapshot| match restore {
-        RestoreKind::LatestState => !s.is_disowned,
-        RestoreKind::LatestSavepoint => s.directory.is_some() && !s.is_disowned,
+    let is_asked = |s: &&Snapshot| match restore {
+        RestoreKind::LatestState => true,
+        RestoreKind::LatestSavepoint => s.directory.is_some(),
         RestoreKind::None => false,
     };
-    let newest = after.world.snapshots.iter().rev().find(allowed).map(|s| s.seen.location.as_str());
-    let chosen = job.job.spec.savepoint_location.as_deref();
+    let location = |s: &Snapshot| s.seen.location.clone();
+    let all = || after.world.snapshots.iter().rev().filter(is_asked);
+    let newest = all().find(|s| !s.is_disowned).map(location);
+    let chosen = job.job.spec.savepoint_location.clone();
     // The savepoint of a stop that failed late is complete all the same; only nothing newer may be left out for it.
-    let last = after.world.snapshots.last().map(|s| s.seen.location.as_str());
-    let is_last = chosen.is_some() && chosen == last && restore != RestoreKind::None;
+    let is_last = chosen.is_some() && chosen == all().next().map(location);
     if chosen != newest && !is_last {
         return Err(format!("a Job starts from {chosen:?}, and the newest is {newest:?}"));
     }

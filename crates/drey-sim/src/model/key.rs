@@ -1,11 +1,12 @@
 //! What of a state counts when two states are compared: what can still make a difference.
 //!
 //! Left out: texts, closed Jobs, what nobody will look at again. Ids are numbered in order of appearance, the template
-//! counts as "as wanted" or not, and times are rough distances from now.
+//! counts as "as wanted" or not, and a time counts by how far ahead its deadline is, roughly.
 
 use std::fmt::{Result, Write as _};
 
 use drey_engine::{JobRecord, SavepointRecord};
+use drey_model::JobState;
 use drey_model::diff::deviates;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -15,6 +16,12 @@ use super::world::{Phase, Snapshot};
 
 /// Seconds at which a distance in time becomes another one; the deadlines of the engine lie between them.
 const STEPS: [i64; 5] = [1, 10, 59, 179, 299];
+/// The engine's deadlines, in seconds: for a job that is missing, a cancellation, clearing away.
+const MISSING: i64 = 10;
+const CANCEL: i64 = 180;
+const CLEAR: i64 = 300;
+/// How long a start may take, by how far it is.
+const START: [i64; 3] = [300, 2400, 3600];
 /// More failed runs than this make no difference in a world this small.
 const RUNS_MAX: usize = 3;
 
@@ -48,7 +55,7 @@ impl Writer {
         )?;
         let runs = f.failed_runs.len().min(RUNS_MAX);
         write!(self.text, "|{}{runs}{}", f.failed_starts.len(), f.failed_savepoints)?;
-        let pause = self.when(f.not_before);
+        let pause = self.when(f.not_before, 0);
         write!(self.text, "{pause}{:?}{}{}", f.rest, f.holds_state, f.holds_savepoint)?;
         let is_blind = f.blind_ordinal > 0;
         write!(
@@ -65,27 +72,27 @@ impl Writer {
         }
         self.memory(s)?;
         self.world(s, savepoints)?;
-        write!(self.text, "|{:?}", s.budget)
+        write!(self.text, "|{}", s.is_edited)
     }
 
     fn job(&mut self, r: &JobRecord, s: &State) -> Result {
         let f = &r.facts;
         let is_other = deviates(&f.launched, &s.deployment.spec);
-        let begun = self.when(f.alive_since.or(Some(r.job.metadata.created_at)));
-        let missing = self.when(f.missing_since);
-        write!(
-            self.text,
-            "|J{:?}{is_other}{begun}{missing}{}",
-            r.job.status.state,
-            f.alive_since.is_some()
-        )?;
+        write!(self.text, "|J{:?}{is_other}", r.job.status.state)?;
+        if r.job.status.state == JobState::Starting {
+            let begun = f.alive_since.or(Some(r.job.metadata.created_at));
+            let by = START.map(|deadline| self.when(begun, deadline));
+            write!(self.text, "{by:?}{}", f.alive_since.is_some())?;
+        }
+        let missing = self.when(f.missing_since, MISSING);
+        write!(self.text, "{missing}")?;
         if let Some(c) = &f.cancel {
-            let (since, next) = (self.when(Some(c.since)), self.when(Some(c.not_before)));
-            write!(self.text, "C{since}{}{next}", c.failures)?;
+            let (by, next) = (self.when(Some(c.since), CANCEL), self.when(Some(c.not_before), 0));
+            write!(self.text, "C{by}{}{next}", c.failures)?;
         }
         if let Some(e) = &f.end {
-            let at = self.when(Some(e.at));
-            write!(self.text, "E{:?}{}{at}", e.how, e.confirmed)?;
+            let by = self.when(f.gone_at.or(Some(e.at)), CLEAR);
+            write!(self.text, "E{:?}{}{by}", e.how, e.confirmed)?;
         }
         for stop in &f.stops {
             let number = self.number(*stop);
@@ -102,7 +109,7 @@ impl Writer {
             r.savepoint.status.state, r.savepoint.metadata.origin
         )?;
         let Some(f) = &r.facts else { return Ok(()) };
-        let (next, by) = (self.when(Some(f.not_before)), self.when(Some(f.complete_by)));
+        let (next, by) = (self.when(Some(f.not_before), 0), self.when(Some(f.complete_by), 0));
         write!(self.text, "{}{}{next}{by}", ordinal - f.ordinal.min(ordinal), f.accepted)
     }
 
@@ -172,12 +179,13 @@ impl Writer {
         place.map_or('?', |n| char::from(b'0' + (n as u8)))
     }
 
-    /// A time as a letter: how long ago, or how far ahead.
-    fn when(&self, at: Option<Timestamp>) -> char {
-        let Some(at) = at else { return '-' };
-        let seconds = self.now.duration_since(at).as_secs();
-        let place = STEPS.iter().filter(|s| seconds.abs() >= **s).count() as u8;
-        let first = if self.now >= at { b'a' } else { b'A' };
-        char::from(first + place)
+    /// A deadline, `seconds` after a time, as a letter: passed, or how far ahead.
+    fn when(&self, since: Option<Timestamp>, seconds: i64) -> char {
+        let Some(since) = since else { return '-' };
+        let left = 1000 * i128::from(seconds) - self.now.duration_since(since).as_millis();
+        match STEPS.iter().filter(|s| left >= 1000 * i128::from(**s)).count() as u8 {
+            _ if left <= 0 => 'a',
+            place => char::from(b'A' + place),
+        }
     }
 }

@@ -15,7 +15,7 @@ mod key;
 pub mod state;
 pub mod world;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use drey_model::deployment::{RestoreKind, UpgradeKind};
@@ -25,14 +25,14 @@ pub use state::{Budget, State, Step};
 /// What a search found.
 #[derive(Debug)]
 pub struct Found {
-    /// States.
+    /// States, whatever may still happen in them.
     pub states: usize,
+    /// States with what may still happen; one that may do more stands for one that may do less.
+    pub nodes: usize,
     /// Transitions.
     pub transitions: usize,
     /// States at rest.
     pub settled: usize,
-    /// Longest shortest way from the beginning.
-    pub depth: u32,
     /// Whether the search ended before it had seen everything.
     pub is_cut: bool,
     /// What is wrong, with the steps that lead there.
@@ -43,9 +43,44 @@ pub struct Found {
 
 struct Node {
     parent: u32,
+    /// Another node with the same key; 0: none.
+    same: u32,
     step: Step,
-    depth: u32,
+    budget: Budget,
     is_settled: bool,
+}
+
+/// What is known of the graph.
+struct Graph {
+    /// The newest node of a key.
+    index: HashMap<u128, u32>,
+    nodes: Vec<Node>,
+    /// Calm steps, target first.
+    calm: Vec<(u32, u32)>,
+}
+
+impl Graph {
+    /// The node for a state, and whether it is new. One that may still do more stands for one that may do less.
+    fn place(&mut self, state: &State, parent: u32, step: Step) -> (u32, bool) {
+        let number = self.nodes.len() as u32;
+        let first = self.index.entry(state.key()).or_insert(number);
+        let mut at = *first;
+        while at != number {
+            let node = &self.nodes[at as usize];
+            if node.budget.covers(state.budget) {
+                return (at, false);
+            }
+            if node.same == 0 {
+                break;
+            }
+            at = node.same;
+        }
+        let same = if *first == number { 0 } else { *first };
+        *first = number;
+        let (budget, is_settled) = (state.budget, state.is_settled());
+        self.nodes.push(Node { parent, same, step, budget, is_settled });
+        (number, true)
+    }
 }
 
 /// Searches everything that can follow from a Deployment with these strategies.
@@ -58,46 +93,45 @@ pub fn search(
 ) -> Found {
     let began = Instant::now();
     let first = State::new(budget, upgrade, restore);
-    let mut index: HashMap<u128, u32> = HashMap::from([(first.key(), 0)]);
-    let mut nodes =
-        vec![Node { parent: 0, step: Step::Look, depth: 0, is_settled: first.is_settled() }];
-    let mut calm: Vec<(u32, u32)> = Vec::new();
-    let mut queue = VecDeque::from([(0_u32, first)]);
+    let mut graph = Graph { index: HashMap::new(), nodes: Vec::new(), calm: Vec::new() };
+    graph.place(&first, 0, Step::Look);
+    // What may still do most comes first, so that it stands for the rest.
+    let mut stacks: Vec<Vec<(u32, State)>> = vec![Vec::new(); budget.left() + 1];
+    stacks[budget.left()].push((0, first));
     let mut transitions = 0;
     let mut violation = None;
-    while let Some((at, state)) = queue.pop_front() {
-        if violation.is_some() || nodes.len() >= states_max {
+    while let Some((at, state)) = stacks.iter_mut().rev().find_map(Vec::pop) {
+        if violation.is_some() || graph.nodes.len() >= states_max {
+            stacks[0].push((at, state));
             break;
         }
         for step in state.steps() {
             transitions += 1;
             let next = state.after(step);
             if let Err(why) = check::step(&state, step, &next) {
-                violation = Some((why, way(&nodes, at, Some(step))));
+                violation = Some((why, way(&graph.nodes, at, Some(step))));
                 break;
             }
-            let number = nodes.len() as u32;
-            let found = *index.entry(next.key()).or_insert(number);
+            let (found, is_new) = graph.place(&next, at, step);
             if step.is_calm() {
-                calm.push((found, at));
+                graph.calm.push((found, at));
             }
-            if found == number {
-                let depth = nodes[at as usize].depth + 1;
-                nodes.push(Node { parent: at, step, depth, is_settled: next.is_settled() });
-                queue.push_back((number, next));
+            if is_new {
+                stacks[next.budget.left()].push((found, next));
             }
         }
     }
-    let is_cut = violation.is_none() && !queue.is_empty();
+    let Graph { index, nodes, mut calm } = graph;
+    let is_cut = violation.is_none() && stacks.iter().any(|s| !s.is_empty());
     if violation.is_none() && !is_cut {
         violation = restless(&nodes, &mut calm)
             .map(|at| ("there is no way to rest from here".to_owned(), way(&nodes, at, None)));
     }
     Found {
-        states: nodes.len(),
+        states: index.len(),
+        nodes: nodes.len(),
         transitions,
         settled: nodes.iter().filter(|n| n.is_settled).count(),
-        depth: nodes.iter().map(|n| n.depth).max().unwrap_or(0),
         is_cut,
         violation,
         took: began.elapsed(),

@@ -87,6 +87,22 @@ pub struct Budget {
     pub crashes: u8,
 }
 
+impl Budget {
+    /// Whether everything that can happen with the other one can happen with this one.
+    #[must_use]
+    pub fn covers(self, other: Self) -> bool {
+        self.edits >= other.edits
+            && self.failures >= other.failures
+            && self.crashes >= other.crashes
+    }
+
+    /// How much is left, all in all.
+    #[must_use]
+    pub fn left(self) -> usize {
+        usize::from(self.edits) + usize::from(self.failures) + usize::from(self.crashes)
+    }
+}
+
 /// One state.
 #[derive(Debug, Clone)]
 pub struct State {
@@ -103,6 +119,9 @@ pub struct State {
     pub(super) wake_at: Option<Timestamp>,
     pub(super) world: World,
     pub(super) budget: Budget,
+    /// Whether a user edited since the last look. Only the next look or decision can tell, so until then nothing else
+    /// has to happen: what could, may as well happen before the edit.
+    pub(super) is_edited: bool,
     next_id: u32,
 }
 
@@ -141,6 +160,7 @@ impl State {
             wake_at: None,
             world: World::default(),
             budget,
+            is_edited: false,
             next_id: 0,
         }
     }
@@ -163,6 +183,12 @@ impl State {
                 steps.extend([Step::LookBlind, Step::LookSlow]);
             }
         }
+        if self.budget.edits > 0 && self.actions.is_empty() {
+            steps.extend(self.edits().into_iter().map(Step::Edit));
+        }
+        if self.is_edited {
+            return steps;
+        }
         let is_busy = self.seen.is_some() || !self.actions.is_empty();
         if self.budget.crashes > 0 && (is_busy || !self.reports.is_empty()) {
             steps.push(Step::Crash);
@@ -175,9 +201,6 @@ impl State {
         steps.extend(moves.into_iter().filter(can_move).map(Step::World));
         if !is_busy && !is_due && self.wake_at.is_some_and(|at| at > self.now) {
             steps.push(Step::Tick);
-        }
-        if self.budget.edits > 0 {
-            steps.extend(self.edits().into_iter().map(Step::Edit));
         }
         steps
     }
@@ -239,6 +262,10 @@ impl State {
             }
             Step::Tick => next.wait(),
         }
+        // When nothing can come between two actions any more, they are one step.
+        while next.budget.failures + next.budget.crashes == 0 && !next.actions.is_empty() {
+            next.act(true, true);
+        }
         next
     }
 
@@ -263,6 +290,7 @@ impl State {
 
     fn edit(&mut self, edit: Edit) {
         self.budget.edits -= 1;
+        self.is_edited = true;
         let deployment = Arc::make_mut(&mut self.deployment);
         let version = deployment.spec_version() + 1;
         deployment.metadata.annotations.insert(SPEC_VERSION.to_owned(), version.to_string());
@@ -280,6 +308,7 @@ impl State {
     }
 
     fn look(&mut self, is_blind: bool) {
+        self.is_edited = false;
         let pending = |job: Uuid| -> Vec<(Uuid, String)> {
             let of_job = self
                 .savepoints
@@ -395,7 +424,7 @@ impl State {
         is_idle && is_current && !has_moves && is_there
     }
 
-    /// A number that stands for this state: times count by how long they are ago, roughly.
+    /// A number that stands for this state whatever may still happen; times count by how long they are ago, roughly.
     #[must_use]
     pub fn key(&self) -> u128 {
         let text = super::key::text(self);

@@ -95,18 +95,18 @@ pub struct World {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Move {
-    ComesUp(usize),
-    Submits(usize),
-    Runs(usize),
-    Checkpoints(usize),
-    IsCancelled(usize),
-    IsGone(usize),
-    Writes(usize),
-    Ends(usize),
+    ComesUp(u8),
+    Submits(u8),
+    Runs(u8),
+    Checkpoints(u8),
+    IsCancelled(u8),
+    IsGone(u8),
+    Writes(u8),
+    Ends(u8),
     // What goes wrong.
-    Dies(usize),
-    JobFails(usize),
-    StopFails(usize),
+    Dies(u8),
+    JobFails(u8),
+    StopFails(u8),
 }
 
 impl Move {
@@ -114,6 +114,23 @@ impl Move {
     #[must_use]
     pub fn is_failure(self) -> bool {
         matches!(self, Self::Dies(_) | Self::JobFails(_) | Self::StopFails(_))
+    }
+
+    /// To which cluster or stop.
+    fn place(self) -> u8 {
+        match self {
+            Self::ComesUp(n)
+            | Self::Submits(n)
+            | Self::Runs(n)
+            | Self::Checkpoints(n)
+            | Self::IsCancelled(n)
+            | Self::IsGone(n)
+            | Self::Writes(n)
+            | Self::Ends(n)
+            | Self::Dies(n)
+            | Self::JobFails(n)
+            | Self::StopFails(n) => n,
+        }
     }
 
     /// Whether time waits for it.
@@ -137,7 +154,7 @@ impl World {
     #[must_use]
     pub fn moves(&self) -> Vec<Move> {
         let mut moves = Vec::new();
-        for (n, c) in self.clusters.iter().enumerate() {
+        for (n, c) in (0_u8..).zip(&self.clusters) {
             match (c.phase, c.job) {
                 (Phase::Preparing, _) if !c.is_removing => moves.push(Move::ComesUp(n)),
                 (Phase::Alive, None) => moves.extend([Move::Submits(n), Move::Dies(n)]),
@@ -164,7 +181,7 @@ impl World {
                 moves.push(Move::IsGone(n));
             }
         }
-        for (n, s) in self.stops.iter().enumerate() {
+        for (n, s) in (0_u8..).zip(&self.stops) {
             let is_running = self
                 .cluster(s.job)
                 .is_some_and(|c| c.phase == Phase::Alive && c.job == Some(FlinkStatus::Running));
@@ -183,17 +200,18 @@ impl World {
 
     /// Lets something happen.
     pub fn apply(&mut self, m: Move, now: Timestamp) {
+        let place = usize::from(m.place());
         match m {
-            Move::ComesUp(n) => self.clusters[n].phase = Phase::Alive,
-            Move::Submits(n) => self.clusters[n].job = Some(FlinkStatus::Created),
-            Move::Runs(n) => self.clusters[n].job = Some(FlinkStatus::Running),
-            Move::Checkpoints(n) => {
-                let id = self.clusters[n].id;
-                self.clusters[n].checkpoints += 1;
-                let location = format!("chk/{id}/{}", self.clusters[n].checkpoints);
+            Move::ComesUp(_) => self.clusters[place].phase = Phase::Alive,
+            Move::Submits(_) => self.clusters[place].job = Some(FlinkStatus::Created),
+            Move::Runs(_) => self.clusters[place].job = Some(FlinkStatus::Running),
+            Move::Checkpoints(_) => {
+                let id = self.clusters[place].id;
+                self.clusters[place].checkpoints += 1;
+                let location = format!("chk/{id}/{}", self.clusters[place].checkpoints);
                 let seen = SeenSnapshot { location, completed_at: now };
                 self.snapshots.retain(|s| s.job != id || s.directory.is_some());
-                self.clusters[n].checkpoint = Some(seen.clone());
+                self.clusters[place].checkpoint = Some(seen.clone());
                 self.snapshots.push(Snapshot {
                     seen,
                     job: id,
@@ -201,15 +219,15 @@ impl World {
                     is_disowned: false,
                 });
             }
-            Move::IsCancelled(n) => self.clusters[n].job = Some(FlinkStatus::Canceled),
-            Move::IsGone(n) => self.clusters[n].phase = Phase::Gone,
-            Move::Dies(n) => self.clusters[n].phase = Phase::Dead,
-            Move::JobFails(n) => {
-                self.clusters[n].job = Some(FlinkStatus::Failed);
-                self.fail_stops(self.clusters[n].id);
+            Move::IsCancelled(_) => self.clusters[place].job = Some(FlinkStatus::Canceled),
+            Move::IsGone(_) => self.clusters[place].phase = Phase::Gone,
+            Move::Dies(_) => self.clusters[place].phase = Phase::Dead,
+            Move::JobFails(_) => {
+                self.clusters[place].job = Some(FlinkStatus::Failed);
+                self.fail_stops(self.clusters[place].id);
             }
-            Move::Writes(n) => {
-                let (job, directory) = (self.stops[n].job, self.stops[n].directory.clone());
+            Move::Writes(_) => {
+                let (job, directory) = (self.stops[place].job, self.stops[place].directory.clone());
                 let seen = SeenSnapshot { location: format!("{directory}/sp"), completed_at: now };
                 self.snapshots.push(Snapshot {
                     seen,
@@ -217,19 +235,19 @@ impl World {
                     directory: Some(directory),
                     is_disowned: false,
                 });
-                self.stops[n].progress = Progress::Written;
+                self.stops[place].progress = Progress::Written;
             }
-            Move::Ends(n) => {
-                let job = self.stops[n].job;
-                self.stops[n].progress = Progress::Done;
+            Move::Ends(_) => {
+                let job = self.stops[place].job;
+                self.stops[place].progress = Progress::Done;
                 self.snapshots.retain(|s| s.job != job || s.directory.is_some());
                 if let Some(c) = self.cluster_mut(job) {
                     c.job = Some(FlinkStatus::Finished);
                 }
             }
-            Move::StopFails(n) => {
-                self.stops[n].progress = Progress::Failed;
-                let directory = self.stops[n].directory.clone();
+            Move::StopFails(_) => {
+                self.stops[place].progress = Progress::Failed;
+                let directory = self.stops[place].directory.clone();
                 self.disown(&directory);
             }
         }
@@ -244,8 +262,8 @@ impl World {
     fn fail_stops(&mut self, job: Uuid) {
         let under_way =
             |s: &Stop| s.job == job && matches!(s.progress, Progress::Begun | Progress::Written);
-        let failed: Vec<usize> =
-            (0..self.stops.len()).filter(|n| under_way(&self.stops[*n])).collect();
+        let failed: Vec<u8> =
+            (0_u8..).zip(&self.stops).filter(|(_, s)| under_way(s)).map(|(n, _)| n).collect();
         for n in failed {
             self.apply(Move::StopFails(n), Timestamp::UNIX_EPOCH);
         }

@@ -40,7 +40,8 @@ impl Oracle {
         if old.facts.end.is_none() && new.facts.end.is_some() {
             self.judge_end(new, scene);
         }
-        let is_removed = scene.universe.clusters.get(&id).is_none_or(|c| c.is_removed);
+        // Nothing of it, and nothing can come any more: a launch may still be on its way.
+        let is_removed = scene.universe.clusters.get(&id).is_some_and(|c| c.is_removed);
         if old.facts.gone_at.is_none() && new.facts.gone_at.is_some() && !is_removed {
             self.object("false record", || {
                 format!("Job {} is recorded as gone and is not", short(id))

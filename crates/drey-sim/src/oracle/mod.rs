@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drey_controller::Next;
 use drey_flink::Trigger;
-use drey_model::{DeploymentState, Job};
+use drey_model::{DeploymentState, Job, Kind};
 use drey_store::Store;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -220,7 +220,7 @@ impl Core {
             return;
         }
         let after = self.oracle.mirror.revision;
-        let rows = match now_or_never(self.store.changes(after, 10_000)) {
+        let mut rows = match now_or_never(self.store.changes(after, 10_000)) {
             Some(Ok(rows)) => rows,
             other => {
                 self.oracle.object("store unreadable", || {
@@ -229,8 +229,10 @@ impl Core {
                 return;
             }
         };
+        self.oracle.mirror.revision = rows.last().map_or(after, |row| row.revision);
+        // A commit is one instant: a Job may start from a Savepoint that was completed with it.
+        rows.sort_by_key(|row| row.kind != Kind::Savepoint);
         for row in rows {
-            self.oracle.mirror.revision = row.revision;
             match Mirror::decode(&row) {
                 Ok(change) => self.judge_change(change),
                 Err(error) => self.oracle.object("unreadable record", || error.to_string()),

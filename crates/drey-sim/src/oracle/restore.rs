@@ -93,10 +93,13 @@ impl Oracle {
                 match record.doc.status.state {
                     SavepointState::Failed => is_stop && !has_failed,
                     SavepointState::Started => !has_failed,
+                    // A request that arrives twice may write a second one, which nobody waits for.
                     SavepointState::Completed
                     | SavepointState::PendingDeletion
                     | SavepointState::Deleting
-                    | SavepointState::FailedDeletion => true,
+                    | SavepointState::FailedDeletion => {
+                        record.doc.spec.savepoint_location.as_ref() == Some(&snapshot.location)
+                    }
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Judging what a Deployment says of itself (invariants 6, 7) and why it gave up (invariant 4).
 
 use drey_engine::facts::{How, Rest};
+use drey_model::deployment::RestoreKind;
 use drey_model::meta::{TRANSITIONING, TRANSITIONING_SINCE};
 use drey_model::{Deployment, DeploymentState, DesiredState, JobState};
 use uuid::Uuid;
@@ -106,9 +107,9 @@ impl Oracle {
             "NoSnapshotToRestore" => {
                 let kind = spec.restore_strategy.kind;
                 let is_there = self.newest_allowed(id, kind, scene.universe).is_some();
-                // Storage that could not be listed while nobody wanted the state may hold something newer.
-                let is_blind = new.facts.blind_ordinal > 0;
-                (!is_there || is_blind) && self.has_held(id, kind, scene.universe, true)
+                // Storage that could not be listed while nobody wanted the state may hold something, and something newer.
+                let is_blind = new.facts.blind_ordinal > 0 && kind == RestoreKind::LatestState;
+                is_blind || !is_there && self.has_held(id, kind, scene.universe, true)
             }
             "ReferenceDoesNotExist" => spec.deployment_target_name.as_deref() != Some("local"),
             "NoSavepointDirectory" => true,
