@@ -12,6 +12,7 @@
 //! Owns what a resource *is*. Does not own what to do about it (`drey-engine`) or where it is kept (`drey-store`).
 
 pub mod args;
+pub mod artifact_file;
 pub mod causes;
 pub mod defaults;
 pub mod deployment;
@@ -28,6 +29,7 @@ pub mod patchset;
 pub mod problem;
 pub mod quantity;
 pub mod savepoint;
+pub mod secret;
 pub mod seen;
 pub mod selector;
 pub mod shape;
@@ -43,6 +45,7 @@ pub use job::{Job, JobState};
 pub use meta::{Kind, List, Metadata};
 pub use problem::{ErrorBody, Problem};
 pub use savepoint::{Savepoint, SavepointOrigin, SavepointState};
+pub use secret::SecretValue;
 pub use seen::Seen;
 pub use target::DeploymentTarget;
 pub use write::{Accepted, WriteContext};

@@ -13,6 +13,7 @@
 mod defaults;
 mod deployment;
 mod savepoint;
+mod secret;
 mod target;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 pub use defaults::patch_defaults;
 pub use deployment::{create_deployment, patch_deployment, replace_deployment, retry_deployment};
 pub use savepoint::{NewSavepoint, create_savepoint, savepoint_deployment_id};
+pub use secret::{create_secret, patch_secret};
 pub use target::{create_target, local_target, replace_target};
 
 use crate::defaults::Layers;

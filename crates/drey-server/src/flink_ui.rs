@@ -4,6 +4,10 @@
 //! the backend names; nothing in the request chooses a host. Bodies stream both ways. What identifies the user to Drey
 //! (cookies, `Authorization`) never reaches Flink, and Flink cannot set cookies on Drey's origin. Flink's pages use
 //! relative URLs, so they work under a prefix.
+//!
+//! Flink shows its configuration (`/config`, `/jobmanager/config`, logs, the JVM's options) and hides only the values of
+//! keys that it holds for sensitive. Where a Job was launched with secrets, each answer is searched for their values
+//! while it streams, and shows `******` instead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +16,11 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use drey_model::Kind;
 use drey_model::causes::causes;
+use drey_model::secret::mask::{Mask, Masking};
+use futures::{Stream, StreamExt};
 use reqwest::{Client, Url, redirect};
 use uuid::Uuid;
 
@@ -77,10 +84,27 @@ pub(crate) async fn pass(
     let param = |name: &str| params.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str());
     let job = shared.object_by_id(Kind::Job, param("ns"), param("jobId")).await?;
     let base = shared.handle.flink_rest(job.id).await.ok_or_else(|| not_up(job.id))?;
-    let outgoing = outgoing(&base, request)?;
+    let mask = shared.handle.mask(job.id).await.map_err(|error| unmasked(job.id).because(error))?;
+    let mut outgoing = outgoing(&base, request)?;
+    if !mask.is_empty() {
+        // What is compressed or begins in the middle cannot be searched.
+        for name in [header::ACCEPT_ENCODING, header::RANGE, header::IF_RANGE] {
+            outgoing.request.headers_mut().remove(name);
+        }
+    }
     let prefix = outgoing.prefix.clone();
     let answer = shared.proxy.send(outgoing, job.id).await?;
-    Ok(incoming(answer, &base, &prefix))
+    if !mask.is_empty() && answer.headers().contains_key(header::CONTENT_ENCODING) {
+        return Err(unmasked(job.id));
+    }
+    Ok(incoming(answer, &base, &prefix, mask))
+}
+
+fn unmasked(job_id: Uuid) -> Error {
+    Error::unavailable(format!(
+        "Flink's dashboard of Job {job_id} cannot be shown: it may show the secrets that the Job was launched with, and \
+         they cannot be hidden at the moment."
+    ))
 }
 
 fn not_up(job_id: Uuid) -> Error {
@@ -154,7 +178,7 @@ fn forwarded(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// Flink's answer as the client should see it.
-fn incoming(answer: reqwest::Response, base: &str, prefix: &str) -> Response {
+fn incoming(answer: reqwest::Response, base: &str, prefix: &str, mask: Mask) -> Response {
     let status = answer.status();
     let mut headers = forwarded(answer.headers());
     if let Some(location) = headers.get(header::LOCATION) {
@@ -164,11 +188,32 @@ fn incoming(answer: reqwest::Response, base: &str, prefix: &str) -> Response {
             None => headers.remove(header::LOCATION),
         };
     }
-    let mut response = Response::new(Body::from_stream(answer.bytes_stream()));
+    let mut response = if mask.is_empty() {
+        Response::new(Body::from_stream(answer.bytes_stream()))
+    } else {
+        // It may become shorter or longer.
+        headers.remove(header::CONTENT_LENGTH);
+        Response::new(Body::from_stream(masked(answer, mask)))
+    };
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response.extensions_mut().insert(Untouched);
     response
+}
+
+/// The body without secrets.
+fn masked(
+    answer: reqwest::Response,
+    mask: Mask,
+) -> impl Stream<Item = Result<Bytes, reqwest::Error>> + Send {
+    async_stream::try_stream! {
+        let mut masking = Masking::new(Arc::new(mask));
+        let mut pieces = answer.bytes_stream();
+        while let Some(piece) = pieces.next().await {
+            yield Bytes::from(masking.push(&piece?));
+        }
+        yield Bytes::from(masking.finish());
+    }
 }
 
 /// A redirect of Flink, below our prefix; `None` when it leads elsewhere.

@@ -10,6 +10,7 @@
 
 mod api;
 mod app;
+mod artifacts;
 mod bootstrap;
 mod error;
 mod ext;
@@ -24,6 +25,7 @@ mod serve;
 mod turns;
 mod wire;
 
+pub use artifacts::{ARTIFACT_BYTES_MAX, ArtifactStorage};
 pub use app::{App, Build, SharedRegistry, World};
 pub use bootstrap::{Error as BootstrapError, bootstrap};
 pub use hosts::Hosts;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::api::{deployments, events, jobs, namespaces, savepoints, status, targets};
+use crate::api::{artifacts, deployments, events, jobs, namespaces, savepoints, secrets, status, targets};
 use crate::app::{App, Shared};
 use crate::error::Error;
 use crate::ext::{explain, logs, watch};
@@ -24,6 +24,7 @@ pub fn router(app: App) -> Router {
         .route("/", get(status::index))
         .route("/metrics", get(status::metrics))
         .route_layer(from_fn(middleware::deadline))
+        .merge(uploads())
         .merge(flink())
         .route_layer(from_fn(middleware::exists))
         .fallback(no_such_route)
@@ -44,7 +45,10 @@ fn platform() -> Routes {
         .patch(deployments::patch)
         .delete(deployments::delete);
     let target = get(targets::get).put(targets::put).delete(targets::delete);
+    let secret = get(secrets::get).patch(secrets::patch).delete(secrets::delete);
     let in_namespace = Router::new()
+        .route("/secret-values", get(secrets::list).post(secrets::create))
+        .route("/secret-values/{name}", secret)
         .route("/deployments", get(deployments::list).post(deployments::create))
         .route("/deployments/{name}", named)
         .route("/deployment-targets", get(targets::list).post(targets::create))
@@ -58,6 +62,9 @@ fn platform() -> Routes {
         .nest("/api/v1/namespaces/{ns}", in_namespace)
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/status/system-info", get(status::system_info))
+        .route("/artifacts/v1/namespaces/{ns}/artifacts:list", get(artifacts::list))
+        .route("/artifacts/v1/namespaces/{ns}/artifacts:getMetadata", get(artifacts::metadata))
+        .route("/artifacts/v1/namespaces/{ns}/artifacts:delete", delete(artifacts::delete))
         .route("/namespaces/v1/namespaces", get(namespaces::list))
         .route("/namespaces/v1/namespaces/{ns}", get(namespaces::get))
 }
@@ -72,6 +79,13 @@ fn ours() -> Routes {
     Router::new()
         .nest("/ext/v1/namespaces/{ns}", in_namespace)
         .route("/ext/v1/watch", get(watch::get))
+}
+
+/// Uploads take as long as they take, while something arrives, and are counted byte by byte.
+fn uploads() -> Routes {
+    Router::new()
+        .route("/artifacts/v1/namespaces/{ns}/artifacts:upload", post(artifacts::upload))
+        .layer(DefaultBodyLimit::disable())
 }
 
 /// Flink's own dashboards. They have their own deadlines: what Flink takes long for may take long.

@@ -136,7 +136,11 @@ impl Batch<'_> {
         let (id_text, kind_text) = (id.to_string(), kind.to_string());
         let query = match kind {
             Kind::Event => sqlx::query(ERASE).bind(id_text).bind(kind_text).bind(read),
-            Kind::Deployment | Kind::DeploymentTarget | Kind::Job | Kind::Savepoint => {
+            Kind::Deployment
+            | Kind::DeploymentTarget
+            | Kind::Job
+            | Kind::Savepoint
+            | Kind::SecretValue => {
                 sqlx::query(BURY)
                     .bind(now())
                     .bind(revision)
@@ -149,7 +153,11 @@ impl Batch<'_> {
         unless(deleted.rows_affected() == 1, kind, id)?;
         match kind {
             Kind::Deployment => self.delete_owned(id).await,
-            Kind::DeploymentTarget | Kind::Job | Kind::Savepoint | Kind::Event => Ok(()),
+            Kind::DeploymentTarget
+            | Kind::Job
+            | Kind::Savepoint
+            | Kind::Event
+            | Kind::SecretValue => Ok(()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Persistence: one table of objects, one revision counter, one transaction per change.
 //!
-//! Owns SQL, migrations, leases and the watch. Does not know what the documents mean.
+//! Owns SQL, migrations, leases, the watch, and the sealing of secrets. Does not know what the documents mean.
 //!
 //! Each write takes the next number of one counter inside its transaction, so the numbers appear in commit order and
 //! `revision > last` never skips a row.
@@ -8,6 +8,7 @@
 mod commit;
 mod connection;
 mod error;
+mod keyring;
 mod lease;
 mod read;
 mod schema;
@@ -19,6 +20,7 @@ use drey_model::Kind;
 use uuid::Uuid;
 
 pub use error::Error;
+pub use keyring::{FileError, KEY_FILE, Keyring, OpenError, SealError, Sealed};
 pub use lease::Lease;
 pub use read::Filter;
 pub use store::{Statistics, Store};
@@ -42,7 +44,7 @@ pub struct Object {
     pub revision: i64,
     /// JSON document as the API shows it.
     pub doc: String,
-    /// JSON facts of the controller.
+    /// JSON facts of the controller; of a SecretValue its sealed value ([`Keyring`]).
     pub facts: Option<String>,
     /// Whether this is the trace of a deleted object (only in watches).
     pub deleted: bool,

@@ -5,10 +5,12 @@ use clap::CommandFactory;
 use crate::args::{Cli, Command};
 use crate::failure::{Exit, Failure, Result};
 
+mod artifacts;
 mod compile;
 mod demo;
 mod options;
 mod preflight;
+mod secrets;
 mod serve;
 mod storage;
 mod upkeep;

@@ -17,6 +17,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use drey_model::secret::mask::Mask;
+
 use super::process::absent_is_fine;
 use crate::logs::{Chunk, File as LogFile, Query};
 
@@ -43,7 +45,7 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<LogFile>> {
 }
 
 /// A piece of a log; `None` when there is no such file.
-pub(super) fn read(folder: &Path, query: &Query) -> io::Result<Option<Chunk>> {
+pub(super) fn read(folder: &Path, query: &Query, mask: &Mask) -> io::Result<Option<Chunk>> {
     if !is_plain(&query.file) {
         return Ok(None);
     }
@@ -63,12 +65,21 @@ pub(super) fn read(folder: &Path, query: &Query) -> io::Result<Option<Chunk>> {
         Some(offset) if offset > size => 0,
         Some(offset) => offset,
     };
-    file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = Vec::new();
-    file.take(limit).read_to_end(&mut bytes)?;
-    let (from, to) = whole_characters(&bytes, query.offset.is_none() && offset > 0);
+    // With what stands around it, which tells what is a secret in it.
+    let around = mask.context() as u64;
+    let begin = offset.saturating_sub(around);
+    let before = usize::try_from(offset - begin).unwrap_or(usize::MAX);
+    file.seek(SeekFrom::Start(begin))?;
+    let mut window = Vec::new();
+    file.take(before as u64 + limit + around).read_to_end(&mut window)?;
+    let rest = window.get(before..).unwrap_or_default();
+    let bytes = rest.get(..usize::try_from(limit).unwrap_or(usize::MAX)).unwrap_or(rest);
+    let (from, to) = whole_characters(bytes, query.offset.is_none() && offset > 0);
+    // What may be the beginning of a secret waits until more is written.
+    let to = to.min(mask.settled(&window).saturating_sub(before)).max(from);
+    let text = mask.piece(&window, before + from, before + to);
     Ok(Some(Chunk {
-        text: String::from_utf8_lossy(bytes.get(from..to).unwrap_or_default()).into_owned(),
+        text: String::from_utf8_lossy(&text).into_owned(),
         offset: offset + from as u64,
         next_offset: offset + to as u64,
         size,
@@ -184,7 +195,8 @@ mod tests {
     use super::*;
 
     fn ask(folder: &Path, file: &str, offset: Option<u64>, limit: u64) -> Option<Chunk> {
-        read(folder, &Query { file: file.to_owned(), offset, limit }).unwrap()
+        let query = Query { file: file.to_owned(), offset, limit };
+        read(folder, &query, &Mask::default()).unwrap()
     }
 
     #[test]

@@ -28,7 +28,8 @@ impl Shared {
             attempts.next("the Deployment's target").await?;
             let targets = self.target_rows(ns).await?;
             let accepted = write::create_deployment(document, &self.context(ns, &targets.decoded));
-            let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
+            let mut accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
+            self.check_secrets(None, &mut accepted).await?;
             self.look_first(None, &accepted.object, &targets, &mut looked_at).await?;
             if self.commit(&created(&accepted.object, &targets)?).await? {
                 self.handle.wake(accepted.object.metadata.id);
@@ -55,8 +56,9 @@ impl Shared {
             if_match.check(&current.metadata.name, Some(current.metadata.resource_version))?;
             let targets = self.target_rows(ns).await?;
             let context = self.context(ns, &targets.decoded);
-            let accepted = write::patch_deployment(&current, document, &context)
+            let mut accepted = write::patch_deployment(&current, document, &context)
                 .map_err(|problems| Error::invalid(&problems))?;
+            self.check_secrets(Some(&current), &mut accepted).await?;
             self.look_first(Some(&current), &accepted.object, &targets, &mut looked_at).await?;
             if let Some(done) = self.update(object, &targets, accepted).await? {
                 return Ok(done);
@@ -84,8 +86,10 @@ impl Shared {
             let targets = self.target_rows(ns).await?;
             let context = self.context(ns, &targets.decoded);
             let name = current.as_ref().map_or(name_or_id, |d| d.metadata.name.as_str());
-            let accepted = write::replace_deployment(current.as_ref(), name, document, &context)
-                .map_err(|problems| Error::invalid(&problems))?;
+            let mut accepted =
+                write::replace_deployment(current.as_ref(), name, document, &context)
+                    .map_err(|problems| Error::invalid(&problems))?;
+            self.check_secrets(current.as_ref(), &mut accepted).await?;
             self.look_first(current.as_ref(), &accepted.object, &targets, &mut looked_at).await?;
             let is_new = object.is_none();
             let done = match object {

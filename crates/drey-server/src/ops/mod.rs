@@ -5,10 +5,12 @@
 //! faster, so no update is lost and the user's change lands on what is current. References between objects hold because
 //! the write that makes one also writes the row it refers to: a deletion that missed the reference then fails.
 
+mod artifacts;
 mod deployments;
 mod objects;
 mod reads;
 mod savepoints;
+mod secrets;
 mod targets;
 
 pub(crate) use objects::{Attempts, decode, names};

@@ -9,6 +9,7 @@
 
 mod world;
 
+mod artifacts;
 mod deletes;
 mod deployments;
 mod errors;
@@ -21,6 +22,7 @@ mod origins;
 mod preflight;
 mod races;
 mod savepoints;
+mod secrets;
 mod serving;
 mod status;
 mod targets;

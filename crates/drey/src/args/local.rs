@@ -28,6 +28,8 @@ Endpoints:
 Data folder:
   drey.db            everything that was declared and what became of it; also drey.db-wal, drey.db-shm
   drey.lock          held while a server runs: one server per folder
+  secret.key         seals the secret values in drey.db; back it up, without it they cannot be read
+  artifacts/         uploaded jars
   flink-savepoints/  savepoints; flink-jobs/ has checkpoints and what Flink needs to recover
   logs/              what the processes of each job wrote; clusters/ has their files while they live
 Flink distributions are in DREY_CACHE (default ~/.cache/drey) and can be installed again. The path of the data folder
@@ -40,6 +42,8 @@ YAML:
   logFormat: json
   hostNames: [drey.example]
   eventsPerDeployment: 10000
+  secretKeyFile: /etc/drey/secret.key
+  artifacts: {maxBytes: 50000000, baseUri: 'file:///srv/drey'}
 RUST_LOG chooses what is logged, for example RUST_LOG=debug.
 
 There are no users and passwords yet: whoever reaches the port may do everything. Pages of other sites are kept out, and
@@ -67,6 +71,10 @@ pub(crate) struct Serve {
     /// Name by which browsers reach this server, beyond those of its machine. Repeatable
     #[arg(long = "host-name", env = "DREY_HOST_NAMES", value_name = "NAME", value_delimiter = ',')]
     pub(crate) host_names: Vec<String>,
+    /// Keys of secret values, one a line, the first one seals. Default: secret.key in the data folder, made at the first
+    /// start
+    #[arg(long, env = "DREY_SECRET_KEY_FILE", value_name = "FILE")]
+    pub(crate) secret_key_file: Option<PathBuf>,
     /// Events to keep per Deployment, the newest ones; 0 keeps all. Default: 0
     #[arg(long, env = "DREY_EVENTS_PER_DEPLOYMENT", value_name = "N")]
     pub(crate) events_per_deployment: Option<u32>,

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use drey_model::{Deployment, DeploymentTarget, Event, Job, Kind, Savepoint};
+use drey_model::{Deployment, DeploymentTarget, Event, Job, Kind, Savepoint, SecretValue};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ fn name_of(kind: Kind, text: String) -> Result<String> {
 /// Whether the names are objects of the kind, and not Deployments that own such objects.
 fn is_object(kind: Kind, names: &[String]) -> bool {
     match kind {
-        Kind::Deployment | Kind::DeploymentTarget => true,
+        Kind::Deployment | Kind::DeploymentTarget | Kind::SecretValue => true,
         Kind::Job | Kind::Savepoint => names.iter().all(|name| name.parse::<Uuid>().is_ok()),
         Kind::Event => false,
     }
@@ -140,6 +140,7 @@ async fn tabulate(shell: &Shell, kind: Kind, objects: Vec<Value>, wide: bool) ->
             shown.sort_by_key(|event| event.metadata.created_at);
             table::events(&shown, now)
         }
+        Kind::SecretValue => table::secrets(&all::<SecretValue>(kind, objects)?, now),
     })
 }
 

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use drey_model::deployment::ConditionKind;
 use drey_model::{
     Deployment, DeploymentState, DeploymentTarget, Event, Job, Savepoint, SavepointState,
+    SecretValue,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -197,6 +198,19 @@ pub(crate) fn targets(shown: &[DeploymentTarget], now: Timestamp) -> Table {
         ]
     });
     Table { titles: vec!["NAME", "KIND", "NAMESPACE", "PATCHES", "AGE"], rows: rows.collect() }
+}
+
+/// SecretValues; there is no column for what nobody gets to see.
+pub(crate) fn secrets(shown: &[SecretValue], now: Timestamp) -> Table {
+    let rows = shown.iter().map(|secret| {
+        vec![
+            secret.metadata.name.clone().into(),
+            "Plain".into(),
+            age(secret.metadata.created_at, now).into(),
+            age(secret.metadata.modified_at, now).into(),
+        ]
+    });
+    Table { titles: vec!["NAME", "KIND", "AGE", "CHANGED"], rows: rows.collect() }
 }
 
 /// Jobs.

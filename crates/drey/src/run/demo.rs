@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
 use super::compile;
-use super::options::{ServeOptions, default_data_dir};
+use super::options::{ArtifactOptions, ServeOptions, default_data_dir};
 use super::serve::{self, Server};
 use super::storage;
 use crate::args::{Demo, FailOn, Global, LogFormat, WaitRules};
@@ -77,6 +77,8 @@ pub(crate) async fn run(args: Demo, global: &Global) -> Result<()> {
         log_format: LogFormat::Text,
         host_names: Vec::new(),
         events_per_deployment: None,
+        secret_key_file: None,
+        artifacts: ArtifactOptions::default(),
     };
     let mut server = serve::start(&options).await?;
     let url = format!("http://{}", server.address);

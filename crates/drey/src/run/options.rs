@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use url::Url;
 
 use crate::args::{LogFormat, Serve};
 use crate::failure::{Failure, Result};
@@ -26,6 +27,20 @@ pub(crate) struct ServeOptions {
     pub(crate) host_names: Vec<String>,
     /// Events that each Deployment keeps, the newest ones; all when not given.
     pub(crate) events_per_deployment: Option<NonZeroU32>,
+    /// Keys of secret values; in the data folder when not given.
+    pub(crate) secret_key_file: Option<PathBuf>,
+    /// Uploaded artifacts.
+    pub(crate) artifacts: ArtifactOptions,
+}
+
+/// Settings of uploaded artifacts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct ArtifactOptions {
+    /// Bytes of the largest one.
+    pub(crate) max_bytes: Option<u64>,
+    /// Where they are; the data folder when not given.
+    pub(crate) base_uri: Option<Url>,
 }
 
 /// A config file.
@@ -37,6 +52,8 @@ struct File {
     log_format: Option<LogFormat>,
     host_names: Vec<String>,
     events_per_deployment: Option<u32>,
+    secret_key_file: Option<PathBuf>,
+    artifacts: ArtifactOptions,
 }
 
 impl ServeOptions {
@@ -53,6 +70,8 @@ impl ServeOptions {
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
             host_names,
             events_per_deployment: events.and_then(NonZeroU32::new),
+            secret_key_file: args.secret_key_file.clone().or(file.secret_key_file),
+            artifacts: file.artifacts,
         })
     }
 }
@@ -93,7 +112,8 @@ mod tests {
         let path = std::env::temp_dir().join(format!("drey-options-{}.yaml", std::process::id()));
         std::fs::write(
             &path,
-            "listen: 127.0.0.1:1234\ndataDir: /from/file\nlogFormat: json\nhostNames: [a]\n",
+            "listen: 127.0.0.1:1234\ndataDir: /from/file\nlogFormat: json\nhostNames: [a]\n\
+             secretKeyFile: /keys\nartifacts: {maxBytes: 7, baseUri: 's3://b/c'}\n",
         )
         .unwrap();
         let mut args = Serve { config: Some(path.clone()), ..Serve::default() };
@@ -104,6 +124,9 @@ mod tests {
         assert_eq!(options.data_dir.to_string_lossy(), "/from/flag");
         assert_eq!(options.log_format, LogFormat::Json);
         assert_eq!(options.host_names, ["a"]);
+        assert_eq!(options.secret_key_file, Some("/keys".into()));
+        assert_eq!(options.artifacts.max_bytes, Some(7));
+        assert_eq!(options.artifacts.base_uri.map(String::from), Some("s3://b/c".to_owned()));
         assert_eq!(options.events_per_deployment, None);
         std::fs::write(&path, "listn: 127.0.0.1:1234\n").unwrap();
         let wrong = ServeOptions::of(&args).unwrap_err();

@@ -34,7 +34,7 @@ use uuid::Uuid;
 
 use super::options::ServeOptions;
 use super::preflight::preflight;
-use super::storage;
+use super::{artifacts, secrets, storage};
 use super::upkeep::Upkeep;
 use crate::args::LogFormat;
 use crate::output::{put_line, say};
@@ -99,9 +99,18 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
     drey_server::bootstrap(&store, world.now(), world.id())
         .await
         .context("preparing the database")?;
+    let keyring = secrets::keyring(options.secret_key_file.as_deref(), &data_dir)?;
+    secrets::renew(&store, &keyring).await?;
+    let values = secrets::source(&store, &keyring);
+    let (artifacts, uploads) = artifacts::open(&options.artifacts, &data_dir)?;
     let cache = Cache::open().context("finding the cache")?;
-    let preflight = preflight(cache.root()).context("preparing the artifact cache")?;
-    let config = LocalConfig::new(&data_dir, cache.root());
+    let preflight = preflight(cache.root(), uploads.clone(), values.clone())
+        .context("preparing the artifact cache")?;
+    let config = LocalConfig {
+        uploads: Some(uploads),
+        secrets: values,
+        ..LocalConfig::new(&data_dir, cache.root())
+    };
     let backend = LocalBackend::open(config).await.context("opening the local backend")?;
     let backend = Arc::new(backend);
     let shutdown = CancellationToken::new();
@@ -122,6 +131,8 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
         handle,
         world,
         preflight,
+        artifacts,
+        keyring,
         layers: Layers::new(&drey_flink::versions::DEFAULT.to_string(), []),
         metrics,
         build: Build::current(),

@@ -1,0 +1,117 @@
+//! `/artifacts/v1/namespaces/{ns}/artifacts:…`: the artifact service of the platform (platform API reference §1.12, §2.3).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::multipart::{Field, MultipartError};
+use axum::extract::{FromRequest, Multipart, Path, Request, State};
+use axum::http::StatusCode;
+use drey_model::artifact_file::OneArtifactFile;
+use serde_json::json;
+
+use crate::app::Shared;
+use crate::error::Error;
+use crate::wire::{Params, Reply};
+
+type App = State<Arc<Shared>>;
+
+/// The part of an upload that holds the file.
+const FILE: &str = "file";
+/// Parts that are looked at.
+const PARTS_MAX: usize = 16;
+/// Bytes of a part that is skipped.
+const SKIPPED_BYTES_MAX: usize = 64 << 10;
+/// How long a client may send nothing.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// The artifacts of a namespace, by name.
+pub(crate) async fn list(State(shared): App, Path(ns): Path<String>) -> Result<Reply, Error> {
+    Ok(Reply::ok(shared.artifacts(&ns).await?))
+}
+
+/// One of them. The platform documents the verb `GetMetadata` and not its path; this is the one that fits the others.
+pub(crate) async fn metadata(
+    State(shared): App,
+    Path(ns): Path<String>,
+    params: Params,
+) -> Result<Reply, Error> {
+    let artifact = shared.artifact(&ns, filename(&params)?).await?;
+    Ok(Reply::ok(OneArtifactFile { artifact }))
+}
+
+/// Stores a file under its name; one of that name is replaced when the last byte is there.
+pub(crate) async fn upload(
+    State(shared): App,
+    Path(ns): Path<String>,
+    request: Request,
+) -> Result<Reply, Error> {
+    shared.check_upload_size(request.headers())?;
+    let parts = Multipart::from_request(request, &()).await;
+    let mut parts = parts.map_err(|_| not_a_form(StatusCode::UNSUPPORTED_MEDIA_TYPE))?;
+    for _ in 0..PARTS_MAX {
+        let Some(part) = patiently(parts.next_field()).await? else { break };
+        if part.name() == Some(FILE) && part.file_name().is_some() {
+            let artifact = shared.store_artifact(&ns, part).await?;
+            return Ok(Reply::ok(OneArtifactFile { artifact }));
+        }
+        skip(part).await?;
+    }
+    Err(not_a_form(StatusCode::BAD_REQUEST))
+}
+
+/// Deletes one, also when Deployments use it, as on the platform; a warning names them.
+pub(crate) async fn delete(
+    State(shared): App,
+    Path(ns): Path<String>,
+    params: Params,
+) -> Result<Reply, Error> {
+    let warnings = shared.delete_artifact(&ns, filename(&params)?).await?;
+    Ok(Reply::ok(json!({})).with_warnings(&warnings))
+}
+
+fn filename(params: &Params) -> Result<&str, Error> {
+    let example = "for example ?filename=job.jar";
+    params.text("filename").ok_or_else(|| {
+        Error::bad_request(format!("Query parameter filename is missing: which artifact? Write {example}."))
+    })
+}
+
+/// Reads over a part that is not the file.
+async fn skip(mut part: Field<'_>) -> Result<(), Error> {
+    let mut bytes = 0;
+    while let Some(piece) = patiently(part.chunk()).await? {
+        bytes += piece.len();
+        if bytes > SKIPPED_BYTES_MAX {
+            return Err(not_a_form(StatusCode::BAD_REQUEST));
+        }
+    }
+    Ok(())
+}
+
+/// The next piece of an upload, unless the client sends nothing for too long or something else than a form.
+pub(crate) async fn patiently<T>(
+    next: impl Future<Output = Result<T, MultipartError>>,
+) -> Result<T, Error> {
+    let Ok(next) = tokio::time::timeout(SILENCE_MAX, next).await else {
+        let message = format!(
+            "Nothing arrived for {} s. Nothing was stored; send the file again.",
+            SILENCE_MAX.as_secs()
+        );
+        return Err(Error::new(StatusCode::REQUEST_TIMEOUT, message));
+    };
+    next.map_err(|error| {
+        let why = error.body_text();
+        let message = format!(
+            "The upload cannot be read: {}. Nothing was stored; send it again.",
+            why.trim_end_matches('.')
+        );
+        Error::new(error.status(), message)
+    })
+}
+
+fn not_a_form(status: StatusCode) -> Error {
+    Error::new(
+        status,
+        "Expected multipart/form-data with a part named file that has a file name, as `curl -F file=@job.jar URL` sends it.",
+    )
+}
