@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use crate::args;
 use crate::deployment::{Artifact, ArtifactKind, DeploymentSpec};
 use crate::job::JobSpec;
 use crate::meta::{API_VERSION, Kind, Metadata, TextMap};
@@ -25,6 +26,9 @@ use crate::problem::join_path;
 pub const VALUE_BYTES_MAX: usize = 64 << 10;
 /// Longest name.
 pub const NAME_CHARS_MAX: usize = 250;
+
+/// Keys whose values are command lines.
+const JVM_OPTIONS: &str = "env.java.opts";
 
 /// A named secret of a namespace, without its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -125,7 +129,22 @@ pub fn filled<'v>(
         Ok(done) => *text = done,
         Err(names) => missing.extend(names),
     };
-    filled.flink_configuration.values_mut().for_each(&mut fill);
+    for (key, text) in &mut filled.flink_configuration {
+        // Options of the JVM are split into words: before they are filled, so that a value is one word, or a part of
+        // one, whatever it holds.
+        let words = if key.starts_with(JVM_OPTIONS) && placeholder::is_filled(text) {
+            args::split(text).ok()
+        } else {
+            None
+        };
+        match words {
+            None => fill(text),
+            Some(mut words) => {
+                words.iter_mut().for_each(&mut fill);
+                *text = args::join(words.iter().map(String::as_str));
+            }
+        }
+    }
     if filled.artifact.kind == ArtifactKind::Jar
         && let Some(uri) = &mut filled.artifact.jar_uri
     {
@@ -198,6 +217,17 @@ mod tests {
         assert_eq!(done.artifact.main_args, spec().artifact.main_args);
         assert_eq!(done.user_flink_configuration, spec().user_flink_configuration);
         assert_eq!(filled(&spec(), |_| None).unwrap_err(), ["PW", "TOKEN"]);
+    }
+
+    #[test]
+    fn a_value_among_options_of_the_jvm_is_one_word_whatever_it_holds() {
+        let mut spec = JobSpec::default();
+        let options = "-Da='x y' -Dpw=${PW} \"-Dq=${PW}\"".to_owned();
+        spec.flink_configuration.insert("env.java.opts.all".to_owned(), options);
+        let value = "a b' \"-Dx=y\" \\ $";
+        let done = filled(&spec, |_| Some(value)).unwrap();
+        let words = args::split(&done.flink_configuration["env.java.opts.all"]).unwrap();
+        assert_eq!(words, ["-Da=x y", &format!("-Dpw={value}"), &format!("-Dq={value}")]);
     }
 
     #[test]

@@ -167,11 +167,19 @@ fn spellings(value: &str) -> BTreeSet<String> {
     }
     for plain in all.clone() {
         // In JSON, and in the configuration file that Drey writes for Flink.
-        let quoted = Value::String(plain.clone()).to_string();
-        all.extend(quoted.get(1..quoted.len() - 1).map(str::to_owned));
+        let once = escaped(&plain);
+        // A quoted option of the JVM, in the JSON of Flink's REST API.
+        all.insert(escaped(&once));
+        all.insert(once);
         all.extend(in_uris(&plain));
     }
     all
+}
+
+/// A text between the quotes of JSON.
+fn escaped(text: &str) -> String {
+    let quoted = Value::String(text.to_owned()).to_string();
+    quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
 }
 
 /// A value as the parts of a URI show it.

@@ -105,7 +105,9 @@ pub(crate) async fn patiently<T>(
             "The upload cannot be read: {}. Nothing was stored; send it again.",
             why.trim_end_matches('.')
         );
-        Error::new(error.status(), message)
+        // A connection that broke is told as a mistake of ours.
+        let status = error.status();
+        Error::new(if status.is_client_error() { status } else { StatusCode::BAD_REQUEST }, message)
     })
 }
 
