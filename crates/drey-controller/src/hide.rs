@@ -110,7 +110,9 @@ mod tests {
         assert_eq!(hiding.operation(done.clone()), done);
         let savepoint = Uuid::nil();
         let report = Report::SavepointRefused { savepoint, why: "hunter2".to_owned() };
-        let Report::SavepointRefused { why, .. } = Hiding::Everything.report(report) else { panic!() };
+        let Report::SavepointRefused { why, .. } = Hiding::Everything.report(report) else {
+            panic!()
+        };
         assert!(why.starts_with("(not shown"), "{why}");
     }
 }

@@ -220,7 +220,8 @@ impl Artifacts {
     pub async fn fetch_jar(&self, uri: &str) -> Result<(Fetched, Option<String>), Error> {
         let fetched = self.fetch(uri).await?;
         let path = fetched.path.clone();
-        let uri = || self.parse(uri).map_or_else(|_| "the artifact".to_owned(), |url| redacted(&url));
+        let uri =
+            || self.parse(uri).map_or_else(|_| "the artifact".to_owned(), |url| redacted(&url));
         let class = tokio::task::spawn_blocking(move || jar::main_class(&path)).await;
         let class = class.map_err(|_| Error::Fetch { uri: uri(), why: interrupted() })?;
         let class = class.map_err(|source| Error::Jar { uri: uri(), source })?;
@@ -230,7 +231,9 @@ impl Artifacts {
     /// A URI that can be fetched: one of the storage of uploads may have any scheme.
     fn parse(&self, uri: &str) -> Result<Url, Error> {
         let base = self.uploads.as_ref().map(|uploads| &uploads.base);
-        let ours = Url::parse(uri.trim()).ok().filter(|url| base.is_some_and(|b| b.scheme() == url.scheme()));
+        let ours = Url::parse(uri.trim())
+            .ok()
+            .filter(|url| base.is_some_and(|b| b.scheme() == url.scheme()));
         ours.filter(|url| url.scheme() != "file").map_or_else(|| parse(uri), Ok)
     }
 
@@ -286,7 +289,9 @@ impl Artifacts {
                 other => causes(&other),
             },
         };
-        let Some(uploads) = &self.uploads else { return Err(Error::Refused { uri: redacted(url) }) };
+        let Some(uploads) = &self.uploads else {
+            return Err(Error::Refused { uri: redacted(url) });
+        };
         let path = object_store::path::Path::from(path);
         let found = uploads.store.get(&path).await.map_err(fail)?;
         self.keep(url, found.into_stream().map(|chunk| chunk.map_err(fail))).await

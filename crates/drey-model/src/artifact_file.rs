@@ -11,8 +11,10 @@ pub const LIST_MAX: usize = 1_000;
 /// Longest name: file systems take 255 bytes, of which an upload under way needs a few.
 const NAME_BYTES_MAX: usize = 200;
 /// Characters that storages, URIs or shells read as something else.
-const RESERVED: &[char] =
-    &['/', '\\', '#', '?', '%', '*', ':', '"', '\'', '<', '>', '|', '{', '}', '^', '[', ']', '~', '`', '$', '&'];
+const RESERVED: &[char] = &[
+    '/', '\\', '#', '?', '%', '*', ':', '"', '\'', '<', '>', '|', '{', '}', '^', '[', ']', '~',
+    '`', '$', '&',
+];
 
 /// An uploaded artifact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -89,13 +91,33 @@ mod tests {
 
     #[test]
     fn names_that_leave_their_folder_or_hide_are_refused() {
-        for good in ["job.jar", "my job (1).jar", "a-1.2+b_c=@,.jar", "größe.jar", &"x".repeat(200)] {
+        for good in ["job.jar", "my job (1).jar", "a-1.2+b_c=@,.jar", "größe.jar", &"x".repeat(200)]
+        {
             assert_eq!(check_filename(good), None, "{good}");
         }
         let long = "x".repeat(201);
         for bad in [
-            "", ".", "..", "../a.jar", "a/b.jar", "a\\b.jar", "a\0.jar", "a\n.jar", ".hidden", " a",
-            "a ", "a.", "a.jar#1", "a%2fb", "a?b", "~a", "${X}", "a\u{202e}b", "\u{200b}", "c:a", &long,
+            "",
+            ".",
+            "..",
+            "../a.jar",
+            "a/b.jar",
+            "a\\b.jar",
+            "a\0.jar",
+            "a\n.jar",
+            ".hidden",
+            " a",
+            "a ",
+            "a.",
+            "a.jar#1",
+            "a%2fb",
+            "a?b",
+            "~a",
+            "${X}",
+            "a\u{202e}b",
+            "\u{200b}",
+            "c:a",
+            &long,
         ] {
             assert!(check_filename(bad).is_some(), "{bad:?}");
         }

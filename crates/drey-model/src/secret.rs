@@ -105,7 +105,7 @@ pub fn references(spec: &DeploymentSpec) -> Vec<Reference> {
 pub fn job_references(spec: &JobSpec) -> Vec<Reference> {
     let users = references_in(&spec.user_flink_configuration, &spec.artifact);
     let mut found = references_in(&spec.flink_configuration, &spec.artifact);
-    for reference in &mut found {
+    for reference in found.iter_mut().filter(|reference| !users.contains(reference)) {
         if let Some(user) = users.iter().find(|user| user.name == reference.name) {
             reference.path.clone_from(&user.path);
         }
@@ -159,9 +159,7 @@ fn references_in(configuration: &TextMap, artifact: &Artifact) -> Vec<Reference>
     let mut add = |text: &str, path: String| {
         let names = placeholder::names(text);
         found.extend(
-            names
-                .into_iter()
-                .map(|name| Reference { name: name.to_owned(), path: path.clone() }),
+            names.into_iter().map(|name| Reference { name: name.to_owned(), path: path.clone() }),
         );
     };
     for (key, value) in configuration {

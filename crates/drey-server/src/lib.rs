@@ -25,8 +25,8 @@ mod serve;
 mod turns;
 mod wire;
 
-pub use artifacts::{ARTIFACT_BYTES_MAX, ArtifactStorage};
 pub use app::{App, Build, SharedRegistry, World};
+pub use artifacts::{ARTIFACT_BYTES_MAX, ArtifactStorage};
 pub use bootstrap::{Error as BootstrapError, bootstrap};
 pub use hosts::Hosts;
 pub use metrics::count_by;

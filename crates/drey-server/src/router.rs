@@ -9,7 +9,9 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::api::{artifacts, deployments, events, jobs, namespaces, savepoints, secrets, status, targets};
+use crate::api::{
+    artifacts, deployments, events, jobs, namespaces, savepoints, secrets, status, targets,
+};
 use crate::app::{App, Shared};
 use crate::error::Error;
 use crate::ext::{explain, logs, watch};

@@ -140,14 +140,12 @@ impl Batch<'_> {
             | Kind::DeploymentTarget
             | Kind::Job
             | Kind::Savepoint
-            | Kind::SecretValue => {
-                sqlx::query(BURY)
-                    .bind(now())
-                    .bind(revision)
-                    .bind(id_text)
-                    .bind(kind_text)
-                    .bind(read)
-            }
+            | Kind::SecretValue => sqlx::query(BURY)
+                .bind(now())
+                .bind(revision)
+                .bind(id_text)
+                .bind(kind_text)
+                .bind(read),
         };
         let deleted = query.execute(&mut *self.connection).await.map_err(failed)?;
         unless(deleted.rows_affected() == 1, kind, id)?;

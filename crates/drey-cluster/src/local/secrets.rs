@@ -116,7 +116,10 @@ fn told(missing: &[(String, String)], references: &[Reference]) -> String {
     let tell = |(name, why): &(String, String)| {
         let places: Vec<&str> =
             references.iter().filter(|r| r.name == *name).map(|r| r.path.as_str()).collect();
-        format!("the secret '{name}', named in {}, cannot be filled in: it {why}", places.join(" and "))
+        format!(
+            "the secret '{name}', named in {}, cannot be filled in: it {why}",
+            places.join(" and ")
+        )
     };
     missing.iter().map(tell).collect::<Vec<_>>().join("; ")
 }
@@ -143,7 +146,8 @@ fn scrub(path: &Path, mask: &Arc<Mask>) -> io::Result<()> {
     };
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(".new");
-    let mut to = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let mut to =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     let mut masking = Masking::new(Arc::clone(mask));
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
@@ -158,3 +162,7 @@ fn scrub(path: &Path, mask: &Arc<Mask>) -> io::Result<()> {
     to.sync_all()?;
     fs::rename(&fresh, path)
 }
+
+#[cfg(test)]
+#[path = "secrets_tests.rs"]
+mod tests;

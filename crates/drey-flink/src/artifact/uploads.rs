@@ -29,7 +29,9 @@ pub struct Uploads {
 
 impl fmt::Debug for Uploads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Uploads").field("base", &super::redacted(&self.base)).finish_non_exhaustive()
+        f.debug_struct("Uploads")
+            .field("base", &super::redacted(&self.base))
+            .finish_non_exhaustive()
     }
 }
 

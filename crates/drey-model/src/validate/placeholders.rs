@@ -41,7 +41,8 @@ pub(super) fn warn(spec: &TemplateSpec, warnings: &mut Vec<Problem>) {
     members.extend(artifact.main_args.as_deref().map(|text| (path("mainArgs"), text)));
     let dependencies = artifact.additional_dependencies.iter().flatten().enumerate();
     members.extend(
-        dependencies.map(|(at, uri)| (path(&format!("additionalDependencies[{at}]")), uri.as_str())),
+        dependencies
+            .map(|(at, uri)| (path(&format!("additionalDependencies[{at}]")), uri.as_str())),
     );
     if artifact.kind != ArtifactKind::Jar {
         let uri = artifact.python_artifact_uri.as_deref();

@@ -26,7 +26,8 @@ fn create(text: &str, format: Format) -> Result<Accepted<NewSecret>, Vec<Problem
 }
 
 fn stored() -> SecretValue {
-    let text = r#"{"metadata":{"name":"pw","labels":{"a":"1"}},"spec":{"kind":"Plain","value":"x123"}}"#;
+    let text =
+        r#"{"metadata":{"name":"pw","labels":{"a":"1"}},"spec":{"kind":"Plain","value":"x123"}}"#;
     create(text, Format::Json).unwrap().object.secret
 }
 
@@ -72,7 +73,8 @@ fn everything_that_is_wrong_is_said_at_once() {
         let problems = create(text, Format::Yaml).unwrap_err();
         assert_eq!(problems.iter().map(|p| p.path.as_str()).collect::<Vec<_>>(), [path], "{text}");
     }
-    let long = format!("metadata: {{name: a}}\nspec: {{value: {}}}", "x".repeat(VALUE_BYTES_MAX + 1));
+    let long =
+        format!("metadata: {{name: a}}\nspec: {{value: {}}}", "x".repeat(VALUE_BYTES_MAX + 1));
     assert!(create(&long, Format::Yaml).is_err());
 }
 
@@ -91,7 +93,10 @@ fn a_patch_changes_what_it_gives() {
     assert_eq!(patch("spec: {value: null}").unwrap_err()[0].path, "spec.value");
     assert_eq!(patch("spec: {value: ''}").unwrap_err()[0].path, "spec.value");
     assert_eq!(patch("metadata: {name: other}").unwrap_err()[0].path, "metadata.name");
-    assert_eq!(patch("metadata: {labels: {a: null}}").unwrap().object.secret.metadata.labels.len(), 0);
+    assert_eq!(
+        patch("metadata: {labels: {a: null}}").unwrap().object.secret.metadata.labels.len(),
+        0
+    );
 }
 
 #[test]

@@ -72,7 +72,9 @@ pub(crate) async fn delete(
 fn filename(params: &Params) -> Result<&str, Error> {
     let example = "for example ?filename=job.jar";
     params.text("filename").ok_or_else(|| {
-        Error::bad_request(format!("Query parameter filename is missing: which artifact? Write {example}."))
+        Error::bad_request(format!(
+            "Query parameter filename is missing: which artifact? Write {example}."
+        ))
     })
 }
 

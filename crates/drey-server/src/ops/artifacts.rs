@@ -58,7 +58,8 @@ impl Shared {
 
     /// Refuses a body that says by itself that it is too large.
     pub(crate) fn check_upload_size(&self, headers: &HeaderMap) -> Result<(), Error> {
-        let declared = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+        let declared =
+            headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         let most = self.artifacts.bytes_max.saturating_add(FORM_BYTES);
         match declared.is_some_and(|length: u64| length > most) {
             true => Err(too_large(self.artifacts.bytes_max)),
@@ -84,7 +85,10 @@ impl Shared {
         let mut upload = WriteMultipart::new_with_chunk_size(begun, PIECE_BYTES);
         if let Err(error) = self.receive(file, &mut upload).await {
             if let Err(left) = upload.abort().await {
-                tracing::warn!(error = causes(&left), "an upload that failed could not be thrown away");
+                tracing::warn!(
+                    error = causes(&left),
+                    "an upload that failed could not be thrown away"
+                );
             }
             return Err(error);
         }
@@ -125,7 +129,10 @@ impl Shared {
         users.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
         let warn = |deployment: &Deployment| {
             let name = &deployment.metadata.name;
-            Problem::new("", format!("Deployment {name} uses this artifact: its next start will fail."))
+            Problem::new(
+                "",
+                format!("Deployment {name} uses this artifact: its next start will fail."),
+            )
         };
         Ok(users.iter().map(warn).collect())
     }

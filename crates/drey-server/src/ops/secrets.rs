@@ -30,7 +30,10 @@ impl Shared {
         let object = self.object_by_name(Kind::SecretValue, ns, name).await?;
         let unreadable = self.keyring.can_open(&object).err();
         let warnings = unreadable.map(|why| {
-            Problem::new("spec.value", format!("The value cannot be read: {why}. Jobs that need it fail to start."))
+            Problem::new(
+                "spec.value",
+                format!("The value cannot be read: {why}. Jobs that need it fail to start."),
+            )
         });
         Ok(Accepted { object: decode(&object)?, warnings: warnings.into_iter().collect() })
     }
@@ -102,7 +105,8 @@ impl Shared {
         accepted: &mut Accepted<Deployment>,
     ) -> Result<(), Error> {
         let after = &accepted.object;
-        let missing = self.missing(&after.metadata.namespace, secret::references(&after.spec)).await?;
+        let missing =
+            self.missing(&after.metadata.namespace, secret::references(&after.spec)).await?;
         let is_running = |d: &&Deployment| d.spec.state == DesiredState::Running;
         let running = before.filter(is_running).filter(|_| is_running(&after));
         // What is missing already harms no more than before.
@@ -145,7 +149,10 @@ impl Shared {
         object.encode(&new.secret)?;
         if let Some(value) = &new.value {
             let sealed = self.keyring.seal(value, &object).map_err(|error| {
-                Error::internal("The value could not be encrypted. Nothing was changed.", error.to_string())
+                Error::internal(
+                    "The value could not be encrypted. Nothing was changed.",
+                    error.to_string(),
+                )
             })?;
             object.encode_facts(&sealed)?;
         }

@@ -43,8 +43,7 @@ async fn document_of(
     let (parts, body) = request.into_parts();
     let text = read(&parts.headers, body).await?;
     let Some(format) = media::format_of(&parts.headers, &text) else {
-        let message =
-            "The body must be application/json or application/yaml; Content-Type says something else.";
+        let message = "The body must be application/json or application/yaml; Content-Type says something else.";
         return Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     };
     parse(&text, format).map_err(|p| Error::invalid(&p))

@@ -76,7 +76,9 @@ async fn a_deletion_names_the_deployments_that_it_leaves_without_a_program() {
 #[tokio::test]
 async fn names_that_want_to_be_elsewhere_are_refused_and_leave_nothing() {
     let server = Server::start().await;
-    for name in ["../a.jar", "a/b.jar", "..", "a\\\\b.jar", ".a", "a#1", "%2e%2e%2fa", "a\u{202e}.jar"] {
+    for name in
+        ["../a.jar", "a/b.jar", "..", "a\\\\b.jar", ".a", "a#1", "%2e%2e%2fa", "a\u{202e}.jar"]
+    {
         let message = upload(&server, name, "x").await.refused(400, "BadRequest");
         assert!(message.contains("filename"), "{name}: {message}");
     }
@@ -148,5 +150,8 @@ async fn a_thousand_are_listed_by_name() {
     }
     let all = listed(&server).await;
     assert_eq!(all.len(), 1_000);
-    assert_eq!((&all[0]["filename"], &all[999]["filename"]), (&json!("job-0000.jar"), &json!("job-0999.jar")));
+    assert_eq!(
+        (&all[0]["filename"], &all[999]["filename"]),
+        (&json!("job-0000.jar"), &json!("job-0999.jar"))
+    );
 }

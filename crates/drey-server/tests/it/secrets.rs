@@ -63,7 +63,10 @@ async fn what_cannot_be_read_is_refused_without_being_repeated() {
         ("application/yaml", "metadata: {name: a}\nspec:\n  value:hunter2!"),
         ("application/yaml", "hunter2!: [hunter2!"),
         ("application/json", r#"{"metadata":{"name":"a"},"spec":{"valu":"hunter2!"}}"#),
-        ("application/json", r#"{"metadata":{"name":"a"},"spec":{"kind":"File","value":"hunter2!"}}"#),
+        (
+            "application/json",
+            r#"{"metadata":{"name":"a"},"spec":{"kind":"File","value":"hunter2!"}}"#,
+        ),
         ("text/plain", "hunter2!"),
     ] {
         for (method, path) in [("POST", SECRETS.to_owned()), ("PATCH", format!("{SECRETS}/a"))] {
@@ -127,9 +130,7 @@ async fn a_missing_secret_is_a_warning_until_it_would_end_a_running_job() {
 
     let path = format!("{DEPLOYMENTS}/app");
     server.json("PATCH", &path, json!({ "spec": { "state": "RUNNING" } })).await.expect(200);
-    let upgrade = |text: &str| {
-        json!({ "spec": { "template": { "spec": { "flinkConfiguration": { "y": text } } } } })
-    };
+    let upgrade = |text: &str| json!({ "spec": { "template": { "spec": { "flinkConfiguration": { "y": text } } } } });
     let message = server.json("PATCH", &path, upgrade("${other}")).await.refused(400, "BadRequest");
     assert!(message.contains("other") && !message.contains("'pw'"), "{message}");
     server.json("PATCH", &path, upgrade("${pw}")).await.expect(200);

@@ -60,7 +60,10 @@ fn a_value_in_another_place_or_with_a_changed_bit_is_damaged_and_never_empty() {
         Object { namespace: "other".to_owned(), ..row.clone() },
         Object { id: Uuid::from_u128(8), ..row.clone() },
         Object { facts: Some("{}".to_owned()), ..row.clone() },
-        Object { facts: row.facts.clone().map(|f| f.replace("\"data\":\"", "\"data\":\"AA==")), ..row.clone() },
+        Object {
+            facts: row.facts.clone().map(|f| f.replace("\"data\":\"", "\"data\":\"AA==")),
+            ..row.clone()
+        },
     ];
     for row in elsewhere {
         assert_eq!(opened(&keys, &row), Err(OpenError::Damaged), "{row:?}");

@@ -107,11 +107,9 @@ async fn apply(shell: &Shell, document: &Declared, if_version: Option<i32>) -> R
     // Targets have no PATCH in the platform's API.
     let method = match document.kind {
         Kind::DeploymentTarget => Method::PUT,
-        Kind::Deployment
-        | Kind::Job
-        | Kind::Savepoint
-        | Kind::Event
-        | Kind::SecretValue => Method::PATCH,
+        Kind::Deployment | Kind::Job | Kind::Savepoint | Kind::Event | Kind::SecretValue => {
+            Method::PATCH
+        }
     };
     let sent = shell.client.send(&doing, method, &path, Some(document.body.clone()), if_version);
     let after = sent.await.map_err(|failure| located(failure, document, &before))?;

@@ -32,7 +32,8 @@ pub(super) fn open(
         None => folder(data_dir)?,
         Some(base) if base.scheme() == "file" => {
             let path = base.to_file_path();
-            let path = path.map_err(|()| anyhow::anyhow!("artifacts.baseUri {base} names no absolute path"))?;
+            let path = path
+                .map_err(|()| anyhow::anyhow!("artifacts.baseUri {base} names no absolute path"))?;
             folder(&path)?
         }
         Some(base) => bucket(base)?,
@@ -49,7 +50,8 @@ fn folder(path: &Path) -> anyhow::Result<(Arc<dyn ObjectStore>, Url)> {
         throw_away_remains(&path)?;
         Ok(path)
     };
-    let path = made().with_context(|| format!("preparing the folder of artifacts {}", path.display()))?;
+    let path =
+        made().with_context(|| format!("preparing the folder of artifacts {}", path.display()))?;
     let store = LocalFileSystem::new_with_prefix(&path)?.with_fsync(true);
     let Ok(base) = Url::from_directory_path(&path) else { bail!("{} has no URI", path.display()) };
     Ok((Arc::new(store), base))

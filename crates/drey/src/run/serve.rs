@@ -34,8 +34,8 @@ use uuid::Uuid;
 
 use super::options::ServeOptions;
 use super::preflight::preflight;
-use super::{artifacts, secrets, storage};
 use super::upkeep::Upkeep;
+use super::{artifacts, secrets, storage};
 use crate::args::LogFormat;
 use crate::output::{put_line, say};
 

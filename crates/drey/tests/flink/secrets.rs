@@ -16,7 +16,8 @@ const GREETING: &str = "gr33ting: \"ünïque\" #1";
 const PASSWORD: &str = "p4ss w0rd'$\\";
 
 fn keep(server: &Server, name: &str, value: &str) {
-    let secret = json!({ "metadata": { "name": name }, "spec": { "kind": "Plain", "value": value } });
+    let secret =
+        json!({ "metadata": { "name": name }, "spec": { "kind": "Plain", "value": value } });
     server.done("POST", SECRETS, Some(&secret));
 }
 
@@ -48,7 +49,8 @@ fn files_with_secrets(folder: &Path, found: &mut Vec<String>) {
         if path.is_dir() {
             files_with_secrets(&path, found);
         } else if let Ok(bytes) = fs::read(&path) {
-            let has = |part: &str| bytes.windows(part.len()).any(|window| window == part.as_bytes());
+            let has =
+                |part: &str| bytes.windows(part.len()).any(|window| window == part.as_bytes());
             if has("gr33ting") || has("p4ss w0rd") {
                 found.push(path.display().to_string());
             }
@@ -78,7 +80,9 @@ fn a_job_gets_its_secrets_and_nobody_who_looks_at_it_does() {
         hash(PASSWORD)
     );
     let out = server.data_dir().join("logs").join(&job).join("jobmanager.out");
-    server.until("what the job found", || fs::read_to_string(&out).ok()?.contains(&expected).then_some(()));
+    server.until("what the job found", || {
+        fs::read_to_string(&out).ok()?.contains(&expected).then_some(())
+    });
     assert!(fs::read_to_string(&out).unwrap().contains(GREETING), "the job said it aloud");
 
     let configuration = server.job(&job);
@@ -120,7 +124,8 @@ fn a_job_gets_its_secrets_and_nobody_who_looks_at_it_does() {
     let cluster: Cluster = server.cluster(&job);
     let first = cluster.pid("taskmanager-1").unwrap();
     send(first, Signal::KILL);
-    server.until("another TaskManager", || cluster.pid("taskmanager-1").filter(|pid| *pid != first));
+    server
+        .until("another TaskManager", || cluster.pid("taskmanager-1").filter(|pid| *pid != first));
     let old = program(&server, &job);
 
     // The same name with another content is another program at the next start.
@@ -139,7 +144,9 @@ fn a_job_gets_its_secrets_and_nobody_who_looks_at_it_does() {
     assert_ne!(program(&server, &second), old);
     let out = server.data_dir().join("logs").join(&second).join("jobmanager.out");
     let expected = hash("hello an0ther");
-    server.until("the new value", || fs::read_to_string(&out).ok()?.contains(&expected).then_some(()));
+    server.until("the new value", || {
+        fs::read_to_string(&out).ok()?.contains(&expected).then_some(())
+    });
     server.cancel("app");
     server.assert_nothing_left();
 }

@@ -58,7 +58,12 @@ impl Http {
     }
 
     /// Uploads a file as browsers and curl do.
-    pub(crate) fn upload(&self, url: &str, filename: &str, content: &[u8]) -> Result<Answer, String> {
+    pub(crate) fn upload(
+        &self,
+        url: &str,
+        filename: &str,
+        content: &[u8],
+    ) -> Result<Answer, String> {
         let mut body = format!(
             "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{filename}\"\r\n\r\n"
         )
