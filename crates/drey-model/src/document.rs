@@ -193,7 +193,6 @@ impl Unreadable {
         Problem::new("", format!("Cannot read the {format}: {} ({}).", self.why, self.place))
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "takes the place of `into_problem`")]
     fn into_quiet_problem(self, format: &str) -> Problem {
         let message = format!(
             "Cannot read the {format} from {} on. What stands there is not repeated here, since it may be a secret.",

@@ -11,23 +11,28 @@ use drey_store::{Keyring, Store};
 /// Names in a message before the rest is only counted.
 const NAMES_MAX: usize = 10;
 
-/// The keys: of the file that was named, else of the data folder, where the first start makes one.
+/// The keys and the way to the values: of the file that was named, else of the data folder, where the first start makes
+/// one. Values that an older key sealed are sealed anew.
 ///
 /// # Errors
-/// There is no file where one was named, or it holds something else than keys.
-pub(super) fn keyring(file: Option<&Path>, data_dir: &Path) -> anyhow::Result<Arc<Keyring>> {
+/// There is no file where one was named, it holds something else than keys, or the database fails.
+pub(super) async fn open(
+    store: &Store,
+    file: Option<&Path>,
+    data_dir: &Path,
+) -> anyhow::Result<(Arc<Keyring>, SecretSource)> {
     let keyring = match file {
         Some(file) => Keyring::read(file),
         None => Keyring::of_folder(data_dir),
     };
-    Ok(Arc::new(keyring.context("finding the key of secret values")?))
+    let keyring = Arc::new(keyring.context("finding the key of secret values")?);
+    renew(store, &keyring).await?;
+    let values = source(store, &keyring);
+    Ok((keyring, values))
 }
 
 /// Seals what older keys sealed with the first one, and tells what no key opens.
-///
-/// # Errors
-/// The database cannot be read or written.
-pub(super) async fn renew(store: &Store, keyring: &Keyring) -> anyhow::Result<()> {
+async fn renew(store: &Store, keyring: &Keyring) -> anyhow::Result<()> {
     let done = reseal(store, keyring).await.context("sealing secret values with the first key")?;
     if done.count > 0 {
         tracing::info!(count = done.count, "secret values were sealed anew with the first key");
@@ -45,7 +50,7 @@ pub(super) async fn renew(store: &Store, keyring: &Keyring) -> anyhow::Result<()
 }
 
 /// The way to the values.
-pub(super) fn source(store: &Store, keyring: &Arc<Keyring>) -> SecretSource {
+fn source(store: &Store, keyring: &Arc<Keyring>) -> SecretSource {
     let (store, keyring) = (store.clone(), Arc::clone(keyring));
     SecretSource::new(move |namespace, names| {
         let (store, keyring) = (store.clone(), Arc::clone(&keyring));

@@ -99,9 +99,8 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
     drey_server::bootstrap(&store, world.now(), world.id())
         .await
         .context("preparing the database")?;
-    let keyring = secrets::keyring(options.secret_key_file.as_deref(), &data_dir)?;
-    secrets::renew(&store, &keyring).await?;
-    let values = secrets::source(&store, &keyring);
+    let (keyring, values) =
+        secrets::open(&store, options.secret_key_file.as_deref(), &data_dir).await?;
     let (artifacts, uploads) = artifacts::open(&options.artifacts, &data_dir)?;
     let cache = Cache::open().context("finding the cache")?;
     let preflight = preflight(cache.root(), uploads.clone(), values.clone())
@@ -117,15 +116,7 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
     let metrics = drey_server::SharedRegistry::default();
     let parts = controller_parts(&store, &backend, storage, &metrics)?;
     let (handle, controller) = drey_controller::start(parts, shutdown.child_token());
-    let upkeep = Upkeep {
-        store: store.clone(),
-        world: world.clone(),
-        events_per_deployment: options.events_per_deployment,
-    };
-    let helpers = vec![
-        tokio::spawn(wake_on_ends(backend.process_ends(), handle.clone(), shutdown.clone())),
-        tokio::spawn(upkeep.run(shutdown.clone())),
-    ];
+    let helpers = helpers(&store, &backend, &handle, &world, options, &shutdown);
     let app = App {
         store,
         handle,
@@ -151,6 +142,26 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
         helpers,
         _lock: lock,
     })
+}
+
+/// The small tasks beside the server and the controller.
+fn helpers(
+    store: &Store,
+    backend: &LocalBackend,
+    handle: &Handle,
+    world: &World,
+    options: &ServeOptions,
+    shutdown: &CancellationToken,
+) -> Vec<JoinHandle<()>> {
+    let upkeep = Upkeep {
+        store: store.clone(),
+        world: world.clone(),
+        events_per_deployment: options.events_per_deployment,
+    };
+    vec![
+        tokio::spawn(wake_on_ends(backend.process_ends(), handle.clone(), shutdown.clone())),
+        tokio::spawn(upkeep.run(shutdown.clone())),
+    ]
 }
 
 /// What the control loop works with.
