@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest, Multipart, Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use bytes::Bytes;
 use drey_model::artifact_file::OneArtifactFile;
+use futures::future::ready;
+use futures::{Stream, StreamExt};
 use serde_json::json;
 
 use crate::app::Shared;
@@ -21,6 +24,8 @@ const FILE: &str = "file";
 const PARTS_MAX: usize = 16;
 /// Bytes of a part that is skipped.
 const SKIPPED_BYTES_MAX: usize = 64 << 10;
+/// How long what is not wanted is read.
+const DISCARD_MAX: Duration = Duration::from_secs(5);
 /// How long a client may send nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
@@ -45,7 +50,13 @@ pub(crate) async fn upload(
     Path(ns): Path<String>,
     request: Request,
 ) -> Result<Reply, Error> {
-    shared.check_upload_size(request.headers())?;
+    if let Err(error) = shared.check_upload_size(request.headers()) {
+        // Who asks first sends nothing.
+        if !request.headers().contains_key(header::EXPECT) {
+            discard(request.into_body().into_data_stream()).await;
+        }
+        return Err(error);
+    }
     let parts = Multipart::from_request(request, &()).await;
     let mut parts = parts.map_err(|_| not_a_form(StatusCode::UNSUPPORTED_MEDIA_TYPE))?;
     for _ in 0..PARTS_MAX {
@@ -88,6 +99,13 @@ async fn skip(mut part: Field<'_>) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Reads what is not wanted for a while: many clients look for the answer only when they have sent everything.
+pub(crate) async fn discard<E>(pieces: impl Stream<Item = Result<Bytes, E>>) {
+    let rest = pieces.take_while(|piece| ready(piece.is_ok())).for_each(|_| ready(()));
+    // Who is not done by then finds the connection closed.
+    let _ = tokio::time::timeout(DISCARD_MAX, rest).await;
 }
 
 /// The next piece of an upload, unless the client sends nothing for too long or something else than a form.

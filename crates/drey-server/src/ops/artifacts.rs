@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt, WriteMultipart};
 
-use crate::api::artifacts::patiently;
+use crate::api::artifacts::{discard, patiently};
 use crate::app::Shared;
 use crate::artifacts::ArtifactStorage;
 use crate::error::Error;
@@ -101,6 +101,7 @@ impl Shared {
         while let Some(piece) = patiently(file.chunk()).await? {
             bytes += piece.len() as u64;
             if bytes > self.artifacts.bytes_max {
+                discard(file).await;
                 return Err(too_large(self.artifacts.bytes_max));
             }
             let room = to.wait_for_capacity(PIECES_MAX).await;
