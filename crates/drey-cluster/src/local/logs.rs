@@ -75,8 +75,11 @@ pub(super) fn read(folder: &Path, query: &Query, mask: &Mask) -> io::Result<Opti
     let rest = window.get(before..).unwrap_or_default();
     let bytes = rest.get(..usize::try_from(limit).unwrap_or(usize::MAX)).unwrap_or(rest);
     let (from, to) = whole_characters(bytes, query.offset.is_none() && offset > 0);
-    // What may be the beginning of a secret waits until more is written.
-    let to = to.min(mask.settled(&window).saturating_sub(before)).max(from);
+    // What may be the beginning of a secret waits until more is written. Until then the file ends before it: nobody
+    // shall ask for it again and again.
+    let settled = mask.settled(&window).saturating_sub(before).max(from);
+    let size = if settled < to { offset + settled as u64 } else { size };
+    let to = to.min(settled);
     let text = mask.piece(&window, before + from, before + to);
     Ok(Some(Chunk {
         text: String::from_utf8_lossy(&text).into_owned(),
@@ -215,6 +218,23 @@ mod tests {
         let last = ask(dir.path(), "jobmanager.log", None, 6).unwrap();
         assert_eq!((last.text.as_str(), last.next_offset), ("st é\n", whole.len() as u64));
         assert_eq!(ask(dir.path(), "jobmanager.log", Some(9999), 8).unwrap().text, "squirrel");
+    }
+
+    #[test]
+    fn a_file_that_may_end_in_a_secret_ends_before_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        let query = Query { file: "a.log".to_owned(), offset: Some(0), limit: 100 };
+        let mask = Mask::of(["hunter2"]);
+        let ask = |query| read(dir.path(), query, &mask).unwrap().unwrap();
+        fs::write(&path, "pw hunt").unwrap();
+        let begun = ask(&query);
+        assert_eq!((begun.text.as_str(), begun.next_offset, begun.size), ("pw ", 3, 3));
+        fs::write(&path, "pw hunter2\n").unwrap();
+        let rest = ask(&Query { offset: Some(3), ..query.clone() });
+        assert_eq!((rest.text.as_str(), rest.next_offset, rest.size), ("******\n", 11, 11));
+        fs::write(&path, "pw hunting\n").unwrap();
+        assert_eq!(ask(&query).text, "pw hunting\n");
     }
 
     #[test]

@@ -84,9 +84,9 @@ impl Uploads {
             && url.host_str() == self.base.host_str()
             && url.port_or_known_default() == self.base.port_or_known_default();
         let rest = url.path().strip_prefix(self.base.path()).filter(|_| is_same)?;
-        // Compared as the storage will read it.
-        let path = object_store::path::Path::from_url_path(rest).ok()?;
-        Some(path.to_string())
+        // Compared as the storage will read it. What it cannot read is nobody's.
+        let path = object_store::path::Path::from_url_path(rest);
+        Some(path.map_or_else(|_| String::new(), |path| path.to_string()))
     }
 }
 

@@ -27,7 +27,7 @@ const OTHERS: u32 = 0o077;
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The file cannot be read.
-    #[error("reading the key file {}", path.display())]
+    #[error("reading the key file {} (`openssl rand -base64 32` makes a key)", path.display())]
     Read {
         /// The file.
         path: PathBuf,
