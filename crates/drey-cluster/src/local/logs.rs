@@ -226,7 +226,7 @@ mod tests {
         let path = dir.path().join("a.log");
         let query = Query { file: "a.log".to_owned(), offset: Some(0), limit: 100 };
         let mask = Mask::of(["hunter2"]);
-        let ask = |query| read(dir.path(), query, &mask).unwrap().unwrap();
+        let ask = |query: &Query| read(dir.path(), query, &mask).unwrap().unwrap();
         fs::write(&path, "pw hunt").unwrap();
         let begun = ask(&query);
         assert_eq!((begun.text.as_str(), begun.next_offset, begun.size), ("pw ", 3, 3));
