@@ -89,6 +89,7 @@ async fn a_cluster_gets_its_secrets_in_private_files_and_keeps_them() {
 
     // What is gone by now is still there for a TaskManager of a later day.
     answers.lock().unwrap().0 = Err(Unresolved::Unavailable("down".to_owned()));
+    noted(&world, "tm", 2).await;
     assert!(folder.task_manager(1).signal(Signal::KILL).unwrap());
     alive(&backend, id, 1).await;
     backend.ensure(&job).await.unwrap();
