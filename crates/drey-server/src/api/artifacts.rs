@@ -26,6 +26,8 @@ const PARTS_MAX: usize = 16;
 const SKIPPED_BYTES_MAX: usize = 64 << 10;
 /// How long what is not wanted is read.
 const DISCARD_MAX: Duration = Duration::from_secs(5);
+/// How long an upload may take: a trickle must not keep others out for ever.
+const UPLOAD_MAX: Duration = Duration::from_secs(3600);
 /// How long a client may send nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
@@ -62,7 +64,8 @@ pub(crate) async fn upload(
     for _ in 0..PARTS_MAX {
         let Some(part) = patiently(parts.next_field()).await? else { break };
         if part.name() == Some(FILE) && part.file_name().is_some() {
-            let artifact = shared.store_artifact(&ns, part).await?;
+            let stored = tokio::time::timeout(UPLOAD_MAX, shared.store_artifact(&ns, part)).await;
+            let artifact = stored.unwrap_or_else(|_| Err(too_slow()))?;
             return Ok(Reply::ok(OneArtifactFile { artifact }));
         }
         skip(part).await?;
@@ -129,6 +132,13 @@ pub(crate) async fn patiently<T>(
         let status = error.status();
         Error::new(if status.is_client_error() { status } else { StatusCode::BAD_REQUEST }, message)
     })
+}
+
+fn too_slow() -> Error {
+    let minutes = UPLOAD_MAX.as_secs() / 60;
+    let message =
+        format!("The upload took more than {minutes} minutes. Nothing was stored; send it again.");
+    Error::new(StatusCode::REQUEST_TIMEOUT, message)
 }
 
 fn not_a_form(status: StatusCode) -> Error {

@@ -98,7 +98,6 @@ async fn nobody_who_watches_sees_a_value() {
     let server = Server::start().await;
     server.json("POST", SECRETS, secret("pw")).await.expect(201);
     server.json("PATCH", &format!("{SECRETS}/pw"), json!({ "spec": { "value": VALUE } })).await;
-    server.app.shutdown.cancel();
     let revision = server.app.store.revision().await.unwrap();
     let rows = server.app.store.changes(0, 100).await.unwrap();
     assert!(rows.iter().any(|row| row.kind == drey_model::Kind::SecretValue) && revision > 0);
