@@ -58,7 +58,11 @@ fn add_child(loaded: &mut Loaded, child: &Object) -> Result<(), drey_store::Erro
             let record = SavepointRecord { savepoint: child.decode()?, facts, open: child.open };
             loaded.savepoints.push(record);
         }
-        Kind::Deployment | Kind::DeploymentTarget | Kind::DeploymentDefaults | Kind::Event => {
+        Kind::Deployment
+        | Kind::DeploymentTarget
+        | Kind::DeploymentDefaults
+        | Kind::Event
+        | Kind::SecretValue => {
             return Ok(());
         }
     }

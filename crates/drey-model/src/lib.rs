@@ -13,6 +13,7 @@
 
 pub mod api_token;
 pub mod args;
+pub mod artifact_file;
 pub mod causes;
 pub mod defaults;
 pub mod deployment;
@@ -31,6 +32,7 @@ pub mod problem;
 pub mod quantity;
 pub mod role;
 pub mod savepoint;
+pub mod secret;
 pub mod seen;
 pub mod selector;
 pub mod shape;
@@ -50,6 +52,7 @@ pub use namespace::Namespace;
 pub use problem::{ErrorBody, Problem};
 pub use role::Role;
 pub use savepoint::{Savepoint, SavepointOrigin, SavepointState};
+pub use secret::SecretValue;
 pub use seen::Seen;
 pub use target::DeploymentTarget;
 pub use write::{Accepted, WriteContext};

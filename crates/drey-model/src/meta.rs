@@ -61,6 +61,8 @@ pub enum Kind {
     Savepoint,
     /// One line of the event log.
     Event,
+    /// A text for jobs that is never shown.
+    SecretValue,
 }
 
 /// Identity and bookkeeping of a named, user-written resource (platform API reference §1.0.1).

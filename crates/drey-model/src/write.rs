@@ -14,6 +14,7 @@ mod cancel;
 mod defaults;
 mod deployment;
 mod savepoint;
+mod secret;
 mod target;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ pub use cancel::cancel_deployment;
 pub use defaults::{first_defaults, global_defaults, patch_defaults};
 pub use deployment::{create_deployment, patch_deployment, replace_deployment, retry_deployment};
 pub use savepoint::{NewSavepoint, create_savepoint, savepoint_deployment_id};
+pub use secret::{create_secret, patch_secret};
 pub use target::{create_target, local_target, replace_target};
 
 use crate::defaults::Layers;

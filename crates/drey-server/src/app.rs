@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use drey_controller::Handle;
 use drey_model::defaults::Layers;
-use drey_store::Store;
+use drey_store::{Keyring, Store};
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::artifacts::ArtifactStorage;
 use crate::auth::{AccessControl, Gate};
 use crate::error::Error;
 use crate::flink_ui::Proxy;
@@ -33,6 +34,10 @@ pub struct App {
     pub world: World,
     /// How to look at artifacts before a Deployment is stored.
     pub preflight: Preflight,
+    /// Where uploaded artifacts are.
+    pub artifacts: ArtifactStorage,
+    /// Seals secret values.
+    pub keyring: Arc<Keyring>,
     /// Defaults of Deployments.
     pub layers: Layers,
     /// Where metrics are registered and scraped from.
@@ -111,6 +116,8 @@ pub(crate) struct Shared {
     pub(crate) handle: Handle,
     pub(crate) world: World,
     pub(crate) preflight: Preflight,
+    pub(crate) artifacts: ArtifactStorage,
+    pub(crate) keyring: Arc<Keyring>,
     pub(crate) turns: Turns,
     pub(crate) layers: Layers,
     pub(crate) registry: SharedRegistry,
@@ -137,6 +144,8 @@ impl Shared {
             handle: app.handle,
             world: app.world,
             preflight: app.preflight,
+            artifacts: app.artifacts,
+            keyring: app.keyring,
             turns: Turns::default(),
             layers: app.layers,
             registry: app.metrics,

@@ -21,12 +21,14 @@ use crate::app::Shared;
 use crate::auth::Bucket;
 use crate::error::Error;
 use crate::middleware::{Address, RequestId};
-use crate::wire::Payload;
+use crate::wire::{DRY_RUN, Payload};
 
 /// Refusals that are recorded in a row; then one more each [`REFUSAL_PAUSE_MS`]. An enemy who is refused without end
 /// must not fill the disk.
 const REFUSALS_BURST: i64 = 120;
 const REFUSAL_PAUSE_MS: i64 = 1_000;
+/// What an entry says of a dry run.
+const REHEARSED: &str = "dry run: nothing was changed";
 /// Characters of a name that a client chose.
 const NAME_CHARS_MAX: usize = 300;
 
@@ -94,8 +96,9 @@ pub(crate) async fn around(
         return Error::from(error).into_response();
     }
     let response = work.await;
-    let made = made(&response);
-    if let Err(error) = shared.store.settle_audit(id, response.status().as_u16(), &made).await {
+    let (status, made) = (response.status().as_u16(), made(&response));
+    let detail = if response.headers().contains_key(DRY_RUN) { REHEARSED } else { "" };
+    if let Err(error) = shared.store.settle_audit(id, status, &made, detail).await {
         tracing::warn!(%error, %id, "the outcome of a request is missing in the audit log");
     }
     response
@@ -138,16 +141,21 @@ fn row(shared: &Shared, entry: Entry, status: Option<u16>, detail: String) -> Au
     }
 }
 
-/// The name of what was made, of an answer that says 201.
+/// The name of what was made, of an answer that says 201; of an upload, which the path does not name, always.
 fn made(response: &Response) -> String {
-    if response.status() != StatusCode::CREATED {
+    if !response.status().is_success() {
         return String::new();
     }
     let payload = response.extensions().get::<Payload>().and_then(Payload::json);
     let Some(body) = payload.and_then(|body| serde_json::from_slice::<Value>(&body).ok()) else {
         return String::new();
     };
-    let places = ["/metadata/name", "/metadata/id", "/namespace/name", "/apiToken/name"];
+    let places: &[&str] = match response.status() {
+        StatusCode::CREATED => {
+            &["/metadata/name", "/metadata/id", "/namespace/name", "/apiToken/name"]
+        }
+        _ => &["/artifact/filename"],
+    };
     let name = places.iter().find_map(|place| body.pointer(place)?.as_str());
     name.unwrap_or_default().chars().take(NAME_CHARS_MAX).collect()
 }

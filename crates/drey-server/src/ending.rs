@@ -3,25 +3,25 @@
 //! ```text
 //! each Deployment ─ not yet CANCELLED? ─► spec.state: CANCELLED, as a user would       (the controller does the rest)
 //!                 ─ at rest? ──────────► deleted, with its Jobs, Savepoint records and Events
-//! no Deployment left ─► targets and everything else, tokens, the namespace itself
+//! no Deployment left ─► targets, secrets and everything else, artifacts, tokens, the namespace itself
 //! ```
 //!
 //! The phase is in the store and nothing else is remembered, so a crash between any two steps is harmless: the next
 //! round looks again. Several servers may do it at once: each write is a compare-and-set. Snapshot data stays in
 //! storage, as it does when a Deployment is deleted.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use drey_controller::Handle;
 use drey_model::deployment::DesiredState;
 use drey_model::{Deployment, DeploymentState, Job, Kind, write};
 use drey_store::{Filter, Object, Store, Write};
 use strum::VariantArray;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{Shared, World};
+use crate::app::Shared;
 use crate::error::Error;
+use crate::ops::Writer;
 
 /// While a namespace is on its way out, it is looked at this often, and after every change in the store; otherwise for
 /// namespaces that another server was asked to end.
@@ -33,26 +33,19 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 const BATCH: u32 = 100;
 
 /// What the work needs.
-#[derive(Clone)]
 pub(crate) struct Ending {
-    pub(crate) store: Store,
-    pub(crate) handle: Handle,
-    pub(crate) world: World,
+    writer: Writer,
 }
 
 impl Ending {
     /// For a server.
-    pub(crate) fn of(shared: &Shared) -> Self {
-        Self {
-            store: shared.store.clone(),
-            handle: shared.handle.clone(),
-            world: shared.world.clone(),
-        }
+    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
+        Self { writer: Writer::unasked(Arc::clone(shared)) }
     }
 
-    /// Works until `shutdown`; `asked` says that a namespace was ended just now.
-    pub(crate) async fn run(self, asked: &Notify, shutdown: CancellationToken) {
-        let mut changed = self.store.hint();
+    /// Works until `shutdown`.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let mut changed = self.writer.store.hint();
         let rounds = async {
             loop {
                 changed.borrow_and_update();
@@ -60,7 +53,10 @@ impl Ending {
                     Ok(0) => IDLE_INTERVAL,
                     Ok(_) => INTERVAL,
                     Err(error) => {
-                        tracing::warn!(%error, "emptying a namespace failed; trying again");
+                        tracing::warn!(
+                            error = error.for_log(),
+                            "emptying a namespace failed; trying again"
+                        );
                         INTERVAL
                     }
                 };
@@ -68,7 +64,7 @@ impl Ending {
                 tokio::time::sleep(PAUSE_MIN).await;
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
-                    () = asked.notified() => {}
+                    () = self.writer.ending.notified() => {}
                     // An error means that the store is gone, which the next round says.
                     _ = changed.changed(), if pause == INTERVAL => {}
                 }
@@ -78,9 +74,9 @@ impl Ending {
     }
 
     /// Takes each namespace on its way out as far as it goes now. Returns how many are still there.
-    pub(crate) async fn round(&self) -> Result<usize, drey_store::Error> {
+    pub(crate) async fn round(&self) -> Result<usize, Error> {
         let mut left = 0;
-        for namespace in self.store.namespaces().await? {
+        for namespace in self.writer.store.namespaces().await? {
             if namespace.is_terminating && !self.empty(&namespace.name).await? {
                 left += 1;
             }
@@ -89,10 +85,10 @@ impl Ending {
     }
 
     /// Whether the namespace is gone.
-    async fn empty(&self, name: &str) -> Result<bool, drey_store::Error> {
+    async fn empty(&self, name: &str) -> Result<bool, Error> {
         let filter = Filter { namespace: Some(name.to_owned()), ..Filter::default() };
         let mut waits = false;
-        for row in self.store.list(Kind::Deployment, &filter).await? {
+        for row in self.writer.store.list(Kind::Deployment, &filter).await? {
             waits |= !self.end_deployment(row).await?;
         }
         if waits {
@@ -101,7 +97,7 @@ impl Ending {
         for kind in Kind::VARIANTS.iter().filter(|kind| **kind != Kind::Deployment) {
             let filter = Filter { limit: Some(BATCH), ..filter.clone() };
             loop {
-                let rows = self.store.list(*kind, &filter).await?;
+                let rows = self.writer.store.list(*kind, &filter).await?;
                 let delete = |row: &Object| Write::Delete {
                     kind: row.kind,
                     id: row.id,
@@ -111,13 +107,14 @@ impl Ending {
                 if writes.is_empty() {
                     break;
                 }
-                if !self.commit(&writes).await? {
+                if !self.writer.commit(&writes).await? {
                     return Ok(false);
                 }
             }
         }
-        self.store.delete_api_tokens(name).await?;
-        let is_gone = self.store.remove_namespace(name).await?;
+        self.writer.delete_artifacts(name).await?;
+        self.writer.store.delete_api_tokens(name).await?;
+        let is_gone = self.writer.store.remove_namespace(name).await?;
         if is_gone {
             tracing::info!(namespace = name, "a namespace was deleted");
         }
@@ -125,7 +122,7 @@ impl Ending {
     }
 
     /// Whether the Deployment is gone. One that cannot be read stays, since nobody can say whether its job runs.
-    async fn end_deployment(&self, row: Object) -> Result<bool, drey_store::Error> {
+    async fn end_deployment(&self, row: Object) -> Result<bool, Error> {
         let deployment: Deployment = match row.decode() {
             Ok(deployment) => deployment,
             Err(error) => {
@@ -137,28 +134,19 @@ impl Ending {
         if deployment.spec.state != DesiredState::Cancelled {
             let mut changed = row;
             let revision = changed.revision;
-            changed.encode(&write::cancel_deployment(&deployment, self.world.now()))?;
-            self.commit(&[Write::Update(changed, revision)]).await?;
-            self.handle.wake(id);
+            changed.encode(&write::cancel_deployment(&deployment, self.writer.world.now()))?;
+            self.writer.commit(&[Write::Update(changed, revision)]).await?;
+            self.writer.wake(id);
             return Ok(false);
         }
-        if at_rest(&self.store, &row, &deployment).await.is_err() {
-            self.handle.wake(id);
+        if at_rest(&self.writer.store, &row, &deployment).await.is_err() {
+            self.writer.wake(id);
             return Ok(false);
         }
         let deletion = Write::Delete { kind: row.kind, id, revision: row.revision };
-        let is_gone = self.commit(&[deletion]).await?;
-        self.handle.wake(id);
+        let is_gone = self.writer.commit(&[deletion]).await?;
+        self.writer.wake(id);
         Ok(is_gone)
-    }
-
-    /// Commits; `false` when somebody was faster, which the next round sees.
-    async fn commit(&self, writes: &[Write]) -> Result<bool, drey_store::Error> {
-        match self.store.commit(writes).await {
-            Ok(_) => Ok(true),
-            Err(drey_store::Error::Conflict { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 }
 

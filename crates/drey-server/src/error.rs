@@ -91,6 +91,15 @@ impl Error {
         self
     }
 
+    /// What happened and why, for the log.
+    #[must_use]
+    pub(crate) fn for_log(&self) -> String {
+        match &self.cause {
+            Some(cause) => format!("{} {cause}", self.body.message),
+            None => self.body.message.clone(),
+        }
+    }
+
     /// What the client is told.
     #[must_use]
     pub(crate) fn message(&self) -> &str {

@@ -7,6 +7,10 @@
 //!
 //! Whoever may run a job decides what its JobManager serves, and browsers take that for a page of ours. So where people
 //! have sessions, each answer carries a policy that lets the page talk to its own prefix alone, and open nothing.
+//!
+//! Flink shows its configuration (`/config`, `/jobmanager/config`, logs, the JVM's options) and hides only the values of
+//! keys that it holds for sensitive. Where a Job was launched with secrets, each answer is searched for their values
+//! while it streams, and shows `******` instead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +19,11 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use drey_model::Kind;
 use drey_model::causes::causes;
+use drey_model::secret::mask::{Mask, Masking};
+use futures::{Stream, StreamExt};
 use reqwest::{Client, Url, redirect};
 use uuid::Uuid;
 
@@ -80,16 +87,33 @@ pub(crate) async fn pass(
     let param = |name: &str| params.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str());
     let job = shared.object_by_id(Kind::Job, param("ns"), param("jobId")).await?;
     let base = shared.handle.flink_rest(job.id).await.ok_or_else(|| not_up(job.id))?;
+    let mask = shared.handle.mask(job.id).await.map_err(|error| unmasked(job.id).because(error))?;
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.unwrap_or_default().to_owned();
-    let outgoing = outgoing(&base, request)?;
+    let mut outgoing = outgoing(&base, request)?;
+    if !mask.is_empty() {
+        // What is compressed or begins in the middle cannot be searched.
+        for name in [header::ACCEPT_ENCODING, header::RANGE, header::IF_RANGE] {
+            outgoing.request.headers_mut().remove(name);
+        }
+    }
     let prefix = outgoing.prefix.clone();
     let answer = shared.proxy.send(outgoing, job.id).await?;
-    let mut response = incoming(answer, &base, &prefix);
+    if !mask.is_empty() && answer.headers().contains_key(header::CONTENT_ENCODING) {
+        return Err(unmasked(job.id));
+    }
+    let mut response = incoming(answer, &base, &prefix, mask);
     if shared.gate.as_ref().is_some_and(|gate| gate.oidc.is_some()) {
         fence(response.headers_mut(), &host, &prefix);
     }
     Ok(response)
+}
+
+fn unmasked(job_id: Uuid) -> Error {
+    Error::unavailable(format!(
+        "Flink's dashboard of Job {job_id} cannot be shown: it may show the secrets that the Job was launched with, and \
+         they cannot be hidden at the moment."
+    ))
 }
 
 /// Keeps a page within its prefix: what it fetches, where it sends forms, what it frames or opens; and a page that opened
@@ -185,7 +209,7 @@ fn forwarded(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// Flink's answer as the client should see it.
-fn incoming(answer: reqwest::Response, base: &str, prefix: &str) -> Response {
+fn incoming(answer: reqwest::Response, base: &str, prefix: &str, mask: Mask) -> Response {
     let status = answer.status();
     let mut headers = forwarded(answer.headers());
     if let Some(location) = headers.get(header::LOCATION) {
@@ -195,11 +219,32 @@ fn incoming(answer: reqwest::Response, base: &str, prefix: &str) -> Response {
             None => headers.remove(header::LOCATION),
         };
     }
-    let mut response = Response::new(Body::from_stream(answer.bytes_stream()));
+    let mut response = if mask.is_empty() {
+        Response::new(Body::from_stream(answer.bytes_stream()))
+    } else {
+        // It may become shorter or longer.
+        headers.remove(header::CONTENT_LENGTH);
+        Response::new(Body::from_stream(masked(answer, mask)))
+    };
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response.extensions_mut().insert(Untouched);
     response
+}
+
+/// The body without secrets.
+fn masked(
+    answer: reqwest::Response,
+    mask: Mask,
+) -> impl Stream<Item = Result<Bytes, reqwest::Error>> + Send {
+    async_stream::try_stream! {
+        let mut masking = Masking::new(Arc::new(mask));
+        let mut pieces = answer.bytes_stream();
+        while let Some(piece) = pieces.next().await {
+            yield Bytes::from(masking.push(&piece?));
+        }
+        yield Bytes::from(masking.finish());
+    }
 }
 
 /// A redirect of Flink, below our prefix; `None` when it leads elsewhere.

@@ -10,6 +10,7 @@
 
 mod api;
 mod app;
+mod artifacts;
 mod audit;
 mod auth;
 mod bootstrap;
@@ -30,6 +31,7 @@ mod turns;
 mod wire;
 
 pub use app::{App, Build, SharedRegistry, World};
+pub use artifacts::{ARTIFACT_BYTES_MAX, ArtifactStorage};
 pub use auth::{AccessControl, AccessSettings, OidcSettings, SECRET_LEN_MIN, new_secret};
 pub use bootstrap::{Error as BootstrapError, bootstrap};
 pub use hosts::Hosts;

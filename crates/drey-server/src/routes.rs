@@ -10,9 +10,11 @@
 //! file per area below; this file owns what a row is. What an operation takes and answers is in [`Docs`].
 
 mod access;
+mod artifacts;
 mod docs;
 mod ours;
 mod platform;
+mod secrets;
 
 use std::sync::Arc;
 
@@ -26,6 +28,8 @@ pub use drey_model::role::{Access, Resource};
 #[must_use]
 pub fn routes() -> Vec<Route> {
     let mut rows = platform::routes();
+    rows.extend(secrets::routes());
+    rows.extend(artifacts::routes());
     rows.extend(access::routes());
     rows.extend(ours::routes());
     rows
@@ -90,6 +94,10 @@ pub enum Tag {
     Savepoints,
     /// What happened.
     Events,
+    /// Texts for jobs that are never shown.
+    SecretValues,
+    /// Uploaded programs.
+    Artifacts,
     /// Namespaces.
     Namespaces,
     /// Credentials of programs.
@@ -119,6 +127,8 @@ impl Tag {
             Self::Jobs => "Runs of Deployments; written by the controller, read by everyone.",
             Self::Savepoints => "Restorable snapshots, retained checkpoints included.",
             Self::Events => "What happened, one line each.",
+            Self::SecretValues => "Texts for jobs: they go in and never come out.",
+            Self::Artifacts => "Uploaded programs, for `jarUri`.",
             Self::Namespaces => "The rooms that resources live in, and who may do what there.",
             Self::ApiTokens => "Credentials of programs, each for one namespace and one role.",
             Self::Access => "Logging in with a browser, who a caller is, and who did what.",

@@ -28,7 +28,7 @@ pub async fn serve(
     app.shutdown = shutdown.clone();
     let shared = Shared::new(app);
     let serving = run(listener, router_of(&shared), shutdown.clone());
-    let serving = beside(Ending::of(&shared).run(&shared.ending, shutdown.clone()), serving);
+    let serving = beside(Ending::of(&shared).run(shutdown.clone()), serving);
     tokio::pin!(serving);
     tokio::select! {
         result = &mut serving => return result,

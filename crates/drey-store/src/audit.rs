@@ -12,8 +12,8 @@ use crate::{Error, Store};
 
 const ADD: &str = "INSERT INTO audit (id, at, actor, address, method, route, namespace, object, request_id, \
      status, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-const SETTLE: &str = "UPDATE audit SET status = $1, object = CASE WHEN $2 = '' THEN object ELSE $2 END \
-     WHERE id = $3 AND status IS NULL";
+const SETTLE: &str = "UPDATE audit SET status = $1, object = CASE WHEN $2 = '' THEN object ELSE $2 END, \
+     detail = $3 WHERE id = $4 AND status IS NULL";
 // Row values are compared like words in a dictionary, so the index serves the page and its order.
 const PAGE: &str = "SELECT id, at, actor, address, method, route, namespace, object, request_id, status, detail \
      FROM audit WHERE at >= $1 AND (at, id) < ($2, $3) ORDER BY at DESC, id DESC LIMIT $4";
@@ -84,8 +84,15 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn settle_audit(&self, id: Uuid, status: u16, made: &str) -> Result<(), Error> {
-        let query = sqlx::query(SETTLE).bind(i64::from(status)).bind(made).bind(id.to_string());
+    pub async fn settle_audit(
+        &self,
+        id: Uuid,
+        status: u16,
+        made: &str,
+        detail: &str,
+    ) -> Result<(), Error> {
+        let query = sqlx::query(SETTLE).bind(i64::from(status)).bind(made).bind(detail);
+        let query = query.bind(id.to_string());
         self.execute(query).await.map(|_| ())
     }
 

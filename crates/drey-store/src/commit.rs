@@ -144,7 +144,8 @@ impl Batch<'_> {
             | Kind::DeploymentTarget
             | Kind::DeploymentDefaults
             | Kind::Job
-            | Kind::Savepoint => sqlx::query(BURY)
+            | Kind::Savepoint
+            | Kind::SecretValue => sqlx::query(BURY)
                 .bind(now())
                 .bind(revision)
                 .bind(id_text)
@@ -159,7 +160,8 @@ impl Batch<'_> {
             | Kind::DeploymentDefaults
             | Kind::Job
             | Kind::Savepoint
-            | Kind::Event => Ok(()),
+            | Kind::Event
+            | Kind::SecretValue => Ok(()),
         }
     }
 

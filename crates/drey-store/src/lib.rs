@@ -1,6 +1,7 @@
 //! Persistence: one table of objects, one revision counter, one transaction per change.
 //!
-//! Owns SQL, migrations, leases and the watch; beside the objects, namespaces, tokens, sessions and the audit log. Does not know what the documents mean.
+//! Owns SQL, migrations, leases, the watch, and the sealing of secrets; beside the objects, namespaces, tokens, sessions
+//! and the audit log. Does not know what the documents mean.
 //!
 //! Each write takes the next number of one counter inside its transaction, so the numbers appear in commit order and
 //! `revision > last` never skips a row.
@@ -9,6 +10,7 @@ mod audit;
 mod commit;
 mod connection;
 mod error;
+mod keyring;
 mod lease;
 mod namespace;
 mod read;
@@ -23,6 +25,7 @@ use uuid::Uuid;
 
 pub use audit::{AuditEntry, AuditWindow};
 pub use error::Error;
+pub use keyring::{FileError, KEY_FILE, Keyring, OpenError, SealError, Sealed};
 pub use lease::Lease;
 pub use namespace::Namespace;
 pub use read::Filter;
@@ -48,7 +51,7 @@ pub struct Object {
     pub revision: i64,
     /// JSON document as the API shows it.
     pub doc: String,
-    /// JSON facts of the controller.
+    /// JSON facts of the controller; of a SecretValue its sealed value ([`Keyring`]).
     pub facts: Option<String>,
     /// Whether this is the trace of a deleted object (only in watches).
     pub deleted: bool,

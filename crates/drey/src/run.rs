@@ -6,11 +6,13 @@ use crate::args::{Cli, Command};
 use crate::failure::{Exit, Failure, Result};
 
 mod access;
+mod artifacts;
 mod compile;
 mod defaults;
 mod demo;
 mod options;
 mod preflight;
+mod secrets;
 mod serve;
 mod storage;
 mod upkeep;

@@ -49,9 +49,10 @@ fn kind_of(word: &str) -> Result<Kind, String> {
         "job" | "jobs" => Ok(Kind::Job),
         "sp" | "savepoint" | "savepoints" => Ok(Kind::Savepoint),
         "ev" | "event" | "events" => Ok(Kind::Event),
+        "secret" | "secrets" | "secretvalue" | "secretvalues" => Ok(Kind::SecretValue),
         _ => Err(format!(
             "\"{word}\" is not a kind. Kinds: deployments (dep), deploymenttargets (dt), deploymentdefaults \
-             (defaults), jobs, savepoints (sp), events (ev)"
+             (defaults), jobs, savepoints (sp), events (ev), secretvalues (secret)"
         )),
     }
 }
@@ -65,6 +66,7 @@ pub(crate) fn collection(kind: Kind) -> &'static str {
         Kind::Job => "jobs",
         Kind::Savepoint => "savepoints",
         Kind::Event => "events",
+        Kind::SecretValue => "secret-values",
     }
 }
 
@@ -77,6 +79,7 @@ pub(crate) fn singular(kind: Kind) -> &'static str {
         Kind::Job => "job",
         Kind::Savepoint => "savepoint",
         Kind::Event => "event",
+        Kind::SecretValue => "secretvalue",
     }
 }
 

@@ -72,6 +72,14 @@ pub const DEPLOYMENT_TARGET: Shape = Shape::Object(&[
     member("status", Shape::Ignored),
 ]);
 
+/// A SecretValue without its spec, which no message may repeat (`crate::write` reads it).
+pub const SECRET_VALUE: Shape = Shape::Object(&[
+    member("kind", Shape::Word(&words(&["SecretValue"]))),
+    VERSION,
+    member("metadata", METADATA),
+    member("status", Shape::Ignored),
+]);
+
 /// A Savepoint.
 pub const SAVEPOINT: Shape = Shape::Object(&[
     member("kind", Shape::Word(&words(&["Savepoint"]))),

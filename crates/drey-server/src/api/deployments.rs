@@ -70,7 +70,7 @@ pub(crate) async fn delete(
     Path((ns, name)): Named,
     if_match: IfMatch,
 ) -> Result<Reply, Error> {
-    Ok(writer.deleted(writer.delete_deployment(&ns, &name, &if_match).await?))
+    Ok(writer.done(writer.delete_deployment(&ns, &name, &if_match).await?))
 }
 
 fn written(writer: &Writer, status: StatusCode, accepted: Accepted<Deployment>) -> Reply {

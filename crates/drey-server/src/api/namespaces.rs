@@ -5,15 +5,15 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use drey_model::Namespace;
 use drey_model::namespace;
+use drey_model::{Accepted, Namespace};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::ops::{Room, WrittenRoom};
+use crate::ops::{Writer, WrittenRoom};
 use crate::wire::{IfMatch, Incoming, Reply};
 
 type App = State<Arc<Shared>>;
@@ -59,7 +59,9 @@ pub(crate) async fn list(
 
 /// One.
 pub(crate) async fn get(State(shared): App, Path(ns): Path<String>) -> Result<Reply, Error> {
-    Ok(shown(StatusCode::OK, shared.present_room(&ns).await?))
+    let room = shared.present_room(&ns).await?;
+    let version = room.version();
+    Ok(Reply::ok(NamespaceResponse { namespace: room.namespace }).at_version(version))
 }
 
 /// What it holds and what it waits for.
@@ -68,38 +70,38 @@ pub(crate) async fn explain(State(shared): App, Path(ns): Path<String>) -> Resul
 }
 
 /// Creates.
-pub(crate) async fn create(
-    State(shared): App,
-    Incoming(document): Incoming,
-) -> Result<Reply, Error> {
-    Ok(written(StatusCode::CREATED, shared.create_room(&document).await?))
+pub(crate) async fn create(writer: Writer, Incoming(document): Incoming) -> Result<Reply, Error> {
+    let made = writer.create_room(&document).await?;
+    Ok(written(&writer, StatusCode::CREATED, made))
 }
 
 /// Replaces what an administrator or owner may write.
 pub(crate) async fn put(
-    State(shared): App,
+    writer: Writer,
     Path(ns): Path<String>,
     if_match: IfMatch,
     Incoming(document): Incoming,
 ) -> Result<Reply, Error> {
     let change = |current: &Namespace| namespace::replace(current, &document);
-    Ok(written(StatusCode::OK, shared.change_room(&ns, &if_match, change).await?))
+    let done = writer.change_room(&ns, &if_match, change).await?;
+    Ok(written(&writer, StatusCode::OK, done))
 }
 
 /// Changes what is given.
 pub(crate) async fn patch(
-    State(shared): App,
+    writer: Writer,
     Path(ns): Path<String>,
     if_match: IfMatch,
     Incoming(document): Incoming,
 ) -> Result<Reply, Error> {
     let change = |current: &Namespace| namespace::patch(current, &document);
-    Ok(written(StatusCode::OK, shared.change_room(&ns, &if_match, change).await?))
+    let done = writer.change_room(&ns, &if_match, change).await?;
+    Ok(written(&writer, StatusCode::OK, done))
 }
 
 /// `POST {ns}:setPreviewSessionCluster`. The router knows no parameter with a suffix, so it is told apart here.
 pub(crate) async fn act(
-    State(shared): App,
+    writer: Writer,
     Path(ns_and_action): Path<String>,
     Incoming(document): Incoming,
 ) -> Result<Reply, Error> {
@@ -109,24 +111,23 @@ pub(crate) async fn act(
         return Err(Error::not_found(message));
     };
     let change = |current: &Namespace| namespace::preview_session_cluster(current, &document);
-    let done = shared.change_room(ns, &IfMatch::default(), change).await?;
-    Ok(Reply::ok(EmptyResponse {}).with_warnings(&done.warnings))
+    let done = writer.change_room(ns, &IfMatch::default(), change).await?;
+    Ok(writer.done(EmptyResponse {}).with_warnings(&done.warnings))
 }
 
 /// Begins to delete; the answer shows it TERMINATING.
 pub(crate) async fn delete(
-    State(shared): App,
+    writer: Writer,
     Path(ns): Path<String>,
     if_match: IfMatch,
 ) -> Result<Reply, Error> {
-    Ok(shown(StatusCode::OK, shared.end_room(&ns, &if_match).await?))
+    let room = writer.end_room(&ns, &if_match).await?;
+    Ok(written(&writer, StatusCode::OK, WrittenRoom { room, warnings: Vec::new() }))
 }
 
-fn shown(status: StatusCode, room: Room) -> Reply {
+fn written(writer: &Writer, status: StatusCode, written: WrittenRoom) -> Reply {
+    let WrittenRoom { room, warnings } = written;
     let version = room.version();
-    Reply::new(status, NamespaceResponse { namespace: room.namespace }).at_version(version)
-}
-
-fn written(status: StatusCode, written: WrittenRoom) -> Reply {
-    shown(status, written.room).with_warnings(&written.warnings)
+    let object = NamespaceResponse { namespace: room.namespace };
+    writer.answer(status, version, Accepted { object, warnings })
 }

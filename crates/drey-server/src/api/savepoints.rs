@@ -53,5 +53,5 @@ pub(crate) async fn delete(
     if_match: IfMatch,
 ) -> Result<Reply, Error> {
     let is_forced = params.flag("force")?;
-    Ok(writer.deleted(writer.delete_savepoint(&ns, &id, is_forced, &if_match).await?))
+    Ok(writer.done(writer.delete_savepoint(&ns, &id, is_forced, &if_match).await?))
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::namespaces::EmptyResponse;
 use crate::app::Shared;
 use crate::error::Error;
+use crate::ops::Writer;
 use crate::wire::{Incoming, Reply};
 
 type App = State<Arc<Shared>>;
@@ -44,17 +45,17 @@ pub(crate) async fn get(State(shared): App, Path((ns, name)): Named) -> Result<R
 
 /// Makes one; the answer is the only place that its secret is in.
 pub(crate) async fn create(
-    State(shared): App,
+    writer: Writer,
     Path(ns): Path<String>,
     Incoming(document): Incoming,
 ) -> Result<Reply, Error> {
-    let (api_token, warnings) = shared.create_token(&ns, &document).await?;
+    let (api_token, warnings) = writer.create_token(&ns, &document).await?;
     let reply = Reply::new(StatusCode::CREATED, ApiTokenResponse { api_token });
-    Ok(reply.secret().with_warnings(&warnings))
+    Ok(writer.marked(reply.secret().with_warnings(&warnings)))
 }
 
 /// Deletes one.
-pub(crate) async fn delete(State(shared): App, Path((ns, name)): Named) -> Result<Reply, Error> {
-    shared.delete_token(&ns, &name).await?;
-    Ok(Reply::ok(EmptyResponse {}))
+pub(crate) async fn delete(writer: Writer, Path((ns, name)): Named) -> Result<Reply, Error> {
+    writer.delete_token(&ns, &name).await?;
+    Ok(writer.done(EmptyResponse {}))
 }

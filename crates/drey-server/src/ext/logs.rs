@@ -197,10 +197,13 @@ fn follow(shared: Arc<Shared>, job_id: Uuid, first: First) -> impl Stream<Item =
                 }
             };
             let is_shorter = chunk.size < next;
-            let has_grown = chunk.next_offset > next && !chunk.text.is_empty();
+            let has_grown = chunk.next_offset > next;
             next = if is_shorter { 0 } else { chunk.next_offset.max(next) };
             if has_grown {
-                yield chunk;
+                // A piece in the middle of something hidden has no text.
+                if !chunk.text.is_empty() {
+                    yield chunk;
+                }
             } else if has_ended {
                 break;
             } else {

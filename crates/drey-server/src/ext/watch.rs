@@ -178,6 +178,7 @@ fn resource_of(kind: Kind) -> Resource {
         Kind::Job => Resource::Jobs,
         Kind::Savepoint => Resource::Savepoints,
         Kind::Event => Resource::Events,
+        Kind::SecretValue => Resource::SecretValues,
     }
 }
 

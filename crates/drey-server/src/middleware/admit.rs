@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{MatchedPath, RawPathParams, Request, State};
+use axum::extract::{MatchedPath, Query, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
@@ -84,7 +84,10 @@ impl Visit {
         let changes = can_change(&head.method, param("path").as_deref());
         let permission = by_method(permission, changes);
         let others = params.iter().filter(|(name, _)| !matches!(*name, "ns" | "path"));
-        let object = others.map(|(_, value)| value).collect::<Vec<_>>().join("/");
+        let object = match permission {
+            Permission::Namespaced { resource: Resource::Artifacts, .. } => filename(head),
+            _ => others.map(|(_, value)| value).collect::<Vec<_>>().join("/"),
+        };
         Self { permission, namespace, object, changes }
     }
 
@@ -128,6 +131,17 @@ impl Visit {
             ..Entry::of(head, caller.name(), route)
         }
     }
+}
+
+/// Which artifact a request is about: the artifact service writes names as a query parameter.
+fn filename(head: &Parts) -> String {
+    let pairs = Query::<Vec<(String, String)>>::try_from_uri(&head.uri);
+    let pairs = pairs.map(|Query(pairs)| pairs).unwrap_or_default();
+    pairs
+        .into_iter()
+        .rfind(|(name, _)| name == "filename")
+        .map(|(_, value)| value)
+        .unwrap_or_default()
 }
 
 /// Whether a request can change something. Flink has two paths that do upon GET too, wherever they stand in its API.

@@ -5,7 +5,7 @@
 //! generated from its file expect exactly that, so this is simpler than the OpenAPI document on purpose:
 //!
 //! ```text
-//! XInput           → X, of which one is enough       required          → dropped
+//! XInput           → X, one with the members of both required          → dropped
 //! ["string","null"] → string                          const             → enum of one
 //! anyOf [X, null]  → X                                bearer            → apiKey in the header Authorization
 //! ```
@@ -30,7 +30,7 @@ pub(super) fn convert(openapi: &Value) -> Value {
         .collect();
     let definitions: Map<String, Value> = members(&openapi["components"]["schemas"])
         .filter(|(name, _)| !names.is_second(name))
-        .map(|(name, schema)| (names.published(name).to_owned(), self::schema(schema, &names)))
+        .map(|(name, schema)| (names.published(name).to_owned(), whole(name, schema, &names)))
         .collect();
     json!({
         "swagger": "2.0",
@@ -66,6 +66,18 @@ impl Names<'_> {
         let base = self.published(name);
         base != name && self.0.is_some_and(|all| all.contains_key(base))
     }
+}
+
+/// A schema, with the members that are only ever sent: the value of a secret.
+fn whole(name: &str, from: &Value, names: &Names<'_>) -> Value {
+    let mut made = schema(from, names);
+    let second = names.0.and_then(|all| all.get(&format!("{name}Input")));
+    if let (Some(second), Some(known)) = (second, made["properties"].as_object_mut()) {
+        for (member, value) in members(&second["properties"]) {
+            known.entry(member.clone()).or_insert_with(|| schema(value, names));
+        }
+    }
+    made
 }
 
 fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
@@ -239,6 +251,8 @@ mod tests {
         let definitions = &swagger["definitions"];
         assert!(definitions["ResourceListOfDeployment"].is_object());
         assert_eq!(members(definitions).filter(|(name, _)| name.ends_with("Input")).count(), 0);
+        let secret = &definitions["SecretValueSpec"]["properties"];
+        assert_eq!(secret["value"]["type"], "string", "what is only sent is there too: {secret}");
     }
 
     #[test]

@@ -32,7 +32,8 @@ impl Writer {
             attempts.next("the Deployment's target").await?;
             let setting = self.setting(ns).await?;
             let accepted = write::create_deployment(document, &setting.context());
-            let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
+            let mut accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
+            self.check_secrets(None, &mut accepted).await?;
             self.look_first(None, &accepted.object, &setting, &mut looked_at).await?;
             if self.commit(&created(&accepted.object, &setting)?).await? {
                 self.wake(accepted.object.metadata.id);
@@ -58,8 +59,9 @@ impl Writer {
             let current: Deployment = decode(&object)?;
             if_match.check(&current.metadata.name, Some(current.metadata.resource_version))?;
             let setting = self.setting(ns).await?;
-            let accepted = write::patch_deployment(&current, document, &setting.context())
+            let mut accepted = write::patch_deployment(&current, document, &setting.context())
                 .map_err(|problems| Error::invalid(&problems))?;
+            self.check_secrets(Some(&current), &mut accepted).await?;
             self.look_first(Some(&current), &accepted.object, &setting, &mut looked_at).await?;
             if let Some(done) = self.update(object, &setting, accepted).await? {
                 return Ok(done);
@@ -92,8 +94,10 @@ impl Writer {
             let setting = self.setting(ns).await?;
             let context = setting.context();
             let name = current.as_ref().map_or(name_or_id, |d| d.metadata.name.as_str());
-            let accepted = write::replace_deployment(current.as_ref(), name, document, &context)
-                .map_err(|problems| Error::invalid(&problems))?;
+            let mut accepted =
+                write::replace_deployment(current.as_ref(), name, document, &context)
+                    .map_err(|problems| Error::invalid(&problems))?;
+            self.check_secrets(current.as_ref(), &mut accepted).await?;
             self.look_first(current.as_ref(), &accepted.object, &setting, &mut looked_at).await?;
             let is_new = object.is_none();
             let done = match object {

@@ -5,12 +5,14 @@
 //! faster, so no update is lost and the user's change lands on what is current. References between objects hold because
 //! the write that makes one also writes the row it refers to: a deletion that missed the reference then fails.
 
+mod artifacts;
 mod defaults;
 mod deployments;
 mod namespaces;
 mod objects;
 mod reads;
 mod savepoints;
+mod secrets;
 mod setting;
 mod targets;
 mod tokens;

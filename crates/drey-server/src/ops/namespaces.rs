@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-use super::{Attempts, decode};
+use super::{Attempts, Writer, decode};
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::ending::at_rest;
@@ -102,12 +102,48 @@ impl Shared {
         Ok(rows.iter().map(|row| Room::of(row).namespace).collect())
     }
 
+    /// What a namespace holds and waits for.
+    pub(crate) async fn explain_room(&self, name: &str) -> Result<ExplainedNamespace, Error> {
+        let room = self.present_room(name).await?;
+        let contents = self.store.contents(name).await?;
+        let mut waiting_for = Vec::new();
+        if room.is_terminating() {
+            let filter = Filter { namespace: Some(name.to_owned()), ..Filter::default() };
+            for row in self.store.list(Kind::Deployment, &filter).await? {
+                let resting = match decode::<Deployment>(&row) {
+                    Ok(deployment) => at_rest(&self.store, &row, &deployment).await,
+                    Err(error) => Err(error),
+                };
+                waiting_for.extend(resting.err().map(|error| error.message().to_owned()));
+            }
+            let more = waiting_for.len().saturating_sub(WAITS_MAX);
+            waiting_for.truncate(WAITS_MAX);
+            if more > 0 {
+                waiting_for.push(format!("{more} more Deployments."));
+            }
+        }
+        let contents = contents.into_iter().map(|(kind, count)| (kind.to_string(), count));
+        Ok(ExplainedNamespace {
+            namespace: room.namespace,
+            contents: contents.collect(),
+            waiting_for,
+        })
+    }
+}
+
+impl Writer {
     /// Stores a new namespace.
     pub(crate) async fn create_room(&self, document: &Document) -> Result<WrittenRoom, Error> {
         let accepted = namespace::create(document, self.world.now());
         let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
         let short = accepted.object.short_name().to_owned();
-        if !self.store.create_namespace(&short, &encoded(&accepted.object)?).await? {
+        let doc = encoded(&accepted.object)?;
+        let is_new = if self.is_rehearsal() {
+            self.store.namespace(&short).await?.is_none()
+        } else {
+            self.store.create_namespace(&short, &doc).await?
+        };
+        if !is_new {
             return Err(Error::conflict(format!(
                 "Namespace {short:?} already exists. Choose another name, or change the existing one with PATCH or PUT."
             )));
@@ -136,7 +172,9 @@ impl Shared {
             let accepted = change(&current.namespace);
             let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
             let doc = encoded(&accepted.object)?;
-            if self.store.update_namespace(name, current.version, &doc).await? {
+            if self.is_rehearsal()
+                || self.store.update_namespace(name, current.version, &doc).await?
+            {
                 let room = Room { namespace: accepted.object, version: current.version + 1 };
                 return Ok(WrittenRoom { room, warnings: accepted.warnings });
             }
@@ -153,39 +191,18 @@ impl Shared {
                  Delete what is in it instead.",
             ));
         }
+        if self.is_rehearsal() {
+            let lifecycle_phase = LifecyclePhase::Terminating;
+            return Ok(Room {
+                namespace: Namespace { lifecycle_phase, ..current.namespace },
+                ..current
+            });
+        }
         if self.store.end_namespace(name).await? {
             self.ending.notify_one();
             tracing::info!(namespace = name, "a namespace is being deleted");
         }
         self.present_room(name).await
-    }
-
-    /// What a namespace holds and waits for.
-    pub(crate) async fn explain_room(&self, name: &str) -> Result<ExplainedNamespace, Error> {
-        let room = self.present_room(name).await?;
-        let contents = self.store.contents(name).await?;
-        let mut waiting_for = Vec::new();
-        if room.is_terminating() {
-            let filter = Filter { namespace: Some(name.to_owned()), ..Filter::default() };
-            for row in self.store.list(Kind::Deployment, &filter).await? {
-                let resting = match decode::<Deployment>(&row) {
-                    Ok(deployment) => at_rest(&self.store, &row, &deployment).await,
-                    Err(error) => Err(error),
-                };
-                waiting_for.extend(resting.err().map(|error| error.message().to_owned()));
-            }
-            let more = waiting_for.len().saturating_sub(WAITS_MAX);
-            waiting_for.truncate(WAITS_MAX);
-            if more > 0 {
-                waiting_for.push(format!("{more} more Deployments."));
-            }
-        }
-        let contents = contents.into_iter().map(|(kind, count)| (kind.to_string(), count));
-        Ok(ExplainedNamespace {
-            namespace: room.namespace,
-            contents: contents.collect(),
-            waiting_for,
-        })
     }
 }
 

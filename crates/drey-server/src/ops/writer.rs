@@ -88,9 +88,18 @@ impl Writer {
         if self.is_rehearsal { reply.rehearsed() } else { reply.at_version(resource_version) }
     }
 
-    /// The answer to a deletion: what there was.
-    pub(crate) fn deleted<T: Serialize + Send + Sync + 'static>(&self, object: T) -> Reply {
-        let reply = Reply::ok(object);
+    /// Whether nothing is to be stored: for what is no object, so that [`Self::commit`] cannot rehearse it.
+    pub(crate) fn is_rehearsal(&self) -> bool {
+        self.is_rehearsal
+    }
+
+    /// The answer to what was done and has no version; to a deletion, what there was.
+    pub(crate) fn done<T: Serialize + Send + Sync + 'static>(&self, object: T) -> Reply {
+        self.marked(Reply::ok(object))
+    }
+
+    /// An answer that says whether it was only rehearsed.
+    pub(crate) fn marked(&self, reply: Reply) -> Reply {
         if self.is_rehearsal { reply.rehearsed() } else { reply }
     }
 }

@@ -65,7 +65,8 @@ fn namespaces() -> [Route; 2] {
             to(namespaces::create),
             Docs::takes::<Namespace, NamespaceResponse>(201, "Created: the whole namespace.")
                 .fails(&[409])
-                .with_version(),
+                .with_version()
+                .writes(),
         ),
     ]
 }
@@ -76,6 +77,7 @@ fn room() -> [Route; 6] {
         Docs::takes::<Namespace, NamespaceResponse>(200, "Changed: the whole namespace.")
             .fails(&[409])
             .with_version()
+            .writes()
     };
     [
         row(
@@ -108,7 +110,7 @@ fn room() -> [Route; 6] {
             "Deletes a namespace with all that is in it; it is TERMINATING until its jobs have ended.",
             of(Access::Delete),
             to(namespaces::delete),
-            Docs::one::<NamespaceResponse>().fails(&[409]).with_version(),
+            Docs::one::<NamespaceResponse>().fails(&[409]).with_version().writes(),
         ),
         row(
             (Method::Post, NAMESPACE),
@@ -118,7 +120,8 @@ fn room() -> [Route; 6] {
             to(namespaces::act),
             Docs::takes::<namespaces::SetPreviewSessionClusterRequest, EmptyResponse>(200, "Done.")
                 .fails(&[409])
-                .action(":setPreviewSessionCluster"),
+                .action(":setPreviewSessionCluster")
+                .writes(),
         ),
         row(
             (Method::Get, "/ext/v1/namespaces/{ns}"),
@@ -149,7 +152,8 @@ fn tokens() -> [Route; 4] {
             of(Access::Create),
             to(tokens::create),
             Docs::takes::<ApiToken, ApiTokenResponse>(201, "Created, with the secret.")
-                .fails(&[409]),
+                .fails(&[409])
+                .writes(),
         ),
         row(
             (Method::Get, TOKEN),
@@ -165,7 +169,7 @@ fn tokens() -> [Route; 4] {
             "Deletes an API token; who shows it is refused from now on.",
             of(Access::Delete),
             to(tokens::delete),
-            Docs::gives::<EmptyResponse>(),
+            Docs::gives::<EmptyResponse>().writes(),
         ),
     ]
 }

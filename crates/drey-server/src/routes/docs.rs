@@ -34,6 +34,10 @@ const DRY_RUN: Query = Query::flag(
 const REHEARSED: (&str, &str) =
     ("Drey-Dry-Run", "`true` when nothing was changed; only with `dryRun`.");
 
+/// A warning of an answer that has no version.
+const WARNED: (&str, &str) =
+    ("Drey-Warning", "What was done and may not be what was wanted. One header each.");
+
 /// A query parameter; none is required unless it says so.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Query {
@@ -60,7 +64,6 @@ pub(crate) enum Body {
     /// What to change of a document: RFC 7396, and `$patch` for arrays.
     MergePatch(TypeOf),
     /// A form with one file; the name of its part.
-    #[expect(dead_code, reason = "uploads of artifacts are documented with it")]
     File(&'static str),
 }
 
@@ -114,6 +117,10 @@ impl Query {
 
     pub(crate) const fn flag(name: &'static str, about: &'static str) -> Self {
         Self { name, of: QueryType::Flag, is_required: false, about }
+    }
+
+    pub(crate) const fn required(self) -> Self {
+        Self { is_required: true, ..self }
     }
 }
 
@@ -228,6 +235,22 @@ impl Docs {
         self
     }
 
+    /// Takes a `B`, which has more members than what is answered.
+    pub(crate) fn taking<B: JsonSchema>(mut self) -> Self {
+        let of = TypeOf::of::<B>();
+        self.body = self.body.map(|body| match body {
+            Body::MergePatch(_) => Body::MergePatch(of),
+            Body::Document(_) | Body::File(_) => Body::Document(of),
+        });
+        self
+    }
+
+    /// Takes this body.
+    pub(crate) fn sending(mut self, body: Body) -> Self {
+        self.body = Some(body);
+        self
+    }
+
     /// Takes query parameters.
     pub(crate) fn query(mut self, parameters: &[Query]) -> Self {
         self.query.extend_from_slice(parameters);
@@ -246,6 +269,11 @@ impl Docs {
             answer.headers.extend_from_slice(headers);
         }
         self
+    }
+
+    /// May warn although it has no version.
+    pub(crate) fn warns(self) -> Self {
+        self.sends(&[WARNED])
     }
 
     /// An action upon what the path names, behind its last parameter.

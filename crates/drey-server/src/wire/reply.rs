@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{etag, warnings};
 
 /// Says that what was asked for was only rehearsed: a server that does not know `dryRun` would not send it.
-const DRY_RUN: HeaderName = HeaderName::from_static("drey-dry-run");
+pub(crate) const DRY_RUN: HeaderName = HeaderName::from_static("drey-dry-run");
 
 /// An answer with a body that can be written as JSON and as YAML.
 #[derive(Debug)]

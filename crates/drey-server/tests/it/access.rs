@@ -37,6 +37,15 @@ const EXPECTED: &str = "
     listEvents                 -yyy-  -----
     getStatus                  yyyyy
     getSystemInformation       -yyyy
+    listSecretValues           --yy-  -----
+    createSecretValue          --yy-  -----
+    getSecretValue             --yy-  -----
+    patchSecretValue           --yy-  -----
+    deleteSecretValue          --yy-  -----
+    listArtifacts              -yyy-  -----
+    getArtifactMetadata        -yyy-  -----
+    uploadArtifact             --yy-  -----
+    deleteArtifact             --yy-  -----
     listNamespaces             -yyyy
     createNamespace            ----y
     getNamespace               ---yy  ----y

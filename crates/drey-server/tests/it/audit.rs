@@ -52,6 +52,55 @@ async fn changes_and_refusals_are_recorded_and_reading_is_not() {
     assert!(!whole.contains(&owner) && !whole.contains("Bearer"), "no secrets");
 }
 
+#[tokio::test]
+async fn the_log_names_artifacts_and_tells_rehearsals_apart() {
+    let server = guarded(settings()).await;
+    let editor = server.token("a", "editor").await;
+    let artifacts = "/artifacts/v1/namespaces/a/artifacts";
+    let authorization = format!("Bearer {editor}");
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("content-type", "multipart/form-data; boundary=XX"),
+    ];
+    let form = "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jar\"\r\n\r\nx\r\n--XX--\r\n";
+    server.text("POST", &format!("{artifacts}:upload"), &headers, form).await.expect(200);
+    let secrets = "/api/v1/namespaces/a/secret-values";
+    let secret = json!({ "metadata": { "name": "pw" }, "spec": { "value": "hunter2-hunter2" } });
+    server
+        .bearing(&editor, "POST", &format!("{secrets}?dryRun=true"), Some(secret))
+        .await
+        .expect(201);
+    let delete = format!("{artifacts}:delete?filename=a.jar&dryRun=1");
+    server.bearing(&editor, "DELETE", &delete, None).await.expect(200);
+
+    let log = items(&server, "?pageSize=3").await;
+    let seen: Vec<_> = log.iter().map(|item| (line(item), item["detail"].clone())).collect();
+    let rehearsed = json!("dry run: nothing was changed");
+    let base = "apitoken:a/editor";
+    assert_eq!(
+        seen,
+        [
+            (
+                format!(
+                    "{base} DELETE /artifacts/v1/namespaces/{{ns}}/artifacts:delete a a.jar 200 SUCCEEDED"
+                ),
+                rehearsed.clone()
+            ),
+            (
+                format!("{base} POST /api/v1/namespaces/{{ns}}/secret-values a pw 201 SUCCEEDED"),
+                rehearsed
+            ),
+            (
+                format!(
+                    "{base} POST /artifacts/v1/namespaces/{{ns}}/artifacts:upload a a.jar 200 SUCCEEDED"
+                ),
+                json!("")
+            ),
+        ]
+    );
+    assert!(!serde_json::to_string(&log).unwrap().contains("hunter2"));
+}
+
 fn line(item: &Value) -> String {
     let names = ["actor", "method", "route", "namespace", "object", "status", "outcome"];
     let texts = names.map(|name| match &item[name] {

@@ -253,7 +253,7 @@ async fn with_a_change_in_between() -> Server {
     let mut server = Server::start().await;
     let (slot, is_done) = (Arc::new(OnceLock::<Router>::new()), Arc::new(AtomicBool::new(false)));
     let (inner, done) = (Arc::clone(&slot), Arc::clone(&is_done));
-    server.app.preflight = Preflight::new(move |_| {
+    server.app.preflight = Preflight::new(move |_, _| {
         let (inner, is_first) = (Arc::clone(&inner), !done.swap(true, Ordering::SeqCst));
         async move {
             if is_first {

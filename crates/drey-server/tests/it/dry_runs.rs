@@ -3,7 +3,11 @@
 use drey_model::{DeploymentState, JobState};
 use serde_json::{Value, json};
 
+use crate::guard::tokens_of;
 use crate::world::{Answer, DEFAULTS, DEPLOYMENTS, SAVEPOINTS, Server, TARGETS, deployment};
+
+const SECRETS: &str = "/api/v1/namespaces/default/secret-values";
+const NAMESPACES: &str = "/namespaces/v1/namespaces";
 
 /// Sends a rehearsal, makes sure that it left no trace, and then the real thing.
 async fn both(server: &mut Server, method: &str, path: &str, body: &Value) -> (Answer, Answer) {
@@ -67,6 +71,96 @@ async fn every_write_can_be_rehearsed() {
         assert_eq!(plain(&rehearsed), plain(&real), "{method} {path}");
     }
     server.get(&two).await.refused(404, "NotFound");
+}
+
+#[tokio::test]
+async fn secrets_too_and_no_value_is_kept() {
+    let mut server = Server::start().await;
+    let path = format!("{SECRETS}/pw");
+    let spec = json!({ "kind": "Plain", "value": "hunter2-hunter2" });
+    let writes = [
+        ("POST", SECRETS, json!({ "metadata": { "name": "pw" }, "spec": spec })),
+        ("PATCH", path.as_str(), json!({ "spec": { "value": "hunter3-hunter3" } })),
+        ("DELETE", path.as_str(), json!({})),
+    ];
+    for (method, path, body) in writes {
+        let (rehearsed, real) = both(&mut server, method, path, &body).await;
+        assert!(real.status.is_success(), "{method} {path}: {}", real.text);
+        assert_eq!(plain(&rehearsed), plain(&real), "{method} {path}");
+        assert!(!rehearsed.text.contains("hunter"), "{}", rehearsed.text);
+    }
+}
+
+#[tokio::test]
+async fn namespaces_and_tokens_too_and_no_secret_is_made() {
+    let mut server = Server::start().await;
+    let (room, tokens) = (format!("{NAMESPACES}/team"), tokens_of("team"));
+    let (action, token) = (format!("{room}:setPreviewSessionCluster"), format!("{tokens}/ci"));
+    let bindings = json!({ "roleBindings": [{ "role": "viewer", "members": ["group:all"] }] });
+    let writes = [
+        ("POST", NAMESPACES, json!({ "name": "team" })),
+        ("PATCH", room.as_str(), bindings.clone()),
+        ("PUT", room.as_str(), json!({})),
+        ("POST", action.as_str(), json!({ "previewSessionClusterName": "sql" })),
+        ("POST", tokens.as_str(), json!({ "name": "ci", "role": "owner" })),
+        ("DELETE", token.as_str(), json!({})),
+        ("DELETE", room.as_str(), json!({})),
+    ];
+    for (method, path, body) in writes {
+        let (rehearsed, real) = both(&mut server, method, path, &body).await;
+        assert!(real.status.is_success(), "{method} {path}: {}", real.text);
+        let timeless = |answer: &Answer| {
+            let mut body = answer.json();
+            for (object, member) in
+                [("namespace", "createTime"), ("apiToken", "createTime"), ("apiToken", "secret")]
+            {
+                if let Some(members) = body[object].as_object_mut() {
+                    members.remove(member);
+                }
+            }
+            body
+        };
+        assert_eq!(timeless(&rehearsed), timeless(&real), "{method} {path}");
+        assert!(rehearsed.json().pointer("/apiToken/secret").is_none(), "{}", rehearsed.text);
+    }
+}
+
+#[tokio::test]
+async fn what_would_be_refused_of_namespaces_and_tokens_is_refused() {
+    let mut server = Server::start().await;
+    let other = tokens_of("default");
+    server.json("POST", &other, json!({ "name": "ci", "role": "owner" })).await.expect(201);
+    for (method, path, body, status) in [
+        ("POST", NAMESPACES.to_owned(), json!({ "name": "default" }), 409),
+        ("POST", NAMESPACES.to_owned(), json!({ "name": "No" }), 400),
+        ("DELETE", format!("{NAMESPACES}/default"), json!({}), 409),
+        ("POST", other.clone(), json!({ "name": "ci", "role": "owner" }), 409),
+        ("POST", other.clone(), json!({ "name": "cd", "role": "king" }), 400),
+        ("DELETE", format!("{other}/none"), json!({}), 404),
+    ] {
+        let (rehearsed, real) = both(&mut server, method, &path, &body).await;
+        assert_eq!(real.status.as_u16(), status, "{method} {path}: {}", real.text);
+        assert_eq!(rehearsed.json(), real.json(), "{method} {path}");
+    }
+}
+
+/// Every row that can change something takes `dryRun`: a route that forgot it would do the real thing.
+#[test]
+fn no_write_is_without_a_rehearsal() {
+    // A session is no object, and nobody rehearses leaving.
+    let exempt = ["logout"];
+    let writes = |method: &str| method != "get" && method != "head";
+    let mut count = 0;
+    for (path, item) in drey_server::openapi()["paths"].as_object().unwrap() {
+        for (_, operation) in item.as_object().unwrap().iter().filter(|(m, _)| writes(m)) {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let can = parameters.iter().any(|parameter| parameter["name"] == "dryRun");
+            let is_exempt = exempt.iter().any(|id| operation["operationId"] == *id);
+            assert_ne!(can, is_exempt, "{path}: {}", operation["operationId"]);
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count}");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod provider;
 mod world;
 
 mod access;
+mod artifacts;
 mod audit;
 mod compat;
 mod defaults;
@@ -32,6 +33,7 @@ mod origins;
 mod preflight;
 mod races;
 mod savepoints;
+mod secrets;
 mod serving;
 mod status;
 mod targets;

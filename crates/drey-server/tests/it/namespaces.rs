@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use drey_model::DeploymentState;
 use drey_server::{App, serve};
+use object_store::ObjectStoreExt;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -111,6 +112,15 @@ async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
     let token = json!({ "name": "ci", "role": "owner" });
     server.json("POST", &tokens_of("team"), token.clone()).await.expect(201);
 
+    let secret = json!({ "metadata": { "name": "pw" }, "spec": { "value": "hunter2-hunter2" } });
+    server.json("POST", &format!("{base}/secret-values"), secret.clone()).await.expect(201);
+    server.get(&format!("{base}/deployment-defaults")).await.expect(200);
+    let jar: object_store::path::Path = "artifacts/namespaces/team/a.jar".into();
+    let foreign: object_store::path::Path = "artifacts/namespaces/team-b/a.jar".into();
+    for path in [&jar, &foreign] {
+        server.storage.put(path, "x".into()).await.unwrap();
+    }
+
     let (shutdown, serving) = run(&server.app);
     let team = format!("{NAMESPACES}/team");
     let ended = server.delete(&team).await.expect(200);
@@ -119,6 +129,8 @@ async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
         (format!("{base}/deployments"), deployment("two")),
         (format!("{base}/deployment-targets"), target),
         (tokens_of("team"), token),
+        (format!("{base}/secret-values"), secret),
+        ("/artifacts/v1/namespaces/team/artifacts:upload".to_owned(), json!({})),
     ] {
         let refused = server.json("POST", &path, body).await.refused(409, "Conflict");
         assert!(refused.contains("is being deleted"), "{refused}");
@@ -139,6 +151,9 @@ async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
     until(&server, &team, "gone", |status, _| status == 404).await;
     server.get(&one).await.refused(404, "NotFound");
     assert_eq!(server.app.store.api_tokens("team").await.unwrap(), []);
+    assert_eq!(server.app.store.contents("team").await.unwrap(), []);
+    assert!(server.storage.head(&jar).await.is_err(), "artifacts go with their namespace");
+    server.storage.head(&foreign).await.expect("those of others stay");
     server.json("POST", NAMESPACES, json!({ "name": "team" })).await.expect(201);
     let fresh = server.get(&format!("{base}/deployment-targets")).await.expect(200);
     assert_eq!(fresh["items"], json!([]));

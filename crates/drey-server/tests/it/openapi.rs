@@ -40,9 +40,11 @@ async fn the_examples_of_what_is_sent_are_accepted_without_a_warning() {
     let schemas = &openapi()["components"]["schemas"];
     let example = |name: &str| schemas[name]["examples"][0].clone();
     let mut deployment = String::new();
-    for (path, name) in
-        [("deployments", "DeploymentInput"), ("deployment-targets", "DeploymentTargetInput")]
-    {
+    for (path, name) in [
+        ("deployments", "DeploymentInput"),
+        ("deployment-targets", "DeploymentTargetInput"),
+        ("secret-values", "SecretValueInput"),
+    ] {
         let path = format!("/api/v1/namespaces/default/{path}");
         let answer = server.json("POST", &path, example(name)).await;
         assert_eq!(answer.header("drey-warning"), "", "{name}");

@@ -9,7 +9,7 @@ use crate::world::{DEPLOYMENTS, Server, deployment};
 /// A server that takes every jar with "gone" in its name for missing.
 async fn server() -> Server {
     let mut server = Server::start().await;
-    server.app.preflight = Preflight::new(|artifact| async move {
+    server.app.preflight = Preflight::new(|_, artifact| async move {
         let uri = artifact.jar_uri.unwrap_or_default();
         let path = "spec.template.spec.artifact.jarUri";
         if uri.contains("gone") { vec![Problem::new(path, "No such file")] } else { Vec::new() }

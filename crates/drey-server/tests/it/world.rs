@@ -14,10 +14,13 @@ use drey_controller::Handle;
 use drey_model::defaults::Layers;
 use drey_model::job::{JobMetadata, JobSpec, Started};
 use drey_model::meta::DEFAULT_NAMESPACE;
+use drey_model::secret::mask::Mask;
 use drey_model::seen::{Cluster, ClusterPhase, Seen, Snapshot};
 use drey_model::{DeploymentState, Event, EventName, Job, JobState, Kind};
-use drey_server::{App, Build, Hosts, World, bootstrap, router};
-use drey_store::{Object, Store, Write};
+use drey_server::{
+    ARTIFACT_BYTES_MAX, App, ArtifactStorage, Build, Hosts, World, bootstrap, router,
+};
+use drey_store::{Keyring, Object, Store, Write};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -41,6 +44,7 @@ pub(crate) const SAVEPOINTS: &str = "/api/v1/namespaces/default/savepoints";
 pub(crate) struct Fake {
     pub(crate) rest: Mutex<HashMap<Uuid, String>>,
     pub(crate) logs: Mutex<BTreeMap<String, Vec<u8>>>,
+    pub(crate) secrets: Mutex<Vec<String>>,
 }
 
 impl ClusterBackend for Fake {
@@ -75,6 +79,10 @@ impl ClusterBackend for Fake {
         Ok(Vec::new())
     }
 
+    async fn mask(&self, _: Uuid) -> Result<Mask, BackendError> {
+        Ok(Mask::of(self.secrets.lock().unwrap().iter().map(String::as_str)))
+    }
+
     async fn log(&self, _: Uuid, query: &logs::Query) -> Result<logs::Chunk, BackendError> {
         let files = self.logs.lock().unwrap();
         let bytes =
@@ -103,6 +111,7 @@ pub(crate) struct Server {
     /// Only with the contract around it; see [`Server::serve`] and [`Server::open`].
     router: Router,
     pub(crate) woken: UnboundedReceiver<Uuid>,
+    pub(crate) storage: Arc<object_store::memory::InMemory>,
 }
 
 /// What came back, whole.
@@ -147,15 +156,22 @@ impl Answer {
 impl Server {
     /// An empty server with the target `local`, in memory: each call of the store is one step.
     pub(crate) async fn start() -> Self {
-        Self::on(Store::in_memory().await.unwrap()).await
+        Self::on(Store::in_memory().await.unwrap(), ARTIFACT_BYTES_MAX).await
+    }
+
+    /// The same with another limit of artifacts.
+    pub(crate) async fn with_artifacts_up_to(bytes_max: u64) -> Self {
+        Self::on(Store::in_memory().await.unwrap(), bytes_max).await
     }
 
     /// The same on a file, where calls of the store overlap.
     pub(crate) async fn on_disk(folder: &tempfile::TempDir) -> Self {
-        Self::on(Store::open(&folder.path().join("drey.db")).await.unwrap()).await
+        let store = Store::open(&folder.path().join("drey.db")).await.unwrap();
+        Self::on(store, ARTIFACT_BYTES_MAX).await
     }
 
-    async fn on(store: Store) -> Self {
+    async fn on(store: Store, artifact_bytes_max: u64) -> Self {
+        let storage = Arc::new(object_store::memory::InMemory::new());
         let backend = Arc::new(Fake::default());
         let (handle, woken) = Handle::new(Arc::clone(&backend));
         let ticks = AtomicI64::new(1_790_000_000_000);
@@ -168,6 +184,12 @@ impl Server {
             handle,
             world,
             preflight: drey_server::Preflight::default(),
+            artifacts: ArtifactStorage::new(
+                storage.clone(),
+                "s3://bucket/drey/".parse().unwrap(),
+                artifact_bytes_max,
+            ),
+            keyring: Arc::new(Keyring::random().unwrap()),
             layers: Layers::new("1.20", []),
             metrics: Arc::default(),
             build: Build {
@@ -179,7 +201,7 @@ impl Server {
             access: drey_server::AccessControl::Off,
             shutdown: CancellationToken::new(),
         };
-        Self { router: held(app.clone()), app, backend, woken }
+        Self { router: held(app.clone()), app, backend, woken, storage }
     }
 
     /// Serves another `App` from now on.

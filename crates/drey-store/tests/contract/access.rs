@@ -122,13 +122,14 @@ pub(crate) async fn an_audit_entry_is_settled_once_and_pages_end_where_the_next_
     for (place, seconds) in [(1, 0), (2, 1), (3, 1), (4, 2)] {
         store.add_audit(&entry(place, seconds)).await.unwrap();
     }
-    store.settle_audit(Uuid::from_u128(3), 200, "made").await.unwrap();
-    store.settle_audit(Uuid::from_u128(3), 500, "late").await.unwrap();
+    store.settle_audit(Uuid::from_u128(3), 200, "made", "how").await.unwrap();
+    store.settle_audit(Uuid::from_u128(3), 500, "late", "").await.unwrap();
 
     let mut window = AuditWindow { from: began, to: Timestamp::MAX, below: Uuid::max(), limit: 2 };
     let page = store.audit(&window).await.unwrap();
     assert_eq!(page.iter().map(|e| e.id.as_u128()).collect::<Vec<_>>(), [4, 3]);
-    assert_eq!(page[1], AuditEntry { status: Some(200), object: "made".to_owned(), ..entry(3, 1) });
+    let settled = (Some(200), "made".to_owned(), "how".to_owned());
+    assert_eq!((page[1].status, page[1].object.clone(), page[1].detail.clone()), settled);
     (window.to, window.below) = (page[1].at, page[1].id);
     let rest = store.audit(&window).await.unwrap();
     assert_eq!(rest, [entry(2, 1), entry(1, 0)]);

@@ -30,6 +30,8 @@ Endpoints:
 Data folder:
   drey.db            everything that was declared and what became of it; also drey.db-wal, drey.db-shm
   drey.lock          held while a server runs: one server per folder
+  secret.key         seals the secret values in drey.db; back it up, without it they cannot be read
+  artifacts/         uploaded jars
   flink-savepoints/  savepoints; flink-jobs/ has checkpoints and what Flink needs to recover
   admin-token        the administrator's token, while access control is on
   logs/              what the processes of each job wrote; clusters/ has their files while they live
@@ -48,6 +50,8 @@ YAML:
     spec:
       template: {spec: {flinkConfiguration: {execution.checkpointing.interval: 10s}}}
   access: { admins: ['user:ann'] }
+  secretKeyFile: /etc/drey/secret.key
+  artifacts: {maxBytes: 50000000, baseUri: 'file:///srv/drey'}
 RUST_LOG chooses what is logged, for example RUST_LOG=debug.
 
 Access control is off unless --auth or an access section of the config file turns it on: then callers show a token, the
@@ -88,6 +92,10 @@ pub(crate) struct Serve {
     /// Let everybody who reaches the port do everything, also on an address that other machines reach
     #[arg(long, env = "DREY_INSECURE_NO_AUTH", value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) insecure_no_auth: bool,
+    /// Keys of secret values, one a line, the first one seals. Default: secret.key in the data folder, made at the first
+    /// start
+    #[arg(long, env = "DREY_SECRET_KEY_FILE", value_name = "FILE")]
+    pub(crate) secret_key_file: Option<PathBuf>,
     /// Events to keep per Deployment, the newest ones; 0 keeps all. Default: 0
     #[arg(long, env = "DREY_EVENTS_PER_DEPLOYMENT", value_name = "N")]
     pub(crate) events_per_deployment: Option<u32>,

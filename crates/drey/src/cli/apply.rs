@@ -110,13 +110,17 @@ async fn apply(shell: &Shell, document: &Declared, if_version: Option<i32>) -> R
     // Targets have no PATCH in the platform's API.
     let method = match document.kind {
         Kind::DeploymentTarget => Method::PUT,
-        Kind::Deployment | Kind::DeploymentDefaults | Kind::Job | Kind::Savepoint | Kind::Event => {
-            Method::PATCH
-        }
+        Kind::Deployment
+        | Kind::DeploymentDefaults
+        | Kind::Job
+        | Kind::Savepoint
+        | Kind::Event
+        | Kind::SecretValue => Method::PATCH,
     };
     let sent = shell.client.send(&doing, method, &path, Some(document.body.clone()), if_version);
     let after = sent.await.map_err(|failure| located(failure, document, &before))?;
-    let changed = written(&before) != written(&after);
+    // What became of a secret's value cannot be seen.
+    let changed = document.kind == Kind::SecretValue || written(&before) != written(&after);
     Ok(Outcome { object: after, did: if changed { "configured" } else { "unchanged" }, changed })
 }
 

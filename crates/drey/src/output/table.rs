@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use drey_model::deployment::ConditionKind;
 use drey_model::{
     Deployment, DeploymentDefaults, DeploymentState, DeploymentTarget, Event, Job, Savepoint,
-    SavepointState,
+    SavepointState, SecretValue,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -217,6 +217,19 @@ pub(crate) fn defaults(shown: &[DeploymentDefaults], now: Timestamp) -> Table {
 /// How many values there are in an object, at any depth.
 fn members(value: &Value) -> usize {
     value.as_object().map_or(1, |object| object.values().map(members).sum())
+}
+
+/// SecretValues; there is no column for what nobody gets to see.
+pub(crate) fn secrets(shown: &[SecretValue], now: Timestamp) -> Table {
+    let rows = shown.iter().map(|secret| {
+        vec![
+            secret.metadata.name.clone().into(),
+            "Plain".into(),
+            age(secret.metadata.created_at, now).into(),
+            age(secret.metadata.modified_at, now).into(),
+        ]
+    });
+    Table { titles: vec!["NAME", "KIND", "AGE", "CHANGED"], rows: rows.collect() }
 }
 
 /// Jobs.

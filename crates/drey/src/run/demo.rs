@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep};
 
 use super::access::AUDIT_DAYS_DEFAULT;
 use super::compile;
-use super::options::{ServeOptions, default_data_dir};
+use super::options::{ArtifactOptions, ServeOptions, default_data_dir};
 use super::serve::{self, Server};
 use super::storage;
 use crate::args::{Demo, FailOn, Global, LogFormat, WaitRules};
@@ -81,6 +81,8 @@ pub(crate) async fn run(args: Demo, global: &Global) -> Result<()> {
         global_defaults: None,
         access: None,
         audit_days: AUDIT_DAYS_DEFAULT,
+        secret_key_file: None,
+        artifacts: ArtifactOptions::default(),
     };
     let mut server = serve::start(&options).await?;
     let url = format!("http://{}", server.address);

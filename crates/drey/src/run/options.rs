@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use url::Url;
 
 use super::access::{AUDIT_DAYS_DEFAULT, AccessFile, AccessOptions};
 use super::defaults;
@@ -36,6 +37,20 @@ pub(crate) struct ServeOptions {
     pub(crate) access: Option<AccessOptions>,
     /// Days for which the audit log is kept.
     pub(crate) audit_days: u32,
+    /// Keys of secret values; in the data folder when not given.
+    pub(crate) secret_key_file: Option<PathBuf>,
+    /// Uploaded artifacts.
+    pub(crate) artifacts: ArtifactOptions,
+}
+
+/// Settings of uploaded artifacts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct ArtifactOptions {
+    /// Bytes of the largest one.
+    pub(crate) max_bytes: Option<u64>,
+    /// Where they are; the data folder when not given.
+    pub(crate) base_uri: Option<Url>,
 }
 
 /// A config file.
@@ -52,6 +67,8 @@ struct File {
     #[serde(skip)]
     global_defaults: Option<Value>,
     access: Option<AccessFile>,
+    secret_key_file: Option<PathBuf>,
+    artifacts: ArtifactOptions,
 }
 
 impl ServeOptions {
@@ -72,6 +89,8 @@ impl ServeOptions {
             host_names,
             events_per_deployment: events.and_then(NonZeroU32::new),
             global_defaults: file.global_defaults,
+            secret_key_file: args.secret_key_file.clone().or(file.secret_key_file),
+            artifacts: file.artifacts,
         })
     }
 }
@@ -117,7 +136,9 @@ mod tests {
         let path = std::env::temp_dir().join(format!("drey-options-{}.yaml", std::process::id()));
         std::fs::write(
             &path,
-            "listen: 127.0.0.1:1234\ndataDir: /from/file\nlogFormat: json\nhostNames: [a]\nglobalDeploymentDefaults: {spec: {state: running}}\n",
+            "listen: 127.0.0.1:1234\ndataDir: /from/file\nlogFormat: json\nhostNames: [a]\n\
+             globalDeploymentDefaults: {spec: {state: running}}\n\
+             secretKeyFile: /keys\nartifacts: {maxBytes: 7, baseUri: 's3://b/c'}\n",
         )
         .unwrap();
         let mut args = Serve { config: Some(path.clone()), ..Serve::default() };
@@ -128,6 +149,9 @@ mod tests {
         assert_eq!(options.data_dir.to_string_lossy(), "/from/flag");
         assert_eq!(options.log_format, LogFormat::Json);
         assert_eq!(options.host_names, ["a"]);
+        assert_eq!(options.secret_key_file, Some("/keys".into()));
+        assert_eq!(options.artifacts.max_bytes, Some(7));
+        assert_eq!(options.artifacts.base_uri.map(String::from), Some("s3://b/c".to_owned()));
         assert_eq!(options.events_per_deployment, None);
         let state = options.global_defaults.as_ref().and_then(|d| d.pointer("/spec/state"));
         assert_eq!(state.and_then(|s| s.as_str()), Some("RUNNING"));

@@ -35,8 +35,8 @@ use uuid::Uuid;
 use super::access::AccessOptions;
 use super::options::ServeOptions;
 use super::preflight::preflight;
-use super::storage;
 use super::upkeep::Upkeep;
+use super::{artifacts, secrets, storage};
 use crate::args::LogFormat;
 use crate::output::{put_line, say};
 
@@ -104,30 +104,31 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
         Some(access) => access.prepare(&data_dir).context("preparing access control")?,
         None => AccessControl::Off,
     };
+    let (keyring, values) =
+        secrets::open(&store, options.secret_key_file.as_deref(), &data_dir).await?;
+    let (artifacts, uploads) = artifacts::open(&options.artifacts, &data_dir)?;
     let cache = Cache::open().context("finding the cache")?;
-    let preflight = preflight(cache.root()).context("preparing the artifact cache")?;
-    let config = LocalConfig::new(&data_dir, cache.root());
+    let preflight = preflight(cache.root(), uploads.clone(), values.clone())
+        .context("preparing the artifact cache")?;
+    let config = LocalConfig {
+        uploads: Some(uploads),
+        secrets: values,
+        ..LocalConfig::new(&data_dir, cache.root())
+    };
     let backend = LocalBackend::open(config).await.context("opening the local backend")?;
     let backend = Arc::new(backend);
     let shutdown = CancellationToken::new();
     let metrics = drey_server::SharedRegistry::default();
     let parts = controller_parts(&store, &backend, storage, &metrics)?;
     let (handle, controller) = drey_controller::start(parts, shutdown.child_token());
-    let upkeep = Upkeep {
-        store: store.clone(),
-        world: world.clone(),
-        events_per_deployment: options.events_per_deployment,
-        audit_days: options.audit_days,
-    };
-    let helpers = vec![
-        tokio::spawn(wake_on_ends(backend.process_ends(), handle.clone(), shutdown.clone())),
-        tokio::spawn(upkeep.run(shutdown.clone())),
-    ];
+    let helpers = helpers(&store, &backend, &handle, &world, options, &shutdown);
     let app = App {
         store,
         handle,
         world,
         preflight,
+        artifacts,
+        keyring,
         layers: Layers::new(
             &drey_flink::versions::DEFAULT.to_string(),
             options.global_defaults.clone(),
@@ -156,6 +157,27 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
 fn host_names(options: &ServeOptions) -> Vec<String> {
     let public = options.access.as_ref().and_then(AccessOptions::host_name);
     options.host_names.iter().cloned().chain(public).collect()
+}
+
+/// The small tasks beside the server and the controller.
+fn helpers(
+    store: &Store,
+    backend: &LocalBackend,
+    handle: &Handle,
+    world: &World,
+    options: &ServeOptions,
+    shutdown: &CancellationToken,
+) -> Vec<JoinHandle<()>> {
+    let upkeep = Upkeep {
+        store: store.clone(),
+        world: world.clone(),
+        events_per_deployment: options.events_per_deployment,
+        audit_days: options.audit_days,
+    };
+    vec![
+        tokio::spawn(wake_on_ends(backend.process_ends(), handle.clone(), shutdown.clone())),
+        tokio::spawn(upkeep.run(shutdown.clone())),
+    ]
 }
 
 /// What the control loop works with.
