@@ -17,6 +17,7 @@ fn ctx(layers: &Layers) -> WriteContext<'_> {
         namespace: "default",
         layers,
         targets: &[],
+        session_clusters: &[],
     }
 }
 

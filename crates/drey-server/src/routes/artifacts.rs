@@ -37,7 +37,7 @@ pub(super) fn routes() -> [Route; 4] {
         to(artifacts::upload),
         Docs::gives::<OneArtifactFile>()
             .sending(Body::File(artifacts::FILE))
-            .fails(&[408])
+            .fails(&[408, 409])
             .writes(),
     );
     [
@@ -65,7 +65,7 @@ pub(super) fn routes() -> [Route; 4] {
             Access::Delete,
             "Deletes an artifact, also one that Deployments use; a warning names them.",
             to(artifacts::delete),
-            Docs::gives::<EmptyResponse>().query(&[which]).writes().warns(),
+            Docs::gives::<EmptyResponse>().query(&[which]).fails(&[409]).writes().warns(),
         ),
     ]
 }
