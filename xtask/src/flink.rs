@@ -107,7 +107,7 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The target directory that cargo uses here.
-fn target() -> Result<PathBuf> {
+pub(crate) fn target() -> Result<PathBuf> {
     let text =
         run::capture(run::cargo()?.args(["metadata", "--format-version", "1", "--no-deps"]))?;
     let metadata: serde_json::Value =

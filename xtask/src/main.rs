@@ -7,17 +7,19 @@
 //! check ──► format, lint, tidy                       seconds to a minute
 //! test  ──► check, then every fast test              no network, no services
 //! test-flink ──► drey's own binary with a real Flink minutes; downloads Flink once
+//! test-api ──► the API's contract: fuzzing, a generated client   about four minutes; downloads tools once
 //! sim, model-check, mutants ──► the simulator
 //! chaos ──► random mishaps on a real Flink          as many minutes as asked for
-//! ci    ──► .ci/run: test, test-flink, sim, model-check, chaos
+//! ci    ──► .ci/run: test, test-flink, test-api, sim, model-check, chaos
 //! ```
 //!
-//! `test` and `test-flink` end with one line of totals, because the last line is what people read.
+//! `test`, `test-flink` and `test-api` end with one line of totals, because the last line is what people read.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod api;
 mod chaos;
 mod check;
 mod flink;
@@ -26,6 +28,7 @@ mod sim;
 mod suite;
 mod tally;
 mod tidy;
+mod vendor;
 
 /// Automation for the Drey repository.
 #[derive(Parser)]
@@ -55,6 +58,10 @@ enum Verb {
         /// Runs only the tests with this in their name.
         filter: Option<String>,
     },
+    /// The API's contract against the real binary: fuzzing, and a generated client. Needs Python 3 and Node.js 20.
+    TestApi,
+    /// Fetches the files of Swagger UI that the server serves, verifies them and writes them into the checkout.
+    VendorSwaggerUi,
     /// Random mishaps on real Flink; then the job's own output has to prove that no state was lost.
     Chaos {
         /// How long mishaps go on.
@@ -104,6 +111,8 @@ fn main() -> ExitCode {
         Verb::Tidy => run::root().and_then(|root| tidy::report(&root)),
         Verb::Test { args } => suite::test(&args),
         Verb::TestFlink { versions, filter } => flink::test(&versions, filter.as_deref()),
+        Verb::TestApi => api::test(),
+        Verb::VendorSwaggerUi => vendor::swagger_ui().map(|()| true),
         Verb::Chaos { minutes, seed, flink } => chaos::chaos(minutes, seed, &flink),
         Verb::Sim { histories, seed } => sim::histories(histories, seed),
         Verb::ModelCheck { args } => sim::model_check(&args),

@@ -6,11 +6,13 @@
 use std::future::Future;
 
 use drey_model::Job;
+use drey_model::secret::mask::Mask;
 use drey_model::seen::{Cluster, Seen, Snapshot};
 use uuid::Uuid;
 
 pub mod local;
 pub mod logs;
+pub mod secrets;
 
 /// A place that runs clusters. Every call is repeatable and returns within seconds; slow work goes on behind it and
 /// shows in [`ClusterBackend::inspect`].
@@ -37,7 +39,11 @@ pub trait ClusterBackend: Send + Sync + 'static {
     /// Ids of all clusters of which something still exists, for the sweep of orphans.
     fn list(&self) -> impl Future<Output = Result<Vec<Uuid>, Error>> + Send;
 
-    /// A piece of one of the Job's logs.
+    /// What must not be shown of the cluster: the secrets that it was launched with. Whoever passes on what its
+    /// processes say (their REST API, for example) takes it out. Empty once the cluster is gone.
+    fn mask(&self, job_id: Uuid) -> impl Future<Output = Result<Mask, Error>> + Send;
+
+    /// A piece of one of the Job's logs, without secrets.
     fn log(
         &self,
         job_id: Uuid,

@@ -1,10 +1,12 @@
 //! Reading logs: by file name, by offset, with a limit.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One log file of a Job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "LogFile")]
 pub struct File {
     /// For example `jobmanager.log`, `taskmanager-1.out`.
     pub name: String,
@@ -24,8 +26,9 @@ pub struct Query {
 }
 
 /// A piece of a log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "LogChunk")]
 pub struct Chunk {
     /// The text; bytes that are not UTF-8 are replaced.
     pub text: String,

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use drey_cluster::{ClusterBackend, Error as BackendError};
+use drey_model::secret::mask::Mask;
 use drey_model::seen::Seen;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -31,6 +32,7 @@ type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The backend without its type, as far as readers need it.
 trait Reader: Send + Sync {
     fn rest(&self, job_id: Uuid) -> Later<'_, Option<String>>;
+    fn mask(&self, job_id: Uuid) -> Later<'_, Result<Mask, BackendError>>;
     fn log_files(&self, job_id: Uuid) -> Later<'_, Result<Vec<logs::File>, BackendError>>;
     fn log<'a>(
         &'a self,
@@ -49,6 +51,10 @@ impl<B: ClusterBackend> Reader for Of<B> {
                 Seen::Absent | Seen::Unknown { .. } => None,
             }
         })
+    }
+
+    fn mask(&self, job_id: Uuid) -> Later<'_, Result<Mask, BackendError>> {
+        Box::pin(self.0.mask(job_id))
     }
 
     fn log_files(&self, job_id: Uuid) -> Later<'_, Result<Vec<logs::File>, BackendError>> {
@@ -101,6 +107,14 @@ impl Handle {
     /// Base URL of the Job's Flink REST API and dashboard; `None` when its cluster is not up.
     pub async fn flink_rest(&self, job_id: Uuid) -> Option<String> {
         self.reader.rest(job_id).await
+    }
+
+    /// What must not be shown of what the Job's processes say: its secrets. Logs come without them already.
+    ///
+    /// # Errors
+    /// When the secrets cannot be read; then nothing may be shown.
+    pub async fn mask(&self, job_id: Uuid) -> Result<Mask, BackendError> {
+        self.reader.mask(job_id).await
     }
 
     /// The logs that the Job has.

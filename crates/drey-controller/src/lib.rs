@@ -6,6 +6,7 @@
 
 mod execute;
 pub mod handle;
+mod hide;
 mod load;
 mod metrics;
 mod observe;
@@ -13,6 +14,7 @@ mod queue;
 mod reconcile;
 mod record;
 mod run;
+pub mod secrets;
 pub mod world;
 
 pub use handle::{Board, Handle};

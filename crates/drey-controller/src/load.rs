@@ -58,7 +58,13 @@ fn add_child(loaded: &mut Loaded, child: &Object) -> Result<(), drey_store::Erro
             let record = SavepointRecord { savepoint: child.decode()?, facts, open: child.open };
             loaded.savepoints.push(record);
         }
-        Kind::Deployment | Kind::DeploymentTarget | Kind::Event => return Ok(()),
+        Kind::Deployment
+        | Kind::DeploymentTarget
+        | Kind::DeploymentDefaults
+        | Kind::Event
+        | Kind::SecretValue => {
+            return Ok(());
+        }
     }
     loaded.revisions.insert(child.id, child.revision);
     Ok(())

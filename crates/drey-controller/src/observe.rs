@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::handle::{Board, Knowledge};
+use crate::hide::Hiding;
 use crate::load::Loaded;
 
 /// Since when looks at a Job's Flink job have given no answer.
@@ -57,8 +58,10 @@ async fn look<B: ClusterBackend, F: FlinkApi>(
     if let (Some(rest), false) = (live_rest(&seen.cluster), has_ended) {
         let operations = operations(flink, &rest, loaded, id);
         let (job, operations) = futures::join!(flink.job(&rest, id), operations);
-        seen.job = job;
-        seen.operations = operations;
+        let hiding = Hiding::of(backend, &record.job).await;
+        seen.job = hiding.job(job);
+        seen.operations =
+            operations.into_iter().map(|(id, seen)| (id, hiding.operation(seen))).collect();
     }
     let is_over = has_ended
         || seen.cluster == Seen::Absent

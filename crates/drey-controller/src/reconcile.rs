@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::execute::execute;
 use crate::handle::Board;
+use crate::hide;
 use crate::load::{Loaded, load};
 use crate::metrics::Metrics;
 use crate::observe::{Unreachable, note, observe};
@@ -125,7 +126,13 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         let mut has_news = false;
         for action in &plan.actions {
             self.world.pass(FaultPoint::BeforeEffect(action.name())).await;
-            let report = execute(&*self.backend, &*self.flink, &seen, action).await;
+            let report = match execute(&*self.backend, &*self.flink, &seen, action).await {
+                Some(report) => {
+                    let hiding = hide::among(&*self.backend, &loaded.jobs, action.job()).await;
+                    Some(hiding.report(report))
+                }
+                None => None,
+            };
             self.world.pass(FaultPoint::AfterEffect(action.name())).await;
             self.metrics.action(action.name());
             has_news |= report.as_ref().is_some_and(|r| is_news(&plan, r));

@@ -2,23 +2,26 @@
 //!
 //! ```text
 //! file:///a/job.jar ─┐
-//!                    ├─► artifacts/.tmp/x ──hash, limit──► artifacts/<sha256>/job.jar
-//! https://h/job.jar ─┘
+//! https://h/job.jar ─┼─► artifacts/.tmp/x ──hash, limit──► artifacts/<sha256>/job.jar
+//! what was uploaded ─┘
 //! ```
 //!
 //! A later overwrite of the file or of what a URL serves cannot change a job that runs. Artifacts are fetched again for
 //! each Job, since a jar behind the same URI may be a new one, unless the URI promises a hash that the cache has. Owns
 //! URIs, limits and hashes of artifacts; credentials in a URI are used and never shown. Dropping a future abandons the
-//! work and leaves nothing behind. What nobody has used for long is pruned ([`cache`]). Does not own which artifacts a
-//! Job has, nor the class to start ([`crate::jar`]).
+//! work and leaves nothing behind. What nobody has used for long is pruned ([`cache`]). What was uploaded is only for
+//! Deployments of its namespace ([`uploads`]). Does not own which artifacts a Job has, nor the class to start
+//! ([`crate::jar`]).
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::Bytes;
 use drey_model::causes::causes;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
+use object_store::ObjectStoreExt as _;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
@@ -28,8 +31,12 @@ use crate::hash::hex;
 use crate::jar;
 
 mod cache;
+mod uploads;
 
 pub use cache::prune;
+pub use uploads::Uploads;
+
+use uploads::Source;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A download that stands still for this long is dead.
@@ -68,6 +75,15 @@ pub enum Error {
         uri: String,
         /// What happened.
         why: String,
+    },
+    /// It belongs to another namespace, or is none of an artifact's business.
+    #[error(
+        "fetching {uri}: that place is not for Deployments of this namespace; upload the artifact to this namespace \
+         and use the URI that the upload answers"
+    )]
+    Refused {
+        /// The URI, without credentials.
+        uri: String,
     },
     /// The content is not what the URI promises.
     #[error("checking {uri}: its SHA-256 is {actual}, but the URI demands {expected}")]
@@ -116,6 +132,8 @@ impl Error {
 pub struct Artifacts {
     dir: PathBuf,
     http: reqwest::Client,
+    uploads: Option<Uploads>,
+    namespace: Option<String>,
 }
 
 impl Artifacts {
@@ -144,7 +162,19 @@ impl Artifacts {
             .redirect(redirects)
             .build()
             .map_err(Error::Http)?;
-        Ok(Self { dir, http })
+        Ok(Self { dir, http, uploads: None, namespace: None })
+    }
+
+    /// The same, with what was uploaded.
+    #[must_use]
+    pub fn with(self, uploads: Option<Uploads>) -> Self {
+        Self { uploads, ..self }
+    }
+
+    /// The same, for Deployments of this namespace.
+    #[must_use]
+    pub fn of(&self, namespace: &str) -> Self {
+        Self { namespace: Some(namespace.to_owned()), ..self.clone() }
     }
 
     /// Fetches any file. A fragment `#sha256=<64 hex digits>` is verified.
@@ -153,8 +183,9 @@ impl Artifacts {
     /// A URI of another kind than `file:` and `http(s):`, content that cannot be had, is too large, or is not what the
     /// fragment demands.
     pub async fn fetch(&self, uri: &str) -> Result<Fetched, Error> {
-        let url = parse(uri)?;
+        let url = self.parse(uri)?;
         let expected = promised(&url)?;
+        let source = self.source(&url).await?;
         if let Some(sha256) = expected.clone() {
             let (dir, name) = (self.dir.join(&sha256), file_name(&url));
             let cached = tokio::task::spawn_blocking(move || cache::find(&dir, &name)).await;
@@ -162,9 +193,17 @@ impl Artifacts {
                 return Ok(Fetched { path, sha256 });
             }
         }
-        let (temp, actual) = match url.scheme() {
-            "file" => self.copy(&url).await?,
-            _ => self.download(&url).await?,
+        let (temp, actual) = match source {
+            Source::File(path) => self.copy(&url, path).await?,
+            Source::Object(path) => self.load(&url, &path).await?,
+            Source::Elsewhere if url.scheme() == "file" => {
+                let bad = |()| Error::Uri {
+                    uri: redacted(&url),
+                    why: "it names no absolute path".to_owned(),
+                };
+                self.copy(&url, url.to_file_path().map_err(bad)?).await?
+            }
+            Source::Elsewhere => self.download(&url).await?,
         };
         if let Some(expected) = expected.filter(|expected| *expected != actual) {
             return Err(Error::Hash { uri: redacted(&url), expected, actual });
@@ -181,11 +220,35 @@ impl Artifacts {
     pub async fn fetch_jar(&self, uri: &str) -> Result<(Fetched, Option<String>), Error> {
         let fetched = self.fetch(uri).await?;
         let path = fetched.path.clone();
-        let uri = || parse(uri).map_or_else(|_| "the artifact".to_owned(), |url| redacted(&url));
+        let uri =
+            || self.parse(uri).map_or_else(|_| "the artifact".to_owned(), |url| redacted(&url));
         let class = tokio::task::spawn_blocking(move || jar::main_class(&path)).await;
         let class = class.map_err(|_| Error::Fetch { uri: uri(), why: interrupted() })?;
         let class = class.map_err(|source| Error::Jar { uri: uri(), source })?;
         Ok((fetched, class))
+    }
+
+    /// A URI that can be fetched: one of the storage of uploads may have any scheme.
+    fn parse(&self, uri: &str) -> Result<Url, Error> {
+        let base = self.uploads.as_ref().map(|uploads| &uploads.base);
+        let ours = Url::parse(uri.trim())
+            .ok()
+            .filter(|url| base.is_some_and(|b| b.scheme() == url.scheme()));
+        ours.filter(|url| url.scheme() != "file").map_or_else(|| parse(uri), Ok)
+    }
+
+    async fn source(&self, url: &Url) -> Result<Source, Error> {
+        let Some(uploads) = self.uploads.clone() else { return Ok(Source::Elsewhere) };
+        let (asked, namespace) = (url.clone(), self.namespace.clone());
+        let look = move || Ok(uploads.source(&asked, namespace.as_deref()));
+        let refused = || Error::Refused { uri: redacted(url) };
+        let source = blocking(url, look).await?.ok_or_else(refused)?;
+        let is_fetchable = matches!(url.scheme(), "file" | "http" | "https");
+        if source == Source::Elsewhere && !is_fetchable {
+            let why = "only file:, http:, https: and uploaded artifacts can be fetched here";
+            return Err(Error::Uri { uri: redacted(url), why: why.to_owned() });
+        }
+        Ok(source)
     }
 
     async fn temp(&self, url: &Url) -> Result<NamedTempFile, Error> {
@@ -195,11 +258,8 @@ impl Artifacts {
         blocking(url, make).await
     }
 
-    async fn copy(&self, url: &Url) -> Result<(NamedTempFile, String), Error> {
+    async fn copy(&self, url: &Url, path: PathBuf) -> Result<(NamedTempFile, String), Error> {
         let fail = |why: String| Error::Fetch { uri: redacted(url), why };
-        let bad =
-            |_| Error::Uri { uri: redacted(url), why: "it names no absolute path".to_owned() };
-        let path = url.to_file_path().map_err(bad)?;
         let temp = self.temp(url).await?;
         let work = tokio::task::spawn_blocking(move || copy(&path, temp)).await;
         work.map_err(|_| fail(interrupted()))?.map_err(|error| fail(error.to_string()))
@@ -217,18 +277,43 @@ impl Artifacts {
         if response.content_length().is_some_and(|n| n > ARTIFACT_BYTES_MAX) {
             return Err(fail(too_large()));
         }
+        self.keep(url, response.bytes_stream().map(|chunk| chunk.map_err(lost))).await
+    }
+
+    /// From the storage of uploads.
+    async fn load(&self, url: &Url, path: &str) -> Result<(NamedTempFile, String), Error> {
+        let fail = |error: object_store::Error| Error::Fetch {
+            uri: redacted(url),
+            why: match error {
+                object_store::Error::NotFound { .. } => "no such artifact was uploaded".to_owned(),
+                other => causes(&other),
+            },
+        };
+        let Some(uploads) = &self.uploads else {
+            return Err(Error::Refused { uri: redacted(url) });
+        };
+        let path = object_store::path::Path::from(path);
+        let found = uploads.store.get(&path).await.map_err(fail)?;
+        self.keep(url, found.into_stream().map(|chunk| chunk.map_err(fail))).await
+    }
+
+    /// Writes what arrives, and hashes it.
+    async fn keep(
+        &self,
+        url: &Url,
+        mut body: impl Stream<Item = Result<Bytes, Error>> + Unpin,
+    ) -> Result<(NamedTempFile, String), Error> {
         let temp = self.temp(url).await?;
         let path = temp.path().to_owned();
         let file = temp.as_file().try_clone().map_err(Error::io("opening", &path))?;
         let mut file = tokio::fs::File::from_std(file);
         let mut digest = Sha256::new();
         let mut bytes = 0;
-        let mut body = response.bytes_stream();
         while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(lost)?;
+            let chunk = chunk?;
             bytes += chunk.len() as u64;
             if bytes > ARTIFACT_BYTES_MAX {
-                return Err(fail(too_large()));
+                return Err(Error::Fetch { uri: redacted(url), why: too_large() });
             }
             digest.update(&chunk);
             file.write_all(&chunk).await.map_err(Error::io("writing", &path))?;

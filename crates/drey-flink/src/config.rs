@@ -318,6 +318,18 @@ mod tests {
     }
 
     #[test]
+    fn no_name_of_a_setting_that_drey_reads_itself_may_hold_a_secret() {
+        let read = drey_model::validate::READ_KEYS;
+        let ours = [CHECKPOINT_DIR, SAVEPOINT_DIR, "execution.checkpointing.create-subdir"];
+        for name in ours {
+            assert!(read.contains(&name), "{name}");
+        }
+        for (new, old) in ALIASES {
+            assert_eq!(read.contains(new), read.contains(old), "{new} and {old}");
+        }
+    }
+
+    #[test]
     fn what_drey_depends_on_wins_and_what_is_taste_does_not() {
         let Effective { config, notes } = of(&map(&[
             ("execution.shutdown-on-application-finish", "true"),

@@ -1,7 +1,7 @@
 //! Command lines of Flink's processes: one JobManager in application mode, and its TaskManagers, without Flink's scripts.
 //!
 //! ```text
-//! Job + Launch ──► files()         config.yaml, log4j.*   (write them into `conf` before the processes start)
+//! Job + Launch ──► files()         config.yaml, log4j.*, *.options   (write them into `conf` before the processes start)
 //!              ──► job_manager()   java … StandaloneApplicationClusterEntryPoint --configDir … --job-id … -- args
 //!              ──► task_manager()  java … TaskManagerRunner --configDir … -Dtaskmanager.…
 //! ```
@@ -20,6 +20,8 @@ use drey_model::meta::TextMap;
 use crate::versions::Version;
 use crate::{config, logging, memory, yaml};
 
+const JOB_MANAGER: &str = "jobmanager";
+const TASK_MANAGER: &str = "taskmanager";
 /// Every process of a local cluster listens here, and nowhere else.
 const HOST: &str = "127.0.0.1";
 /// Up to this process size start-up time matters more than peak throughput: the simple collector and compiler save
@@ -166,6 +168,17 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A value that this Flink's configuration file cannot hold.
+    #[error(
+        "writing the configuration: {key} holds '#' or a line break, which the configuration file of Flink {version} \
+         cannot hold; Flink 1.19 and newer can"
+    )]
+    Unwritable {
+        /// The key.
+        key: String,
+        /// The version of Flink.
+        version: Version,
+    },
     /// A path cannot be written as a URI.
     #[error("naming {} as a URI: the path is not absolute", path.display())]
     Path {
@@ -185,7 +198,15 @@ pub fn files(launch: &Launch<'_>) -> Vec<File> {
     let log = logging::render(launch.job.spec.logging.as_ref());
     let text = yaml::render(&configuration(launch), version);
     let config = File { path: conf.join(yaml::file_name(version)), text };
-    vec![config, File { path: conf.join(log.name), text: log.text }]
+    let mut files = vec![config, File { path: conf.join(log.name), text: log.text }];
+    for role in [JOB_MANAGER, TASK_MANAGER] {
+        // What cannot be split stops the launch in `job_manager` and `task_manager`.
+        let options = user_jvm_options(launch, role).unwrap_or_default();
+        if !options.is_empty() {
+            files.push(File { path: options_file(launch, role), text: argument_file(&options) });
+        }
+    }
+    files
 }
 
 /// The Job's configuration with the settings of this one cluster.
@@ -226,7 +247,10 @@ pub fn job_manager(launch: &Launch<'_>) -> Result<Command, Error> {
         return Err(Error::Kind { kind: job.artifact.kind });
     }
     let user = &job.flink_configuration;
-    let resources = job.resources.get("jobmanager").and_then(|r| r.memory.as_deref());
+    if let Some(key) = yaml::unwritable(user, &launch.flink.version) {
+        return Err(Error::Unwritable { key: key.to_owned(), version: launch.flink.version });
+    }
+    let resources = job.resources.get(JOB_MANAGER).and_then(|r| r.memory.as_deref());
     let process = memory::process_size("jobmanager", user, resources)?;
     let flags = memory::JobManager::new(process, user)?.jvm_flags();
     let mut command = java(launch, "jobmanager", flags, true)?;
@@ -307,7 +331,10 @@ fn java(
     };
     args.extend(open("--add-exports", EXPORTS));
     args.extend(open("--add-opens", OPENS));
-    args.extend(user_jvm_options(launch, if name == "jobmanager" { name } else { "taskmanager" })?);
+    let role = if name == JOB_MANAGER { JOB_MANAGER } else { TASK_MANAGER };
+    if !user_jvm_options(launch, role)?.is_empty() {
+        args.push(prefixed("@", &options_file(launch, role)));
+    }
     args.push(prefixed("-Dlog.file=", &log_file));
     args.push(uri(&log4j).map(|uri| format!("-Dlog4j.configurationFile={uri}").into())?);
     args.push(prefixed("-Djava.io.tmpdir=", &dirs.scratch));
@@ -328,13 +355,40 @@ fn java(
     Ok(command)
 }
 
+/// The user's JVM options are in a file of their own: they may hold passwords, and the command line of a process is
+/// for every user of the machine to see.
+fn options_file(launch: &Launch<'_>, role: &str) -> PathBuf {
+    launch.dirs.conf.join(format!("{role}.options"))
+}
+
+/// The text of an argument file of `java`: one quoted argument a line.
+fn argument_file(arguments: &[String]) -> String {
+    let mut text = String::new();
+    for argument in arguments {
+        text.push('"');
+        for c in argument.chars() {
+            match c {
+                '"' => text.push_str("\\\""),
+                '\\' => text.push_str("\\\\"),
+                '\n' => text.push_str("\\n"),
+                '\r' => text.push_str("\\r"),
+                '\t' => text.push_str("\\t"),
+                '\u{c}' => text.push_str("\\f"),
+                other => text.push(other),
+            }
+        }
+        text.push_str("\"\n");
+    }
+    text
+}
+
 /// `env.java.opts.*`, which Flink leaves to its scripts. They stand last, so they win.
-fn user_jvm_options(launch: &Launch<'_>, role: &str) -> Result<Vec<OsString>, Error> {
+fn user_jvm_options(launch: &Launch<'_>, role: &str) -> Result<Vec<String>, Error> {
     let mut all = Vec::new();
     for key in ["env.java.opts.all".to_owned(), format!("env.java.opts.{role}")] {
         let text = launch.job.spec.flink_configuration.get(&key).map_or("", String::as_str);
         let words = args::split(text).map_err(|why| Error::Words { what: "env.java.opts", why })?;
-        all.extend(words.into_iter().map(OsString::from));
+        all.extend(words);
     }
     Ok(all)
 }

@@ -33,6 +33,14 @@ pub fn render(config: &TextMap, version: &Version) -> String {
     text
 }
 
+/// The first key whose value Flink 1.18 would cut off: its parser takes `#` for a comment and reads line by line.
+#[must_use]
+pub fn unwritable<'c>(config: &'c TextMap, version: &Version) -> Option<&'c str> {
+    let is_cut = |value: &str| value.contains(['#', '\n', '\r']);
+    let mut cut = config.iter().filter(|(_, value)| is_cut(value)).map(|(key, _)| key.as_str());
+    if version.is_before(1, 19) { cut.next() } else { None }
+}
+
 fn key_text(key: &str) -> String {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let is_word = key.starts_with(|c: char| c.is_ascii_alphabetic()) && key.chars().all(is_safe);
@@ -100,5 +108,9 @@ mod tests {
         let old = "1.18.1".parse().unwrap();
         assert_eq!(file_name(&old), "flink-conf.yaml");
         assert!(render(&map, &old).ends_with("a.b: c: d\n"));
+        assert_eq!(unwritable(&map, &old), None);
+        let cut = TextMap::from([("a.pw".into(), "a#b".into())]);
+        assert_eq!(unwritable(&cut, &old), Some("a.pw"));
+        assert_eq!(unwritable(&cut, &"1.19.0".parse().unwrap()), None);
     }
 }

@@ -28,6 +28,13 @@ pub fn split(text: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
+/// One text that [`split`] takes apart into these words again.
+#[must_use]
+pub fn join<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+    let quoted = |word: &str| format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""));
+    words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
 fn single_quoted(rest: &mut std::str::Chars<'_>, into: &mut String) -> Result<(), String> {
     for c in rest {
         if c == '\'' {
@@ -64,6 +71,14 @@ mod tests {
 
     fn check(text: &str, words: &[&str]) {
         assert_eq!(split(text).unwrap(), words, "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn joined_words_are_split_into_the_same_words(words in proptest::collection::vec("[a$`'\"\\\\ \n]{0,6}", 0..4)) {
+            let text = join(words.iter().map(String::as_str));
+            prop_assert_eq!(split(&text).unwrap(), words);
+        }
     }
 
     #[test]

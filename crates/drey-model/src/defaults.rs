@@ -8,7 +8,11 @@
 //! or pod templates, or a kind of artifact, what lower layers say about the alternative is left out. In session mode
 //! the cluster's own members are not filled in at all (Q6, Q35, Q37).
 
+mod resource;
+
 use serde_json::{Map, Value, json};
+
+pub use resource::{DEFAULTS_NAME, DeploymentDefaults, GlobalDeploymentDefaults};
 
 use crate::merge::{How, apply_patch, bind_artifact, drop_nulls};
 use crate::problem::Problem;
@@ -29,6 +33,22 @@ impl Layers {
         let mut layers = vec![built_in(default_flink_version)];
         layers.extend(above);
         Self { layers }
+    }
+
+    /// These layers with one more on top.
+    #[must_use]
+    pub fn with(&self, top: Value) -> Self {
+        let mut layers = self.layers.clone();
+        layers.push(top);
+        Self { layers }
+    }
+
+    /// All layers in one.
+    ///
+    /// # Errors
+    /// A directive that cannot be followed.
+    pub fn merged(&self) -> Result<Value, Vec<Problem>> {
+        base(self, &json!({}))
     }
 }
 

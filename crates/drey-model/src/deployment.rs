@@ -72,9 +72,11 @@ pub struct DeploymentSpec {
     pub restore_strategy: RestoreStrategy,
     /// Failed savepoints for a suspension or an upgrade before giving up. At least 1.
     #[serde(default = "four")]
+    #[schemars(range(min = 1))]
     pub max_savepoint_creation_attempts: i32,
     /// Failed job starts before giving up. At least 1.
     #[serde(default = "four")]
+    #[schemars(range(min = 1))]
     pub max_job_creation_attempts: i32,
     /// Failed job starts older than this do not count; a duration such as `321 s`. Absent or zero: they always count.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -179,9 +181,11 @@ pub struct TemplateSpec {
     pub artifact: Artifact,
     /// Default parallelism of the job. At least 1.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub parallelism: Option<i32>,
     /// TaskManagers of the cluster; default `ceil(parallelism / slots)`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub number_of_task_managers: Option<i32>,
     /// Keys `jobmanager` and `taskmanager`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -289,6 +293,7 @@ pub enum ArtifactKind {
 #[serde(rename_all = "camelCase", default)]
 pub struct ResourceSpec {
     /// Cores. At least 0.1.
+    #[schemars(range(min = 0.1))]
     pub cpu: f64,
     /// Bytes with an optional decimal unit `k`, `m` or `g`, in either case: `1G`, `1.5g`, `800m`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -36,6 +36,9 @@ pub const DEPTH_MAX: usize = 64;
 pub const NODES_MAX: usize = 100_000;
 /// Most bytes of scalars and keys of one text, after aliases are expanded.
 pub const EXPANDED_BYTES_MAX: usize = 2 * TEXT_BYTES_MAX;
+/// Longest document that is kept, as JSON: as long as the longest body that the server reads, so that what was read can
+/// be written back.
+pub const KEPT_BYTES_MAX: usize = 1 << 20;
 /// Longest key of a map.
 pub const KEY_BYTES_MAX: usize = 1_024;
 /// Most documents in one text.
@@ -109,10 +112,26 @@ impl Document {
 /// # Errors
 /// The text is not UTF-8, not of this format, empty, too large or has more than one document.
 pub fn parse(text: &[u8], format: Format) -> Result<Document, Vec<Problem>> {
+    parse_or(text, format, Unreadable::into_problem)
+}
+
+/// The same for a document that may hold a secret: no problem repeats anything of the text.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_quietly(text: &[u8], format: Format) -> Result<Document, Vec<Problem>> {
+    parse_or(text, format, Unreadable::into_quiet_problem)
+}
+
+fn parse_or(
+    text: &[u8],
+    format: Format,
+    problem: fn(Unreadable, &str) -> Problem,
+) -> Result<Document, Vec<Problem>> {
     let text = checked(text)?;
     let mut roots = match format {
-        Format::Json => vec![json::read(text).map_err(|e| vec![e.into_problem("JSON")])?],
-        Format::Yaml => yaml::read(text).map_err(|e| vec![e.into_problem("YAML")])?,
+        Format::Json => vec![json::read(text).map_err(|e| vec![problem(e, "JSON")])?],
+        Format::Yaml => yaml::read(text).map_err(|e| vec![problem(e, "YAML")])?,
     };
     match (roots.pop(), roots.is_empty()) {
         (Some(root), true) => Ok(Document { root, has_lines: has_lines(text) }),
@@ -175,6 +194,14 @@ impl Unreadable {
 
     fn into_problem(self, format: &str) -> Problem {
         Problem::new("", format!("Cannot read the {format}: {} ({}).", self.why, self.place))
+    }
+
+    fn into_quiet_problem(self, format: &str) -> Problem {
+        let message = format!(
+            "Cannot read the {format} from {} on. What stands there is not repeated here, since it may be a secret.",
+            self.place
+        );
+        Problem::new("", message)
     }
 }
 

@@ -11,7 +11,9 @@
 //!
 //! Owns what a resource *is*. Does not own what to do about it (`drey-engine`) or where it is kept (`drey-store`).
 
+pub mod api_token;
 pub mod args;
+pub mod artifact_file;
 pub mod causes;
 pub mod defaults;
 pub mod deployment;
@@ -23,11 +25,14 @@ pub mod explanation;
 pub mod job;
 pub mod merge;
 pub mod meta;
+pub mod namespace;
 pub mod nearest;
 pub mod patchset;
 pub mod problem;
 pub mod quantity;
+pub mod role;
 pub mod savepoint;
+pub mod secret;
 pub mod seen;
 pub mod selector;
 pub mod shape;
@@ -35,14 +40,19 @@ pub mod target;
 pub mod validate;
 pub mod write;
 
+pub use api_token::ApiToken;
+pub use defaults::{DeploymentDefaults, GlobalDeploymentDefaults};
 pub use deployment::{Deployment, DeploymentSpec, DeploymentState, DesiredState};
 pub use diff::Launched;
 pub use event::{Event, EventName};
 pub use explanation::{Explanation, Wait};
 pub use job::{Job, JobState};
 pub use meta::{Kind, List, Metadata};
+pub use namespace::Namespace;
 pub use problem::{ErrorBody, Problem};
+pub use role::Role;
 pub use savepoint::{Savepoint, SavepointOrigin, SavepointState};
+pub use secret::SecretValue;
 pub use seen::Seen;
 pub use target::DeploymentTarget;
 pub use write::{Accepted, WriteContext};

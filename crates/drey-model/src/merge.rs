@@ -71,8 +71,10 @@ pub fn drop_nulls(value: &mut Value, shape: &Shape) {
     }
 }
 
-const DIRECTIVE: &str = "$patch";
+pub(crate) const DIRECTIVE: &str = "$patch";
 const MERGE_KEY: &str = "mergeKey";
+/// What is said of a directive that is not an element of a list.
+pub(crate) const MISPLACED: &str = "A $patch directive is an element of a list, not a member of an object. Remove it: objects are merged anyway.";
 
 /// Most elements that are compared in one merge: matching two arrays costs their product.
 pub const COMPARISONS_MAX: usize = 1_000_000;
@@ -131,10 +133,7 @@ impl Merger {
         let mut merged = target.clone();
         let is_schema = matches!(shape, Shape::Object(_) | Shape::Keys(..));
         for (key, value) in patch {
-            if key == DIRECTIVE {
-                let message = "A $patch directive is an element of a list; here it is a member of an object. Remove it: \
-                               objects are merged anyway.";
-                self.problems.push(Problem::new(At::Key(path, DIRECTIVE).text(), message));
+            if key == DIRECTIVE && self.refuses_member(path) {
                 continue;
             }
             let inner = shape.member(key).unwrap_or(&Shape::Opaque);
@@ -159,16 +158,14 @@ impl Merger {
         let merge_key = directive.map(|at| self.merge_key(patch.get(at), &At::Index(path, at)));
         self.check_others(patch, directive, path);
         let items = patch.iter().enumerate().filter(|(_, item)| !is_directive(item));
-        let mut merged: Vec<Value> = match merge_key {
-            Some(_) => target.cloned().unwrap_or_default(),
-            None => Vec::new(),
+        let (mut merged, merge_key) = match (merge_key, target) {
+            (Some(merge_key), Some(target)) => (target.clone(), merge_key),
+            // Nothing to merge into: the elements as they are, equal keys among them included (§3.13, rule 11).
+            (Some(_), None) | (None, _) => (Vec::new(), None),
         };
         for (at, item) in items {
             let path = At::Index(path, at);
-            let wanted = merge_key
-                .as_ref()
-                .and_then(Option::as_deref)
-                .and_then(|key| item.get(key).map(|v| (key, v)));
+            let wanted = merge_key.as_deref().and_then(|key| item.get(key).map(|v| (key, v)));
             let same = wanted.filter(|_| self.may_compare(merged.len(), &path)).and_then(
                 |(key, value)| merged.iter().position(|other| other.get(key) == Some(value)),
             );
@@ -180,6 +177,16 @@ impl Merger {
         Value::Array(merged)
     }
 
+    /// A directive that is a member of an object is a problem, except in metadata, where it is a key like any other.
+    fn refuses_member(&mut self, path: &At<'_>) -> bool {
+        let path = At::Key(path, DIRECTIVE).text();
+        if path.starts_with("metadata.") {
+            return false;
+        }
+        self.problems.push(Problem::new(path, MISPLACED));
+        true
+    }
+
     /// The merge key of a directive, if it has one; what is odd about it is a problem.
     fn merge_key(&mut self, directive: Option<&Value>, path: &At<'_>) -> Option<String> {
         let directive = directive.and_then(Value::as_object)?;
@@ -188,6 +195,11 @@ impl Merger {
             let found = method.map(Value::to_string).unwrap_or_default();
             let message = format!("Expected \"merge\", the only $patch method, found {found}.");
             self.problems.push(Problem::new(At::Key(path, DIRECTIVE).text(), message));
+        }
+        let others = directive.keys().filter(|key| !matches!(key.as_str(), DIRECTIVE | MERGE_KEY));
+        for key in others {
+            let message = "A $patch directive has $patch and mergeKey, nothing else. Put this into an element of its own.";
+            self.problems.push(Problem::new(At::Key(path, key).text(), message));
         }
         match directive.get(MERGE_KEY) {
             None | Some(Value::Null) => None,
@@ -225,8 +237,11 @@ impl Merger {
     fn strip(&mut self, value: &Value, path: &At<'_>) -> Value {
         match value {
             Value::Object(object) => {
+                let kept =
+                    object.iter().filter(|(k, _)| *k != DIRECTIVE || !self.refuses_member(path));
+                let kept: Vec<(&String, &Value)> = kept.collect();
                 let inner =
-                    object.iter().map(|(k, v)| (k.clone(), self.strip(v, &At::Key(path, k))));
+                    kept.into_iter().map(|(k, v)| (k.clone(), self.strip(v, &At::Key(path, k))));
                 Value::Object(inner.collect())
             }
             Value::Array(items) => self.arrays(None, items, path),

@@ -53,12 +53,16 @@ pub enum Kind {
     Deployment,
     /// Where Deployments run.
     DeploymentTarget,
+    /// What Deployments of a namespace are filled up with.
+    DeploymentDefaults,
     /// One run of a Deployment.
     Job,
     /// A restorable snapshot.
     Savepoint,
     /// One line of the event log.
     Event,
+    /// A text for jobs that is never shown.
+    SecretValue,
 }
 
 /// Identity and bookkeeping of a named, user-written resource (platform API reference §1.0.1).
@@ -89,6 +93,7 @@ pub struct Metadata {
 /// A list of resources, newest first (platform API reference §1.0.3).
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ResourceListOf{T}")]
 pub struct List<T> {
     /// `<Kind>List`.
     pub kind: String,

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::document::{DEPTH_MAX, EXPANDED_BYTES_MAX};
 use crate::problem::{Problem, index_path};
 use crate::target::DeploymentTarget;
+use crate::validate::flink_version;
 
 /// Most operations of one target.
 pub const OPERATIONS_MAX: usize = 1_000;
@@ -25,16 +26,26 @@ pub fn check(operations: &[Value]) -> Vec<Problem> {
         return vec![Problem::new(PATH, message)];
     }
     let problem = |(at, operation)| {
-        let why = read(operation).err()?;
-        Some(Problem::new(index_path(PATH, at), why))
+        let path = index_path(PATH, at);
+        match read(operation) {
+            Ok(_) => Some(Problem::new(format!("{path}.value"), lost_zero(operation)?)),
+            Err(why) => Some(Problem::new(path, why)),
+        }
     };
     operations.iter().enumerate().filter_map(problem).collect()
+}
+
+/// Values of operations are taken as they are, so a Flink version that is a number has lost its last zero for good.
+fn lost_zero(operation: &Value) -> Option<String> {
+    let path = operation.get("path").and_then(Value::as_str)?;
+    let number = operation.get("value").filter(|value| value.is_number())?;
+    if path.ends_with("/flinkVersion") { flink_version(&number.to_string()) } else { None }
 }
 
 /// The document after all operations of `target`.
 ///
 /// # Errors
-/// The operation that cannot be applied: its number (from 1), itself, and why.
+/// The operation that cannot be applied: its place in the list (from 0, as in paths), itself, and why.
 pub fn apply(target: &DeploymentTarget, document: &Value) -> Result<Value, Problem> {
     let mut patched = document.clone();
     let mut added = 0;
@@ -96,7 +107,7 @@ fn measure(value: &Value) -> (usize, usize) {
 
 fn refusal(target: &DeploymentTarget, at: usize, why: &str) -> Problem {
     let name = &target.metadata.name;
-    let message = format!("Target {name} refused the change: patch {} {why}", at + 1);
+    let message = format!("Target {name} refused the change: deploymentPatchSet[{at}] {why}");
     Problem::new("spec.deploymentTargetName", message)
 }
 
@@ -205,7 +216,7 @@ mod tests {
         assert_eq!(problem.path, "spec.deploymentTargetName");
         assert_eq!(
             problem.message,
-            format!("Target prod-eu refused the change: patch 2 {expected}")
+            format!("Target prod-eu refused the change: deploymentPatchSet[1] {expected}")
         );
     }
 

@@ -48,6 +48,7 @@ pub fn index_path(path: &str, index: usize) -> String {
 /// The body of every error answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Error")]
 pub struct ErrorBody {
     /// Always `Error`.
     pub kind: String,
@@ -60,6 +61,7 @@ pub struct ErrorBody {
     /// For people.
     pub message: String,
     /// `{}` or details, for example `problems`.
+    #[schemars(with = "std::collections::BTreeMap<String, Value>")]
     pub context: Value,
 }
 

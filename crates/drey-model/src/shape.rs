@@ -95,7 +95,13 @@ impl Shape {
 /// Reads a document; `noun` is what the whole of it is called in messages, for example `Deployment`.
 #[must_use]
 pub fn normalise(document: &Document, shape: &Shape, noun: &str) -> Normalised {
-    read::read(document, shape, noun)
+    read::read(document, shape, noun, false)
+}
+
+/// The same for a document that nobody else reads, such as a settings file: unknown members are problems.
+#[must_use]
+pub fn normalise_strictly(document: &Document, shape: &Shape, noun: &str) -> Normalised {
+    read::read(document, shape, noun, true)
 }
 
 /// Adds the place in the text to each problem that has one: `… (12:19)`.

@@ -6,11 +6,14 @@
 //! Does not own types and spelling ([`crate::shape`]) or uniqueness, which needs the store.
 
 mod names;
+mod placeholders;
 mod spec;
 mod template;
 
-pub use names::{check_labels, check_name, slug};
+pub use names::{check_labels, check_name, check_namespace_name, slug};
+pub use placeholders::READ_KEYS;
 pub(crate) use spec::available;
+pub(crate) use template::flink_version;
 pub use template::{OWNED_KEYS, PARALLELISM_MAX, TASK_MANAGERS_MAX};
 
 use url::Url;
@@ -19,6 +22,7 @@ use crate::deployment::{Deployment, DeploymentSpec};
 use crate::meta::{Kind, Metadata};
 use crate::patchset;
 use crate::problem::Problem;
+use crate::secret::placeholder::{Piece, is_filled, pieces};
 use crate::target::{DeploymentTarget, DeploymentTargetSpec};
 
 /// What references of a spec may name.
@@ -45,8 +49,19 @@ pub fn validate_deployment(deployment: &Deployment, refs: &Refs<'_>) -> Vec<Prob
 pub fn validate_spec(spec: &DeploymentSpec, refs: &Refs<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     spec::place(spec, refs, &mut problems);
+    problems.extend(validate_layer(spec));
+    problems
+}
+
+/// Everything that is wrong with a spec of which nobody knows yet where it will run: both places at once are wrong, a
+/// place that does not exist is not.
+#[must_use]
+pub fn validate_layer(spec: &DeploymentSpec) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    spec::one_place(spec, &mut problems);
     spec::limits(spec, &mut problems);
     template::check(&spec.template.spec, &mut problems);
+    placeholders::check(&spec.template.spec, &mut problems);
     problems
 }
 
@@ -56,6 +71,7 @@ pub fn deployment_warnings(spec: &DeploymentSpec) -> Vec<Problem> {
     let mut warnings = Vec::new();
     spec::strategies(spec, &mut warnings);
     template::warn(spec, &mut warnings);
+    placeholders::warn(&spec.template.spec, &mut warnings);
     warnings
 }
 
@@ -94,6 +110,10 @@ pub fn check_uri(text: &str) -> Option<String> {
     if text.contains(char::is_whitespace) {
         return Some(format!("{text:?} contains spaces. Write %20 for a space in a URI."));
     }
+    // Secrets are filled in when the job starts; before that the text need not parse, nor have a scheme.
+    if matches!(pieces(text).first(), Some(Piece::Secret(_))) {
+        return None;
+    }
     let example =
         "Use for example file:///opt/app.jar, https://host/app.jar or s3://bucket/app.jar.";
     if text.starts_with('/') {
@@ -110,8 +130,7 @@ pub fn check_uri(text: &str) -> Option<String> {
     if !is_scheme || rest.trim_start_matches('/').is_empty() {
         return Some(format!("{text:?} is not a URI with a scheme. {example}"));
     }
-    // Placeholders of secrets are resolved when the job starts; before that the text need not parse.
-    let is_final = !text.contains("${");
+    let is_final = !is_filled(text);
     let parsed = if is_final { Url::parse(text).err() } else { None };
     parsed.map(|e| format!("{text:?} is not a URI: {e}."))
 }

@@ -10,24 +10,29 @@
 //!
 //! Does not own uniqueness of names, preconditions (`If-Match`) or what is referenced by whom.
 
+mod cancel;
 mod defaults;
 mod deployment;
 mod savepoint;
+mod secret;
 mod target;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use defaults::patch_defaults;
+pub use cancel::cancel_deployment;
+pub use defaults::{first_defaults, global_defaults, patch_defaults};
 pub use deployment::{create_deployment, patch_deployment, replace_deployment, retry_deployment};
 pub use savepoint::{NewSavepoint, create_savepoint, savepoint_deployment_id};
+pub use secret::{create_secret, patch_secret};
 pub use target::{create_target, local_target, replace_target};
 
 use crate::defaults::Layers;
-use crate::document::{Document, Place};
+use crate::document::{Document, KEPT_BYTES_MAX, Place};
 use crate::meta::{SPEC_VERSION, TRANSITIONING, TRANSITIONING_SINCE, TextMap};
 use crate::problem::{PROBLEMS_MAX, Problem};
 use crate::shape::{Shape, normalise, point};
@@ -46,6 +51,8 @@ pub struct WriteContext<'a> {
     pub layers: &'a Layers,
     /// The DeploymentTargets of the namespace.
     pub targets: &'a [DeploymentTarget],
+    /// Names of the SessionClusters of the namespace.
+    pub session_clusters: &'a [String],
 }
 
 /// A write that can be stored.
@@ -109,6 +116,18 @@ impl Draft {
         self.problems.extend(problems.into_iter().filter(|p| !is_known(&p.path)));
     }
 
+    /// Patches and patch sets could let a document grow without end, a little with each write.
+    fn check_size<T: Serialize>(&mut self, object: &T) {
+        let size = serde_json::to_vec(object).map_or(0, |text| text.len());
+        if size > KEPT_BYTES_MAX {
+            let message = format!(
+                "The whole document would have {size} bytes, at most {KEPT_BYTES_MAX} are kept. Keep data out of it; \
+                 refer to it by URI."
+            );
+            self.add(vec![Problem::new("", message)]);
+        }
+    }
+
     /// The result: the object with the warnings, or every problem with its place.
     fn finish<T>(mut self, object: Option<T>) -> Result<Accepted<T>, Vec<Problem>> {
         self.problems.truncate(PROBLEMS_MAX);
@@ -128,6 +147,13 @@ impl Draft {
 fn is_within(path: &str, outer: &str) -> bool {
     path.strip_prefix(outer)
         .is_some_and(|rest| rest.is_empty() || outer.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Whether a document has the member at a path; keys in brackets are looked up as far as the map that holds them.
+fn has(document: &Value, path: &str) -> bool {
+    let mut names = path.split('[').next().unwrap_or(path).split('.');
+    let found = names.try_fold(document, |value, name| value.get(name));
+    found.is_some_and(|value| !value.is_null())
 }
 
 /// A map of texts; members that are null are left out.

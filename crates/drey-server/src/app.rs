@@ -4,12 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use drey_controller::Handle;
 use drey_model::defaults::Layers;
-use drey_store::Store;
+use drey_store::{Keyring, Store};
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::artifacts::ArtifactStorage;
+use crate::auth::{AccessControl, Gate};
 use crate::error::Error;
 use crate::flink_ui::Proxy;
 use crate::hosts::Hosts;
@@ -31,6 +34,10 @@ pub struct App {
     pub world: World,
     /// How to look at artifacts before a Deployment is stored.
     pub preflight: Preflight,
+    /// Where uploaded artifacts are.
+    pub artifacts: ArtifactStorage,
+    /// Seals secret values.
+    pub keyring: Arc<Keyring>,
     /// Defaults of Deployments.
     pub layers: Layers,
     /// Where metrics are registered and scraped from.
@@ -39,6 +46,8 @@ pub struct App {
     pub build: Build,
     /// The names that the server answers to.
     pub hosts: Hosts,
+    /// Whether callers must say who they are, and how.
+    pub access: AccessControl,
     /// Ends streams when cancelled.
     pub shutdown: CancellationToken,
 }
@@ -107,12 +116,18 @@ pub(crate) struct Shared {
     pub(crate) handle: Handle,
     pub(crate) world: World,
     pub(crate) preflight: Preflight,
+    pub(crate) artifacts: ArtifactStorage,
+    pub(crate) keyring: Arc<Keyring>,
     pub(crate) turns: Turns,
     pub(crate) layers: Layers,
     pub(crate) registry: SharedRegistry,
     pub(crate) metrics: Metrics,
     pub(crate) build: Build,
     pub(crate) hosts: Hosts,
+    /// None: access control is off.
+    pub(crate) gate: Option<Gate>,
+    /// Says that a namespace was ended just now.
+    pub(crate) ending: Notify,
     pub(crate) shutdown: CancellationToken,
     pub(crate) proxy: Proxy,
 }
@@ -129,12 +144,16 @@ impl Shared {
             handle: app.handle,
             world: app.world,
             preflight: app.preflight,
+            artifacts: app.artifacts,
+            keyring: app.keyring,
             turns: Turns::default(),
             layers: app.layers,
             registry: app.metrics,
             metrics,
             build: app.build,
             hosts: app.hosts,
+            gate: Gate::of(app.access),
+            ending: Notify::new(),
             shutdown: app.shutdown,
             proxy: Proxy::new(),
         })

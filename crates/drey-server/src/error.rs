@@ -3,7 +3,7 @@
 //! An [`Error`] becomes a response without side effects: its text for the log rides along as [`Cause`], and the access
 //! log writes it once. What a client sees never holds more than the client sent or may read.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use drey_model::causes::causes;
 use drey_model::{ErrorBody, Problem};
@@ -18,7 +18,7 @@ const RETRY_AFTER_S: u16 = 2;
 pub(crate) struct Error {
     /// Boxed to keep every `Result` of this crate small.
     body: Box<ErrorBody>,
-    retry_after_s: Option<u16>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<String>,
 }
 
@@ -30,13 +30,13 @@ impl Error {
     /// An error with the status' own reason word.
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         let body = ErrorBody::new(status.as_u16(), reason(status), message);
-        Self { body: Box::new(body), retry_after_s: None, cause: None }
+        Self { body: Box::new(body), headers: Vec::new(), cause: None }
     }
 
     /// 400 with every problem listed.
     #[must_use]
     pub(crate) fn invalid(problems: &[Problem]) -> Self {
-        Self { body: Box::new(ErrorBody::invalid(problems)), retry_after_s: None, cause: None }
+        Self { body: Box::new(ErrorBody::invalid(problems)), headers: Vec::new(), cause: None }
     }
 
     /// 400 for one thing that is wrong.
@@ -61,9 +61,20 @@ impl Error {
 
     /// 503: trying again may help.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
-        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, message);
-        error.retry_after_s = Some(RETRY_AFTER_S);
-        error
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(RETRY_AFTER_S)
+    }
+
+    /// The same error; trying again helps after so long.
+    #[must_use]
+    pub(crate) fn retry_after(self, seconds: u16) -> Self {
+        self.with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// The same error with a header.
+    #[must_use]
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     /// 500: a fault of ours. `cause` goes to the log only.
@@ -80,6 +91,21 @@ impl Error {
         self
     }
 
+    /// What happened and why, for the log.
+    #[must_use]
+    pub(crate) fn for_log(&self) -> String {
+        match &self.cause {
+            Some(cause) => format!("{} {cause}", self.body.message),
+            None => self.body.message.clone(),
+        }
+    }
+
+    /// What the client is told.
+    #[must_use]
+    pub(crate) fn message(&self) -> &str {
+        &self.body.message
+    }
+
     /// The HTTP status.
     #[must_use]
     pub(crate) fn status(&self) -> StatusCode {
@@ -90,8 +116,8 @@ impl Error {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let mut response = Reply::new(self.status(), *self.body).into_response();
-        if let Some(seconds) = self.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        for (name, value) in self.headers {
+            response.headers_mut().insert(name, value);
         }
         if let Some(cause) = self.cause {
             response.extensions_mut().insert(Cause(cause));
@@ -113,6 +139,7 @@ fn reason(status: StatusCode) -> &'static str {
         StatusCode::PRECONDITION_FAILED => "PreconditionFailed",
         StatusCode::PAYLOAD_TOO_LARGE => "PayloadTooLarge",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "UnsupportedMediaType",
+        StatusCode::TOO_MANY_REQUESTS => "TooManyRequests",
         StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailable",
         StatusCode::BAD_GATEWAY => "BadGateway",
         StatusCode::GATEWAY_TIMEOUT => "GatewayTimeout",

@@ -4,6 +4,13 @@
 //! the backend names; nothing in the request chooses a host. Bodies stream both ways. What identifies the user to Drey
 //! (cookies, `Authorization`) never reaches Flink, and Flink cannot set cookies on Drey's origin. Flink's pages use
 //! relative URLs, so they work under a prefix.
+//!
+//! Whoever may run a job decides what its JobManager serves, and browsers take that for a page of ours. So where people
+//! have sessions, each answer carries a policy that lets the page talk to its own prefix alone, and open nothing.
+//!
+//! Flink shows its configuration (`/config`, `/jobmanager/config`, logs, the JVM's options) and hides only the values of
+//! keys that it holds for sensitive. Where a Job was launched with secrets, each answer is searched for their values
+//! while it streams, and shows `******` instead.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +19,11 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use drey_model::Kind;
 use drey_model::causes::causes;
+use drey_model::secret::mask::{Mask, Masking};
+use futures::{Stream, StreamExt};
 use reqwest::{Client, Url, redirect};
 use uuid::Uuid;
 
@@ -77,10 +87,55 @@ pub(crate) async fn pass(
     let param = |name: &str| params.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str());
     let job = shared.object_by_id(Kind::Job, param("ns"), param("jobId")).await?;
     let base = shared.handle.flink_rest(job.id).await.ok_or_else(|| not_up(job.id))?;
-    let outgoing = outgoing(&base, request)?;
+    let mask = shared.handle.mask(job.id).await.map_err(|error| unmasked(job.id).because(error))?;
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.unwrap_or_default().to_owned();
+    let mut outgoing = outgoing(&base, request)?;
+    if !mask.is_empty() {
+        // What is compressed or begins in the middle cannot be searched.
+        for name in [header::ACCEPT_ENCODING, header::RANGE, header::IF_RANGE] {
+            outgoing.request.headers_mut().remove(name);
+        }
+    }
     let prefix = outgoing.prefix.clone();
     let answer = shared.proxy.send(outgoing, job.id).await?;
-    Ok(incoming(answer, &base, &prefix))
+    if !mask.is_empty() && answer.headers().contains_key(header::CONTENT_ENCODING) {
+        return Err(unmasked(job.id));
+    }
+    let mut response = incoming(answer, &base, &prefix, mask);
+    if shared.gate.as_ref().is_some_and(|gate| gate.oidc.is_some()) {
+        fence(response.headers_mut(), &host, &prefix);
+    }
+    Ok(response)
+}
+
+fn unmasked(job_id: Uuid) -> Error {
+    Error::unavailable(format!(
+        "Flink's dashboard of Job {job_id} cannot be shown: it may show the secrets that the Job was launched with, and \
+         they cannot be hidden at the moment."
+    ))
+}
+
+/// Keeps a page within its prefix: what it fetches, where it sends forms, what it frames or opens; and a page that opened
+/// it out of its reach.
+fn fence(headers: &mut HeaderMap, host: &str, prefix: &str) {
+    // Without a host that can stand in a policy, the page may talk to nobody.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    let own = match !host.is_empty() && host.chars().all(is_plain) {
+        true => format!("{host}{prefix}/"),
+        false => "'none'".to_owned(),
+    };
+    let policy = format!(
+        "connect-src {own}; form-action {own}; frame-src 'none'; object-src 'none'; \
+         sandbox allow-scripts allow-same-origin allow-forms allow-downloads"
+    );
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        // Beside one of Flink's, not instead: browsers heed both.
+        headers.append(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    let opener = HeaderName::from_static("cross-origin-opener-policy");
+    headers.insert(opener, HeaderValue::from_static("same-origin"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
 fn not_up(job_id: Uuid) -> Error {
@@ -154,7 +209,7 @@ fn forwarded(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// Flink's answer as the client should see it.
-fn incoming(answer: reqwest::Response, base: &str, prefix: &str) -> Response {
+fn incoming(answer: reqwest::Response, base: &str, prefix: &str, mask: Mask) -> Response {
     let status = answer.status();
     let mut headers = forwarded(answer.headers());
     if let Some(location) = headers.get(header::LOCATION) {
@@ -164,11 +219,32 @@ fn incoming(answer: reqwest::Response, base: &str, prefix: &str) -> Response {
             None => headers.remove(header::LOCATION),
         };
     }
-    let mut response = Response::new(Body::from_stream(answer.bytes_stream()));
+    let mut response = if mask.is_empty() {
+        Response::new(Body::from_stream(answer.bytes_stream()))
+    } else {
+        // It may become shorter or longer.
+        headers.remove(header::CONTENT_LENGTH);
+        Response::new(Body::from_stream(masked(answer, mask)))
+    };
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response.extensions_mut().insert(Untouched);
     response
+}
+
+/// The body without secrets.
+fn masked(
+    answer: reqwest::Response,
+    mask: Mask,
+) -> impl Stream<Item = Result<Bytes, reqwest::Error>> + Send {
+    async_stream::try_stream! {
+        let mut masking = Masking::new(Arc::new(mask));
+        let mut pieces = answer.bytes_stream();
+        while let Some(piece) = pieces.next().await {
+            yield Bytes::from(masking.push(&piece?));
+        }
+        yield Bytes::from(masking.finish());
+    }
 }
 
 /// A redirect of Flink, below our prefix; `None` when it leads elsewhere.
@@ -216,6 +292,23 @@ mod tests {
             assert_eq!(made.url.host_str(), Some("h"), "{rest}");
             assert_eq!(made.prefix, "/flink-ui/v1/namespaces/default/jobs/j");
         }
+    }
+
+    #[test]
+    fn a_page_of_a_job_is_kept_within_its_prefix() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("of-flink"));
+        fence(&mut headers, "drey.example:8080", "/flink-ui/v1/namespaces/a/jobs/j");
+        let policies: Vec<_> = headers.get_all(header::CONTENT_SECURITY_POLICY).iter().collect();
+        assert_eq!(policies.len(), 2);
+        let ours = policies[1].to_str().expect("text");
+        let own = "connect-src drey.example:8080/flink-ui/v1/namespaces/a/jobs/j/;";
+        assert!(ours.starts_with(own), "{ours}");
+        assert!(ours.contains("frame-src 'none'") && !ours.contains("allow-popups"), "{ours}");
+        let mut headers = HeaderMap::new();
+        fence(&mut headers, "evil; connect-src *", "/p");
+        let ours = headers[header::CONTENT_SECURITY_POLICY].to_str().expect("text");
+        assert!(ours.starts_with("connect-src 'none';") && !ours.contains('*'), "{ours}");
     }
 
     #[test]

@@ -13,21 +13,21 @@ type Problems = Pin<Box<dyn Future<Output = Vec<Problem>> + Send>>;
 
 /// How to look at an artifact that local processes will run.
 #[derive(Clone)]
-pub struct Preflight(Arc<dyn Fn(Artifact) -> Problems + Send + Sync>);
+pub struct Preflight(Arc<dyn Fn(String, Artifact) -> Problems + Send + Sync>);
 
 impl Default for Preflight {
     /// Finds nothing wrong with anything.
     fn default() -> Self {
-        Self::new(|_| async { Vec::new() })
+        Self::new(|_, _| async { Vec::new() })
     }
 }
 
 impl Preflight {
-    /// A way to look. It should answer within seconds, and hold its tongue about what it cannot tell.
+    /// A way to look, by namespace and artifact. It should answer within seconds, and hold its tongue about what it cannot tell.
     pub fn new<F: Future<Output = Vec<Problem>> + Send + 'static>(
-        look: impl Fn(Artifact) -> F + Send + Sync + 'static,
+        look: impl Fn(String, Artifact) -> F + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(move |artifact| Box::pin(look(artifact))))
+        Self(Arc::new(move |namespace, artifact| Box::pin(look(namespace, artifact))))
     }
 
     /// What is wrong with what the new Deployment refers to. Nothing is looked at again that has not changed.
@@ -43,7 +43,7 @@ impl Preflight {
         let target = targets.iter().find(|t| Some(t.metadata.name.as_str()) == name);
         let is_local = target.is_some_and(|t| t.spec.local.is_some());
         if is_new && is_local && after.spec.state == DesiredState::Running {
-            (self.0)(artifact.clone()).await
+            (self.0)(after.metadata.namespace.clone(), artifact.clone()).await
         } else {
             Vec::new()
         }

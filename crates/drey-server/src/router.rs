@@ -1,85 +1,53 @@
-//! The list of all routes: start reading here.
+//! From the table of routes to what answers requests: the layers around every route, outermost last.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{self, StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{any, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::api::{deployments, events, jobs, namespaces, savepoints, status, targets};
 use crate::app::{App, Shared};
 use crate::error::Error;
-use crate::ext::{explain, logs, watch};
-use crate::{flink_ui, middleware};
+use crate::middleware::{self, Door};
+use crate::routes::{Deadline, Method, Route, routes};
 
 /// The whole HTTP surface. Registers the server's metrics in `app.metrics`, so make one router per registry.
 pub fn router(app: App) -> Router {
-    let shared = Shared::new(app);
-    Router::new()
-        .merge(platform())
-        .merge(ours())
-        .route("/", get(status::index))
-        .route("/metrics", get(status::metrics))
+    router_of(&Shared::new(app))
+}
+
+/// The whole HTTP surface over what its handlers share.
+pub(crate) fn router_of(shared: &Arc<Shared>) -> Router {
+    let (prompt, patient): (Vec<Route>, Vec<Route>) =
+        routes().into_iter().partition(|route| route.deadline == Deadline::Standard);
+    serving(prompt, shared)
+        .route_layer(from_fn(middleware::parameters))
         .route_layer(from_fn(middleware::deadline))
-        .merge(flink())
-        .route_layer(from_fn(middleware::exists))
+        .merge(serving(patient, shared))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(middleware::panicked))
-        .layer(from_fn_with_state(Arc::clone(&shared), middleware::same_origin))
+        .layer(from_fn_with_state(Arc::clone(shared), middleware::same_origin))
         .layer(from_fn(middleware::render))
-        .layer(from_fn_with_state(Arc::clone(&shared), middleware::observe))
-        .with_state(shared)
+        .layer(from_fn_with_state(Arc::clone(shared), middleware::observe))
+        .with_state(Arc::clone(shared))
 }
 
-type Routes = Router<Arc<Shared>>;
-
-/// The platform's API.
-fn platform() -> Routes {
-    let named = get(deployments::get)
-        .put(deployments::put)
-        .patch(deployments::patch)
-        .delete(deployments::delete);
-    let target = get(targets::get).put(targets::put).delete(targets::delete);
-    let in_namespace = Router::new()
-        .route("/deployments", get(deployments::list).post(deployments::create))
-        .route("/deployments/{name}", named)
-        .route("/deployment-targets", get(targets::list).post(targets::create))
-        .route("/deployment-targets/{name}", target)
-        .route("/jobs", get(jobs::list))
-        .route("/jobs/{id}", get(jobs::get))
-        .route("/savepoints", get(savepoints::list).post(savepoints::create))
-        .route("/savepoints/{id}", get(savepoints::get).delete(savepoints::delete))
-        .route("/events", get(events::list));
-    Router::new()
-        .nest("/api/v1/namespaces/{ns}", in_namespace)
-        .route("/api/v1/status", get(status::status))
-        .route("/api/v1/status/system-info", get(status::system_info))
-        .route("/namespaces/v1/namespaces", get(namespaces::list))
-        .route("/namespaces/v1/namespaces/{ns}", get(namespaces::get))
-}
-
-/// Our additions.
-fn ours() -> Routes {
-    let in_namespace = Router::new()
-        .route("/deployments/{name}", get(explain::get))
-        .route("/deployments/{name}/retry", post(explain::retry))
-        .route("/jobs/{id}/logs", get(logs::list))
-        .route("/jobs/{id}/logs/{file}", get(logs::read));
-    Router::new()
-        .nest("/ext/v1/namespaces/{ns}", in_namespace)
-        .route("/ext/v1/watch", get(watch::get))
-}
-
-/// Flink's own dashboards. They have their own deadlines: what Flink takes long for may take long.
-fn flink() -> Routes {
-    Router::new()
-        .route("/flink-ui/v1/namespaces/{ns}/jobs/{jobId}", any(flink_ui::root))
-        .route("/flink-ui/v1/namespaces/{ns}/jobs/{jobId}/", any(flink_ui::pass))
-        .route("/flink-ui/v1/namespaces/{ns}/jobs/{jobId}/{*path}", any(flink_ui::pass))
+/// A router of these rows, each behind the door of its permission. Rows of one path become one path with several methods.
+fn serving(rows: Vec<Route>, shared: &Arc<Shared>) -> Router<Arc<Shared>> {
+    rows.into_iter().fold(Router::new(), |router, row| {
+        let door = Door { shared: Arc::clone(shared), permission: row.permission };
+        let door = from_fn_with_state(door, middleware::admit);
+        let served = row.handler.under(row.method);
+        // What serves every method has no other to keep the door away from.
+        let guarded = match row.method {
+            Method::Any => served.layer(door),
+            _ => served.route_layer(door),
+        };
+        router.route(row.path, guarded)
+    })
 }
 
 async fn no_such_route(uri: Uri) -> Error {
@@ -89,7 +57,7 @@ async fn no_such_route(uri: Uri) -> Error {
     ))
 }
 
-async fn wrong_method(method: Method, request: Request) -> Error {
+async fn wrong_method(method: http::Method, request: Request) -> Error {
     let path: String = request.uri().path().chars().take(200).collect();
     let message = format!("{method} is not possible on {path}; the Allow header lists what is.");
     Error::new(StatusCode::METHOD_NOT_ALLOWED, message)

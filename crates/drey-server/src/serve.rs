@@ -1,14 +1,16 @@
 //! Listening, and stopping without cutting anyone off.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
-use crate::router::router;
+use crate::app::{App, Shared};
+use crate::ending::Ending;
+use crate::router::router_of;
 
 /// Requests in flight get this long to finish once the server was told to stop.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,7 +26,9 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     app.shutdown = shutdown.clone();
-    let serving = run(listener, router(app), shutdown.clone());
+    let shared = Shared::new(app);
+    let serving = run(listener, router_of(&shared), shutdown.clone());
+    let serving = beside(Ending::of(&shared).run(shutdown.clone()), serving);
     tokio::pin!(serving);
     tokio::select! {
         result = &mut serving => return result,
@@ -42,6 +46,16 @@ pub async fn serve(
     }
 }
 
+/// Serves, and empties namespaces beside it for as long as that lasts.
+async fn beside<T>(ending: impl Future<Output = ()>, serving: impl Future<Output = T>) -> T {
+    tokio::pin!(ending, serving);
+    tokio::select! {
+        served = &mut serving => served,
+        () = ending => serving.await,
+    }
+}
+
 async fn run(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }

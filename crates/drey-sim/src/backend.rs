@@ -4,6 +4,7 @@
 use drey_cluster::logs::{Chunk, File, Query};
 use drey_cluster::{ClusterBackend, Error};
 use drey_model::Job;
+use drey_model::secret::mask::Mask;
 use drey_model::seen::{Cluster as SeenCluster, Seen, Snapshot as SeenSnapshot};
 use uuid::Uuid;
 
@@ -98,6 +99,10 @@ impl ClusterBackend for FakeBackend {
         let core = self.0.lock();
         let existing = core.universe.clusters.iter().filter(|(_, c)| !c.is_removed);
         Ok(existing.map(|(id, _)| *id).collect())
+    }
+
+    async fn mask(&self, _: Uuid) -> Result<Mask, Error> {
+        Ok(Mask::default())
     }
 
     async fn log(&self, _: Uuid, query: &Query) -> Result<Chunk, Error> {

@@ -7,6 +7,7 @@ use drey_model::Kind;
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
+use crate::namespace::check_active;
 use crate::{Error, Object, Write};
 
 const NUMBERS: &str = "UPDATE clock SET revision = revision + $1 WHERE id = 1 RETURNING revision";
@@ -78,6 +79,9 @@ struct Batch<'a> {
 
 impl Batch<'_> {
     async fn create(&mut self, object: &Object) -> Result<(), Error> {
+        if object.owner.is_none() {
+            check_active(self.connection, &object.namespace).await?;
+        }
         let revision = self.number();
         let created = sqlx::query(CREATE)
             .bind(object.kind.to_string())
@@ -136,20 +140,28 @@ impl Batch<'_> {
         let (id_text, kind_text) = (id.to_string(), kind.to_string());
         let query = match kind {
             Kind::Event => sqlx::query(ERASE).bind(id_text).bind(kind_text).bind(read),
-            Kind::Deployment | Kind::DeploymentTarget | Kind::Job | Kind::Savepoint => {
-                sqlx::query(BURY)
-                    .bind(now())
-                    .bind(revision)
-                    .bind(id_text)
-                    .bind(kind_text)
-                    .bind(read)
-            }
+            Kind::Deployment
+            | Kind::DeploymentTarget
+            | Kind::DeploymentDefaults
+            | Kind::Job
+            | Kind::Savepoint
+            | Kind::SecretValue => sqlx::query(BURY)
+                .bind(now())
+                .bind(revision)
+                .bind(id_text)
+                .bind(kind_text)
+                .bind(read),
         };
         let deleted = query.execute(&mut *self.connection).await.map_err(failed)?;
         unless(deleted.rows_affected() == 1, kind, id)?;
         match kind {
             Kind::Deployment => self.delete_owned(id).await,
-            Kind::DeploymentTarget | Kind::Job | Kind::Savepoint | Kind::Event => Ok(()),
+            Kind::DeploymentTarget
+            | Kind::DeploymentDefaults
+            | Kind::Job
+            | Kind::Savepoint
+            | Kind::Event
+            | Kind::SecretValue => Ok(()),
         }
     }
 

@@ -133,15 +133,23 @@ impl Transaction<'_> {
             },
             Err(error) => Err(error),
         };
-        let healthy = match &result {
+        match result {
+            Ok(value) => {
+                self.lane.give(self.held, true);
+                Ok(value)
+            }
+            Err(error) => self.undo(Err(error)).await,
+        }
+    }
+
+    /// Undoes everything, however the work went.
+    pub(crate) async fn undo<T>(mut self, work: Result<T, Error>) -> Result<T, Error> {
+        let healthy = match self.held.connection.execute("ROLLBACK").await {
             Ok(_) => true,
-            Err(_) => match self.held.connection.execute("ROLLBACK").await {
-                Ok(_) => true,
-                Err(error) => already_undone(&error),
-            },
+            Err(error) => already_undone(&error),
         };
         self.lane.give(self.held, healthy);
-        result
+        work
     }
 }
 

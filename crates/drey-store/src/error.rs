@@ -27,6 +27,14 @@ pub enum Error {
         /// The name that is taken.
         name: String,
     },
+    /// The namespace does not exist, or is being deleted.
+    #[error(
+        "namespace {namespace:?} does not exist or is being deleted, so nothing new can be created in it"
+    )]
+    Closed {
+        /// The namespace.
+        namespace: String,
+    },
     /// The lease belongs to somebody else now, so this writer must not act any more.
     #[error("lease {lease:?} is no longer held under epoch {epoch}; another instance took over")]
     Fenced {
@@ -132,9 +140,11 @@ impl Error {
                     sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::PoolTimedOut
                 ) || code(source) == Some(CODE_IO)
             }
-            Self::Conflict { .. } | Self::Taken { .. } | Self::Fenced { .. } | Self::ReadOnly => {
-                false
-            }
+            Self::Conflict { .. }
+            | Self::Taken { .. }
+            | Self::Closed { .. }
+            | Self::Fenced { .. }
+            | Self::ReadOnly => false,
             Self::Newer { .. }
             | Self::Foreign { .. }
             | Self::Corrupt { .. }

@@ -1,27 +1,36 @@
 //! Persistence: one table of objects, one revision counter, one transaction per change.
 //!
-//! Owns SQL, migrations, leases and the watch. Does not know what the documents mean.
+//! Owns SQL, migrations, leases, the watch, and the sealing of secrets; beside the objects, namespaces, tokens, sessions
+//! and the audit log. Does not know what the documents mean.
 //!
 //! Each write takes the next number of one counter inside its transaction, so the numbers appear in commit order and
 //! `revision > last` never skips a row.
 
+mod audit;
 mod commit;
 mod connection;
 mod error;
+mod keyring;
 mod lease;
+mod namespace;
 mod read;
 mod schema;
 mod store;
+mod token;
 mod typed;
 mod upkeep;
 
 use drey_model::Kind;
 use uuid::Uuid;
 
+pub use audit::{AuditEntry, AuditWindow};
 pub use error::Error;
+pub use keyring::{FileError, KEY_FILE, Keyring, OpenError, SealError, Sealed};
 pub use lease::Lease;
+pub use namespace::Namespace;
 pub use read::Filter;
 pub use store::{Statistics, Store};
+pub use token::ApiToken;
 
 /// A stored object: identity, the document that the API shows, and facts that only the controller reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +51,7 @@ pub struct Object {
     pub revision: i64,
     /// JSON document as the API shows it.
     pub doc: String,
-    /// JSON facts of the controller.
+    /// JSON facts of the controller; of a SecretValue its sealed value ([`Keyring`]).
     pub facts: Option<String>,
     /// Whether this is the trace of a deleted object (only in watches).
     pub deleted: bool,
@@ -51,7 +60,8 @@ pub struct Object {
 /// One change of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
-    /// Stores a new object; fails with [`Error::Taken`] when the name exists.
+    /// Stores a new object; fails with [`Error::Taken`] when the name exists, and with [`Error::Closed`] when its
+    /// namespace is not active. What belongs to a Deployment comes and goes with it, whatever its namespace does.
     Create(Object),
     /// Replaces an object; fails with [`Error::Conflict`] unless it is still at this revision.
     Update(Object, i64),

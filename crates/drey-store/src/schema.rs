@@ -11,8 +11,10 @@ use crate::Error;
 use crate::connection::{Lane, connect, url};
 
 /// All scripts in order; the position plus one is the schema version.
-const SCRIPTS: [(&str, &str); 1] =
-    [("objects", include_str!("../migrations/sqlite/0001_objects.sql"))];
+const SCRIPTS: [(&str, &str); 2] = [
+    ("objects", include_str!("../migrations/sqlite/0001_objects.sql")),
+    ("access", include_str!("../migrations/sqlite/0002_access.sql")),
+];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations \
      (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)";

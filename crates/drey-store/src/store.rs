@@ -117,6 +117,19 @@ impl Store {
         }
     }
 
+    /// Applies all changes and undoes them at once: fails as [`Store::commit`] would, and changes nothing.
+    ///
+    /// # Errors
+    /// Those of [`Store::commit`].
+    pub async fn rehearse(&self, writes: &[Write]) -> Result<(), Error> {
+        let work = async {
+            let mut transaction = self.inner.writer.begin().await?;
+            let applied = commit::apply(transaction.connection(), writes).await;
+            transaction.undo(applied.map(|_| ())).await
+        };
+        self.run(work).await
+    }
+
     /// The newest revision that this process committed or found when it opened the database. Other processes' commits
     /// show only in [`Store::changes`], so a watcher looks there now and then as well.
     #[must_use]
@@ -174,6 +187,17 @@ impl Store {
             result.map_err(|source| Error::of("reading", source))
         };
         self.run(work).await
+    }
+
+    /// Runs one writing statement as a transaction of its own; how many rows it changed. Outside of objects: their
+    /// writes get numbers, in [`Store::commit`].
+    pub(crate) async fn execute(&self, query: Query<'_, Any, AnyArguments>) -> Result<u64, Error> {
+        let work = async {
+            let mut transaction = self.inner.writer.begin().await?;
+            let done = query.execute(transaction.connection()).await;
+            transaction.finish(done.map_err(|source| Error::of("writing", source))).await
+        };
+        self.run(work).await.map(|done| done.rows_affected())
     }
 
     /// Finishes `work` within one poll when the database is in memory; see the head of this file.

@@ -64,6 +64,15 @@ impl View {
     }
 }
 
+/// The path of one resource. A namespace has one DeploymentDefaults, which stands where others have their collection.
+pub(crate) fn place<'a>(ns: &'a str, kind: Kind, name: &'a str) -> Vec<&'a str> {
+    let mut path = vec!["api", "v1", "namespaces", ns, collection(kind)];
+    if kind != Kind::DeploymentDefaults {
+        path.push(name);
+    }
+    path
+}
+
 impl Client {
     /// A client for `server`. Does not connect yet.
     pub(crate) fn new(server: &str, timeout: Duration, quiet: bool) -> Result<Self> {
@@ -127,15 +136,18 @@ impl Client {
     ) -> Result<Vec<T>> {
         let doing = format!("listing {}", collection(kind));
         let path = ["api", "v1", "namespaces", ns, collection(kind)];
-        let list: List<T> = typed(&doing, self.get(&doing, &path, query).await?)?;
+        let found = self.get(&doing, &path, query).await?;
+        if kind == Kind::DeploymentDefaults {
+            return Ok(vec![typed(&doing, found)?]);
+        }
+        let list: List<T> = typed(&doing, found)?;
         Ok(list.items)
     }
 
     /// One resource, as the API shows it.
     pub(crate) async fn object(&self, ns: &str, kind: Kind, name: &str) -> Result<Value> {
         let doing = format!("getting {}/{name}", singular(kind));
-        let path = ["api", "v1", "namespaces", ns, collection(kind), name];
-        self.get(&doing, &path, &[]).await
+        self.get(&doing, &place(ns, kind, name), &[]).await
     }
 
     /// One Deployment.

@@ -5,10 +5,14 @@ use clap::CommandFactory;
 use crate::args::{Cli, Command};
 use crate::failure::{Exit, Failure, Result};
 
+mod access;
+mod artifacts;
 mod compile;
+mod defaults;
 mod demo;
 mod options;
 mod preflight;
+mod secrets;
 mod serve;
 mod storage;
 mod upkeep;

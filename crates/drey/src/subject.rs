@@ -45,12 +45,14 @@ fn kind_of(word: &str) -> Result<Kind, String> {
         "dt" | "target" | "targets" | "deploymenttarget" | "deploymenttargets" => {
             Ok(Kind::DeploymentTarget)
         }
+        "defaults" | "deploymentdefaults" => Ok(Kind::DeploymentDefaults),
         "job" | "jobs" => Ok(Kind::Job),
         "sp" | "savepoint" | "savepoints" => Ok(Kind::Savepoint),
         "ev" | "event" | "events" => Ok(Kind::Event),
+        "secret" | "secrets" | "secretvalue" | "secretvalues" => Ok(Kind::SecretValue),
         _ => Err(format!(
-            "\"{word}\" is not a kind. Kinds: deployments (dep), deploymenttargets (dt), jobs, savepoints (sp), \
-             events (ev)"
+            "\"{word}\" is not a kind. Kinds: deployments (dep), deploymenttargets (dt), deploymentdefaults \
+             (defaults), jobs, savepoints (sp), events (ev), secretvalues (secret)"
         )),
     }
 }
@@ -60,9 +62,11 @@ pub(crate) fn collection(kind: Kind) -> &'static str {
     match kind {
         Kind::Deployment => "deployments",
         Kind::DeploymentTarget => "deployment-targets",
+        Kind::DeploymentDefaults => "deployment-defaults",
         Kind::Job => "jobs",
         Kind::Savepoint => "savepoints",
         Kind::Event => "events",
+        Kind::SecretValue => "secret-values",
     }
 }
 
@@ -71,9 +75,11 @@ pub(crate) fn singular(kind: Kind) -> &'static str {
     match kind {
         Kind::Deployment => "deployment",
         Kind::DeploymentTarget => "deploymenttarget",
+        Kind::DeploymentDefaults => "deploymentdefaults",
         Kind::Job => "job",
         Kind::Savepoint => "savepoint",
         Kind::Event => "event",
+        Kind::SecretValue => "secretvalue",
     }
 }
 

@@ -61,6 +61,11 @@ const PANICS: &[(&str, &str)] = &[
     ("panic !", "return an error, or name the reason with #[expect(clippy::panic, reason = …)]"),
 ];
 
+/// How the server changes things, and the two files that may: elsewhere a dry run would be a real one.
+const WRITES: [&str; 2] = ["store . commit", "handle . wake"];
+const WRITERS: [&str; 2] =
+    ["crates/drey-server/src/ops/writer.rs", "crates/drey-server/src/bootstrap.rs"];
+
 pub(super) fn check(source: &Source) -> Vec<Violation> {
     if !source.is(&["rs"]) || source.is_test() {
         return Vec::new();
@@ -73,6 +78,10 @@ pub(super) fn check(source: &Source) -> Vec<Violation> {
         let advice =
             "take `now` as an argument, or add this file with its reason to CLOCK_READERS in xtask";
         rules.extend(CLOCKS.map(|p| (p, advice.to_owned())));
+    }
+    if source.package() == "drey-server" && !WRITERS.contains(&source.path.as_str()) {
+        let advice = "go through ops::Writer, which knows dry runs";
+        rules.extend(WRITES.map(|p| (p, advice.to_owned())));
     }
     let mut found = search(source, &rules, |_| false);
     let panics: Vec<_> = PANICS.iter().map(|(p, advice)| (*p, (*advice).to_owned())).collect();
@@ -149,6 +158,14 @@ mod tests {
         let text = "async fn a() { std::fs::read(1); Instant::now(); }";
         assert_eq!(lines(SHELL_FILE, text), ["1: Instant::now"]);
         assert!(lines("crates/drey-controller/src/world.rs", text).is_empty());
+    }
+
+    #[test]
+    fn the_server_writes_in_one_place() {
+        let text = "fn a() { self.store.commit(&b); shared.handle.wake(c); }";
+        assert_eq!(lines("crates/drey-server/src/ops/a.rs", text).len(), 2);
+        assert!(lines("crates/drey-server/src/ops/writer.rs", text).is_empty());
+        assert!(lines("crates/drey-controller/src/a.rs", text).is_empty());
     }
 
     #[test]

@@ -88,9 +88,10 @@ async fn find_program(
     let make = async || {
         let cache = config.cache.clone();
         let made = blocking(move || Ok(Artifacts::new(&cache))).await.map_err(|e| causes(&e))?;
-        made.map_err(|e| causes(&e))
+        let made = made.map_err(|e| causes(&e))?;
+        Ok::<_, String>(made.with(config.uploads.clone()))
     };
-    let artifacts = tools.artifacts.get_or_try_init(make).await?;
+    let artifacts = tools.artifacts.get_or_try_init(make).await?.of(&job.metadata.namespace);
     let wanted = &job.spec.artifact;
     let uri = wanted.jar_uri.as_deref().map(str::trim).filter(|uri| !uri.is_empty());
     let uri = uri.ok_or("the Deployment names no jarUri")?;

@@ -7,8 +7,9 @@
 //! ```
 
 use std::ffi::OsString;
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use drey_flink::launch::{self, Dirs, Flink, Launch};
@@ -94,7 +95,7 @@ pub(super) fn lay_out(
             fs::create_dir_all(directory).map_err(said)?;
         }
         for file in launch::files(launch) {
-            fs::write(&file.path, file.text).map_err(said)?;
+            write_private(&file.path, &file.text).map_err(said)?;
         }
         // A cluster whose TaskManagers cannot be called must not be launched either.
         launch::task_manager(launch, "check").map_err(|e| causes(&e))?;
@@ -127,6 +128,13 @@ pub(super) fn task_manager(
         }
         Ok(program(command, logs, &slot))
     })
+}
+
+/// Configurations may hold passwords, and the path of a process's configuration is for everyone to see.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 fn with_launch<T>(

@@ -4,6 +4,7 @@
 //!   clusters/<job id>/       while something of the cluster exists
 //!     wanted.json            the Job: there shall be a cluster            ─┐ marks: written to a new file, synced,
 //!     plan.json              ports, Java, Flink, jars that were chosen     │ renamed, directory synced. A mark that
+//!     secrets.json           values that were filled in, if any            │
 //!     launched               the JobManager's only launch was begun        │ exists is complete and survives a crash
 //!     failed                 nothing was or will be launched; says why     │
 //!     jobmanager.lock        held as long as the process lives; .pid and .exit beside it
@@ -31,6 +32,7 @@ use super::process::{Slot, absent_is_fine};
 pub(super) enum Mark {
     Wanted,
     Plan,
+    Secrets,
     Launched,
     Failed,
     Removed,
@@ -41,6 +43,7 @@ impl Mark {
         match self {
             Self::Wanted => "wanted.json",
             Self::Plan => "plan.json",
+            Self::Secrets => "secrets.json",
             Self::Launched => "launched",
             Self::Failed => "failed",
             // The folder of all tombstones.
@@ -105,7 +108,7 @@ impl Folder {
     fn path(&self, mark: Mark) -> PathBuf {
         match mark {
             Mark::Removed => self.tombstone.clone(),
-            Mark::Wanted | Mark::Plan | Mark::Launched | Mark::Failed => {
+            Mark::Wanted | Mark::Plan | Mark::Secrets | Mark::Launched | Mark::Failed => {
                 self.root.join(mark.file_name())
             }
         }

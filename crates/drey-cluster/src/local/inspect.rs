@@ -11,7 +11,7 @@ use drey_model::seen::{Cluster as SeenCluster, ClusterPhase, Seen};
 use uuid::Uuid;
 
 use super::folder::Mark;
-use super::{Cluster, Shared, death, flink};
+use super::{Cluster, Shared, flink};
 
 /// A process that we started has ended: how long its exit code may take to be written down.
 const EXIT_PATIENCE: Duration = Duration::from_secs(1);
@@ -97,7 +97,7 @@ impl Cluster {
             now.exit_recorded.as_ref().is_none_or(|done| *done.borrow())
         };
         let slot = self.folder.job_manager();
-        let why = death::why(&slot, &self.logs);
+        let why = self.why_died(&slot);
         if is_final {
             self.now().why = Some(why.clone());
         }

@@ -11,6 +11,7 @@ use drey_flink::artifact;
 use tokio::time::MissedTickBehavior;
 
 use super::flink::Plan;
+use super::folder::Mark;
 use super::patience::blocking;
 use super::{Shared, folder, logs};
 
@@ -47,6 +48,10 @@ impl Shared {
 
     fn cap_outputs(&self) -> io::Result<()> {
         for id in self.list()? {
+            // Its logs may be being written anew, without secrets.
+            if self.folder(id).has(Mark::Removed)? {
+                continue;
+            }
             logs::cap_outputs(&self.logs_folder(id), self.config.limits.output_bytes_max)?;
         }
         Ok(())

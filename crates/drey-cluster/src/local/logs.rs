@@ -17,6 +17,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use drey_model::secret::mask::Mask;
+
 use super::process::absent_is_fine;
 use crate::logs::{Chunk, File as LogFile, Query};
 
@@ -43,7 +45,7 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<LogFile>> {
 }
 
 /// A piece of a log; `None` when there is no such file.
-pub(super) fn read(folder: &Path, query: &Query) -> io::Result<Option<Chunk>> {
+pub(super) fn read(folder: &Path, query: &Query, mask: &Mask) -> io::Result<Option<Chunk>> {
     if !is_plain(&query.file) {
         return Ok(None);
     }
@@ -63,12 +65,24 @@ pub(super) fn read(folder: &Path, query: &Query) -> io::Result<Option<Chunk>> {
         Some(offset) if offset > size => 0,
         Some(offset) => offset,
     };
-    file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = Vec::new();
-    file.take(limit).read_to_end(&mut bytes)?;
-    let (from, to) = whole_characters(&bytes, query.offset.is_none() && offset > 0);
+    // With what stands around it, which tells what is a secret in it.
+    let around = mask.context() as u64;
+    let begin = offset.saturating_sub(around);
+    let before = usize::try_from(offset - begin).unwrap_or(usize::MAX);
+    file.seek(SeekFrom::Start(begin))?;
+    let mut window = Vec::new();
+    file.take(before as u64 + limit + around).read_to_end(&mut window)?;
+    let rest = window.get(before..).unwrap_or_default();
+    let bytes = rest.get(..usize::try_from(limit).unwrap_or(usize::MAX)).unwrap_or(rest);
+    let (from, to) = whole_characters(bytes, query.offset.is_none() && offset > 0);
+    // What may be the beginning of a secret waits until more is written. Until then the file ends before it: nobody
+    // shall ask for it again and again.
+    let settled = mask.settled(&window).saturating_sub(before).max(from);
+    let size = if settled < to { offset + settled as u64 } else { size };
+    let to = to.min(settled);
+    let text = mask.piece(&window, before + from, before + to);
     Ok(Some(Chunk {
-        text: String::from_utf8_lossy(bytes.get(from..to).unwrap_or_default()).into_owned(),
+        text: String::from_utf8_lossy(&text).into_owned(),
         offset: offset + from as u64,
         next_offset: offset + to as u64,
         size,
@@ -184,7 +198,8 @@ mod tests {
     use super::*;
 
     fn ask(folder: &Path, file: &str, offset: Option<u64>, limit: u64) -> Option<Chunk> {
-        read(folder, &Query { file: file.to_owned(), offset, limit }).unwrap()
+        let query = Query { file: file.to_owned(), offset, limit };
+        read(folder, &query, &Mask::default()).unwrap()
     }
 
     #[test]
@@ -203,6 +218,23 @@ mod tests {
         let last = ask(dir.path(), "jobmanager.log", None, 6).unwrap();
         assert_eq!((last.text.as_str(), last.next_offset), ("st é\n", whole.len() as u64));
         assert_eq!(ask(dir.path(), "jobmanager.log", Some(9999), 8).unwrap().text, "squirrel");
+    }
+
+    #[test]
+    fn a_file_that_may_end_in_a_secret_ends_before_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        let query = Query { file: "a.log".to_owned(), offset: Some(0), limit: 100 };
+        let mask = Mask::of(["hunter2"]);
+        let ask = |query: &Query| read(dir.path(), query, &mask).unwrap().unwrap();
+        fs::write(&path, "pw hunt").unwrap();
+        let begun = ask(&query);
+        assert_eq!((begun.text.as_str(), begun.next_offset, begun.size), ("pw ", 3, 3));
+        fs::write(&path, "pw hunter2\n").unwrap();
+        let rest = ask(&Query { offset: Some(3), ..query.clone() });
+        assert_eq!((rest.text.as_str(), rest.next_offset, rest.size), ("******\n", 11, 11));
+        fs::write(&path, "pw hunting\n").unwrap();
+        assert_eq!(ask(&query).text, "pw hunting\n");
     }
 
     #[test]

@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drey_model::Job;
+use drey_model::secret::mask::Mask;
 use drey_model::seen::{Cluster as SeenCluster, Seen, Snapshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -48,6 +49,7 @@ mod ports;
 mod prepare;
 mod process;
 mod remove;
+mod secrets;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -57,6 +59,7 @@ use patience::{Patience, blocking};
 
 pub use data_dir::{DataDir, Error as DataDirError};
 
+use crate::secrets::SecretSource;
 use crate::{ClusterBackend, Error};
 
 /// Where the backend keeps things, and how much of them.
@@ -70,6 +73,10 @@ pub struct LocalConfig {
     pub java: Option<PathBuf>,
     /// Unpacked Flinks to use as they are, before the cache is asked: folders with `lib` in them.
     pub flink_homes: Vec<PathBuf>,
+    /// Where uploaded artifacts are.
+    pub uploads: Option<drey_flink::artifact::Uploads>,
+    /// Where the values of secrets come from.
+    pub secrets: SecretSource,
     /// Where a Flink comes from that is not in the cache yet.
     pub flink_source: drey_flink::dist::Source,
     /// Limits.
@@ -85,6 +92,8 @@ impl LocalConfig {
             cache: cache.into(),
             java: None,
             flink_homes: Vec::new(),
+            uploads: None,
+            secrets: SecretSource::default(),
             flink_source: drey_flink::dist::Source::Auto,
             limits: Limits::default(),
         }
@@ -283,6 +292,7 @@ impl Cluster {
 
     /// Writes down that nothing was launched and nothing will be.
     fn fail(&self, why: &str) {
+        let why = &self.hide(why);
         tracing::warn!(job = %self.id, why, "cluster cannot be launched");
         logs::note(&self.logs, &format!("cannot be launched: {why}"));
         self.now().failed = Some(why.to_owned());
@@ -346,13 +356,21 @@ impl ClusterBackend for LocalBackend {
         listed.map_err(failed("listing clusters"))
     }
 
+    async fn mask(&self, job_id: Uuid) -> Result<Mask, Error> {
+        let folder = self.shared.folder(job_id);
+        let read = move || secrets::mask(&folder);
+        let mask = self.shared.files.wait(format!("secrets of {job_id}"), read).await;
+        mask.map_err(failed(format!("reading the secrets of job {job_id}, to hide them")))
+    }
+
     async fn log(
         &self,
         job_id: Uuid,
         query: &crate::logs::Query,
     ) -> Result<crate::logs::Chunk, Error> {
+        let mask = self.mask(job_id).await?;
         let (folder, asked) = (self.shared.logs_folder(job_id), query.clone());
-        let found = blocking(move || logs::read(&folder, &asked)).await;
+        let found = blocking(move || logs::read(&folder, &asked, &mask)).await;
         let found = found.map_err(failed(format!("reading {} of job {job_id}", query.file)))?;
         found.ok_or_else(|| Error::NotFound(format!("log {} of job {job_id}", query.file)))
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   ensure ──► removed or failed? nothing to do
-//!          ──► wanted ──► preparation, once at a time: JDK ─► Flink ─► artifact ─► start.rs
+//!          ──► wanted ──► preparation, once at a time: secrets ─► JDK ─► Flink ─► artifact ─► start.rs
 //!          ──► launched? replace lost TaskManagers
 //! ```
 //!
@@ -16,6 +16,7 @@ use drey_model::Job;
 
 use super::folder::{Mark, create_private};
 use super::patience::blocking;
+use super::secrets::Lack;
 use super::{Cluster, Shared, fetch};
 
 /// What `ensure` has to do.
@@ -83,7 +84,16 @@ impl Shared {
         if blocking(move || this.is_settled()).await.map_err(|e| e.to_string())? {
             return Ok(());
         }
-        let say = |what: String| cluster.now().preparing = Some(what);
+        let job = &match self.fill(cluster, job).await {
+            Ok(filled) => filled,
+            Err(Lack::Refused(why)) => return Err(why),
+            Err(Lack::Unavailable(why)) => {
+                // Nothing was begun; the next ensure tries again.
+                tracing::warn!(job = %cluster.id, why, "secrets could not be looked up");
+                return Ok(());
+            }
+        };
+        let say = |what: String| cluster.now().preparing = Some(cluster.hide(&what));
         let parts = tokio::select! {
             () = cluster.cancel.cancelled() => return Ok(()),
             parts = fetch::fetch(&self.config, &self.tools, job, &say) => parts?,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   tombstone (synced) ─► cancel the preparation ─► SIGTERM to all ─► grace ─► SIGKILL until no lock is held
-//!                                                                              ─► delete the folder ─► prune old logs
+//!                                               ─► take secrets out of the logs ─► delete the folder ─► prune old logs
 //! ```
 //!
 //! The tombstone comes first, so an interrupted removal is continued by the next Drey, and nothing ever starts again. It
@@ -81,6 +81,7 @@ impl Shared {
         tracing::info!(job = %cluster.id, "cluster removed");
         let (shared, this) = (self.clone(), cluster.clone());
         let cleared = blocking(move || {
+            this.scrub_logs()?;
             logs::note(&this.logs, "all processes have ended, removed");
             this.folder.clear()?;
             shared.prune_logs()

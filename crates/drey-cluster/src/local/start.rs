@@ -23,7 +23,7 @@ use super::flink::{self, Parts, Plan};
 use super::folder::Mark;
 use super::patience::blocking;
 use super::process::{Exit, Program, Slot};
-use super::{Cluster, Shared, death, logs, ports};
+use super::{Cluster, Shared, logs, ports};
 
 /// A TaskManager that lived this long did not die of its start.
 const SETTLED: Duration = Duration::from_secs(120);
@@ -196,9 +196,10 @@ impl Shared {
         // Flink remembers the dead ones, so each run has a name of its own.
         let unique = Uuid::new_v4().simple().to_string();
         let resource_id = format!("tm-{number}-{}", unique.get(..8).unwrap_or(&unique));
+        let job = &cluster.filled(job)?;
         let program =
             flink::task_manager(plan, job, &cluster.folder, &cluster.logs, number, &resource_id);
-        program.map_err(io::Error::other)
+        program.map_err(|why| io::Error::other(cluster.hide(&why)))
     }
 
     /// Waits for the end of a child and writes down how it ended.
@@ -229,7 +230,7 @@ impl Shared {
             if !cluster.now().removing {
                 let (this, dead) = (cluster.clone(), slot.clone());
                 let why = blocking(move || {
-                    let why = death::why(&dead, &this.logs);
+                    let why = this.why_died(&dead);
                     logs::note(&this.logs, &format!("{why}{}", this.outlook(&dead)));
                     Ok(why)
                 })

@@ -14,13 +14,13 @@ use super::*;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-struct World {
+pub(super) struct World {
     dir: tempfile::TempDir,
-    config: LocalConfig,
+    pub(super) config: LocalConfig,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         let java = root.join("java");
@@ -46,20 +46,20 @@ impl World {
         world
     }
 
-    fn behave(&self, who: &str, script: &str) {
+    pub(super) fn behave(&self, who: &str, script: &str) {
         fs::write(self.dir.path().join(format!("{who}.sh")), script).unwrap();
     }
 
-    async fn open(&self) -> LocalBackend {
+    pub(super) async fn open(&self) -> LocalBackend {
         LocalBackend::open(self.config.clone()).await.unwrap()
     }
 
-    fn launches(&self, who: &str) -> usize {
+    pub(super) fn launches(&self, who: &str) -> usize {
         let all = fs::read_to_string(self.dir.path().join("launches")).unwrap_or_default();
         all.lines().filter(|line| *line == who).count()
     }
 
-    fn job(&self) -> Job {
+    pub(super) fn job(&self) -> Job {
         let metadata = JobMetadata { id: Uuid::now_v7(), ..JobMetadata::default() };
         let mut spec = JobSpec { number_of_task_managers: 2, ..JobSpec::default() };
         spec.deployment_target.local = Some(LocalTarget {});
@@ -69,7 +69,7 @@ impl World {
         Job::new(metadata, spec)
     }
 
-    fn folder(&self, id: Uuid) -> Folder {
+    pub(super) fn folder(&self, id: Uuid) -> Folder {
         Folder::new(&self.clusters(), id)
     }
 
@@ -77,7 +77,7 @@ impl World {
         self.config.data_dir.join("clusters")
     }
 
-    fn logs(&self, id: Uuid) -> PathBuf {
+    pub(super) fn logs(&self, id: Uuid) -> PathBuf {
         self.config.data_dir.join("logs").join(id.to_string())
     }
 }
@@ -105,7 +105,7 @@ async fn until<T: std::fmt::Debug>(ask: impl AsyncFn() -> T, wanted: impl Fn(&T)
     last
 }
 
-async fn alive(backend: &LocalBackend, id: Uuid, task_managers: u32) {
+pub(super) async fn alive(backend: &LocalBackend, id: Uuid, task_managers: u32) {
     let wanted = |seen: &Seen<SeenCluster>| {
         seen.present()
             .is_some_and(|c| c.phase == ClusterPhase::Alive && c.task_managers == task_managers)
@@ -113,12 +113,12 @@ async fn alive(backend: &LocalBackend, id: Uuid, task_managers: u32) {
     until(async || backend.inspect(id).await, wanted).await;
 }
 
-async fn dead(backend: &LocalBackend, id: Uuid) -> String {
+pub(super) async fn dead(backend: &LocalBackend, id: Uuid) -> String {
     let seen = until(async || backend.inspect(id).await, |seen| why(seen).is_some()).await;
     why(&seen).unwrap()
 }
 
-async fn absent(backend: &LocalBackend, id: Uuid) {
+pub(super) async fn absent(backend: &LocalBackend, id: Uuid) {
     until(async || backend.inspect(id).await, |seen| *seen == Seen::Absent).await;
 }
 
@@ -135,7 +135,7 @@ fn pid_of(folder: &Folder, slot: &str) -> u32 {
 }
 
 /// Waits until the program itself runs in all slots, not only the shell before it.
-async fn noted(world: &World, who: &str, count: usize) {
+pub(super) async fn noted(world: &World, who: &str, count: usize) {
     until(async || world.launches(who), |n| *n == count).await;
 }
 

@@ -158,3 +158,75 @@ fn names_of_files_are_harmless() {
         }
     }
 }
+
+/// What team `a` and team `b` uploaded below a data folder, with a key beside it.
+async fn uploads(dir: &Path) -> Uploads {
+    for (namespace, text) in [("a", "of a"), ("b", "of b")] {
+        let folder = dir.join(drey_model::artifact_file::folder(namespace));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("my job.jar"), text).unwrap();
+    }
+    fs::write(dir.join("secret.key"), "key").unwrap();
+    let store = object_store::local::LocalFileSystem::new_with_prefix(dir).unwrap();
+    let base = Url::from_directory_path(dir).unwrap();
+    Uploads { store: std::sync::Arc::new(store), base, guarded: vec![dir.to_owned()] }
+}
+
+#[tokio::test]
+async fn a_namespace_reads_its_own_uploads_and_nothing_else_of_the_data_folder() {
+    let (dir, artifacts) = artifacts();
+    let data = dir.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let of_a = artifacts.with(Some(uploads(&data).await)).of("a");
+    let root = format!("file://{}", data.display());
+    let own = format!("{root}/artifacts/namespaces/a/my%20job.jar");
+    assert_eq!(fs::read(of_a.fetch(&own).await.unwrap().path).unwrap(), b"of a");
+
+    std::os::unix::fs::symlink(&data, dir.path().join("link")).unwrap();
+    let elsewhere = dir.path().display();
+    let foreign = [
+        format!("{root}/artifacts/namespaces/b/my%20job.jar"),
+        format!("{root}/artifacts/namespaces/a/../b/my%20job.jar"),
+        format!("{root}/artifacts/namespaces/a/%2e%2e/b/my%20job.jar"),
+        format!("{root}/artifacts//namespaces/b/my%20job.jar"),
+        format!("file://localhost{}/artifacts/namespaces/b/my%20job.jar", data.display()),
+        format!("{}/artifacts/namespaces/b/my job.jar", data.display()),
+        format!("file://{elsewhere}/link/artifacts/namespaces/b/my%20job.jar"),
+        format!("{root}/artifacts/namespaces/b/my%20job.jar#sha256={}", "0".repeat(64)),
+        format!("{root}/secret.key"),
+        format!("file://{elsewhere}/link/secret.key"),
+    ];
+    for uri in foreign {
+        let error = of_a.fetch(&uri).await.unwrap_err();
+        assert!(matches!(error, Error::Refused { .. }), "{uri}: {error}");
+    }
+    fs::write(dir.path().join("free.txt"), "free").unwrap();
+    of_a.fetch(&format!("file://{elsewhere}/free.txt")).await.unwrap();
+}
+
+#[tokio::test]
+async fn uploads_to_a_storage_of_any_kind_are_fetched_by_their_uri() {
+    let (_dir, artifacts) = artifacts();
+    let store = object_store::memory::InMemory::new();
+    for (namespace, text) in [("a", "hello"), ("b", "of b")] {
+        let path = format!("{}/my job.jar", drey_model::artifact_file::folder(namespace));
+        store.put(&path.as_str().into(), text.into()).await.unwrap();
+    }
+    let base = Url::parse("s3://bucket/drey/").unwrap();
+    let uploads = Uploads { store: std::sync::Arc::new(store), base, guarded: Vec::new() };
+    let of_a = artifacts.with(Some(uploads)).of("a");
+    let fetched = of_a.fetch("s3://bucket/drey/artifacts/namespaces/a/my%20job.jar").await.unwrap();
+    assert_eq!(fetched.sha256, HELLO);
+    for (uri, why) in [
+        ("s3://bucket/drey/artifacts/namespaces/b/my%20job.jar", "not for Deployments"),
+        ("s3://bucket/drey/artifacts/namespaces/a/%2e%2e/b/my%20job.jar", "not for Deployments"),
+        ("s3://bucket/drey/artifacts/namespaces/a/..%2fb/my%20job.jar", "not for Deployments"),
+        ("s3://bucket/drey/artifacts/namespaces/a/none.jar", "no such artifact"),
+        ("s3://bucket/other/a.jar", "only file:"),
+        ("s3://other/drey/artifacts/namespaces/a/my%20job.jar", "only file:"),
+    ] {
+        let error = of_a.fetch(uri).await.unwrap_err().to_string();
+        assert!(error.contains(why), "{uri}: {error}");
+    }
+    assert_eq!(leftovers(&of_a), 0);
+}

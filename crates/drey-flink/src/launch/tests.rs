@@ -102,9 +102,34 @@ fn a_task_manager_is_told_every_size() {
         "-Dtaskmanager.resource-id=tm-1",
         "-Dlog.file=/run/log/tm-1.log",
         "-XX:MaxDirectMemorySize=201326592",
-        "-Da=b",
+        "@/run/conf/taskmanager.options",
     ] {
         assert!(args.iter().any(|a| a == expected), "{expected} in {args:?}");
+    }
+}
+
+#[test]
+fn the_users_jvm_options_are_in_a_file_and_not_on_the_command_line() {
+    let job = job(|spec| {
+        let options = "-Dpw=\"a b\\\\\" '#x'".to_owned();
+        spec.flink_configuration.insert("env.java.opts.all".to_owned(), options);
+    });
+    let files = with(&job, files);
+    let texts: Vec<_> = files
+        .iter()
+        .filter(|f| f.path.extension().is_some_and(|e| e == "options"))
+        .map(|f| (f.path.to_str().unwrap(), f.text.as_str()))
+        .collect();
+    let text = "\"-Dpw=a b\\\\\"\n\"#x\"\n";
+    assert_eq!(
+        texts,
+        [("/run/conf/jobmanager.options", text), ("/run/conf/taskmanager.options", text)]
+    );
+    for command in [with(&job, job_manager), with(&job, |launch| task_manager(launch, "tm-1"))] {
+        let args = args(&command.unwrap());
+        let at = |wanted: &str| args.iter().position(|arg| arg.ends_with(wanted)).unwrap();
+        assert!(at(".options") < at("flink-dist-2.2.1.jar"), "{args:?}");
+        assert!(!args.iter().any(|arg| arg.contains("pw")), "{args:?}");
     }
 }
 

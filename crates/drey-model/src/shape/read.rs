@@ -6,12 +6,13 @@ use uuid::Uuid;
 
 use super::{Member, Normalised, Shape, Words};
 use crate::document::{Content, Document, Node, Scalar};
-use crate::merge::is_directive;
+use crate::merge::{DIRECTIVE, MISPLACED, is_directive};
 use crate::nearest::nearest;
 use crate::problem::{PROBLEMS_MAX, Problem, index_path, join_path};
 
-pub(super) fn read(document: &Document, shape: &Shape, noun: &str) -> Normalised {
-    let mut reader = Reader { has_lines: document.has_lines, found: Normalised::default() };
+pub(super) fn read(document: &Document, shape: &Shape, noun: &str, is_strict: bool) -> Normalised {
+    let (has_lines, found) = (document.has_lines, Normalised::default());
+    let mut reader = Reader { has_lines, is_strict, found };
     let value = reader.value(&document.root, shape, "", noun);
     reader.found.value = value.unwrap_or_default();
     reader.found
@@ -19,6 +20,8 @@ pub(super) fn read(document: &Document, shape: &Shape, noun: &str) -> Normalised
 
 struct Reader {
     has_lines: bool,
+    /// Whether unknown members are problems.
+    is_strict: bool,
     found: Normalised,
 }
 
@@ -191,16 +194,22 @@ impl Reader {
         path: &str,
         noun: &str,
     ) {
+        let inner = join_path(path, key);
+        if key == DIRECTIVE {
+            return self.problem(&inner, MISPLACED.to_owned());
+        }
         if self.found.warnings.len() >= PROBLEMS_MAX {
             return;
         }
-        let inner = join_path(path, key);
         if self.has_lines {
             self.found.places.insert(inner.clone(), node.place);
         }
         let hint = nearest(key, known).map(|near| format!(" Did you mean {near}?"));
-        let message =
-            format!("Not a member of {noun}, so it is ignored.{}", hint.unwrap_or_default());
+        let hint = hint.unwrap_or_default();
+        if self.is_strict {
+            return self.problem(&inner, format!("Not a member of {noun}. Remove it.{hint}"));
+        }
+        let message = format!("Not a member of {noun}, so it is ignored.{hint}");
         self.found.warnings.push(Problem::new(inner, message));
     }
 

@@ -40,11 +40,19 @@ pub const DEPLOYMENT_SPEC: Shape = Shape::Object(&[
     member("template", TEMPLATE),
 ]);
 
-/// DeploymentDefaults.
+/// The DeploymentDefaults of a namespace.
 pub const DEPLOYMENT_DEFAULTS: Shape = Shape::Object(&[
-    member("kind", Shape::Word(&words(&["DeploymentDefaults", "GlobalDeploymentDefaults"]))),
+    member("kind", Shape::Word(&words(&["DeploymentDefaults"]))),
     VERSION,
     member("metadata", METADATA),
+    member("spec", DEPLOYMENT_SPEC),
+    member("status", Shape::Ignored),
+]);
+
+/// GlobalDeploymentDefaults, as a settings file gives them.
+pub const GLOBAL_DEFAULTS: Shape = Shape::Object(&[
+    member("kind", Shape::Word(&words(&["GlobalDeploymentDefaults"]))),
+    VERSION,
     member("spec", DEPLOYMENT_SPEC),
 ]);
 
@@ -61,6 +69,14 @@ pub const DEPLOYMENT_TARGET: Shape = Shape::Object(&[
             member("deploymentPatchSet", Shape::List(&Shape::Opaque)),
         ]),
     ),
+    member("status", Shape::Ignored),
+]);
+
+/// A SecretValue without its spec, which no message may repeat (`crate::write` reads it).
+pub const SECRET_VALUE: Shape = Shape::Object(&[
+    member("kind", Shape::Word(&words(&["SecretValue"]))),
+    VERSION,
+    member("metadata", METADATA),
     member("status", Shape::Ignored),
 ]);
 
@@ -92,6 +108,39 @@ pub const SAVEPOINT: Shape = Shape::Object(&[
     ),
     member("status", Shape::Ignored),
 ]);
+
+/// A namespace.
+pub const NAMESPACE: Shape = Shape::Object(&[
+    member("name", Shape::Text),
+    member("createTime", Shape::Ignored),
+    member("lifecyclePhase", Shape::Ignored),
+    member(
+        "roleBindings",
+        Shape::List(&Shape::Object(&[
+            member("role", Shape::Word(&NAMESPACE_ROLES)),
+            member("members", Shape::List(&Shape::Text)),
+        ])),
+    ),
+    member("previewSessionClusterName", Shape::Text),
+]);
+
+/// A request of `:setPreviewSessionCluster`.
+pub const PREVIEW_SESSION_CLUSTER: Shape =
+    Shape::Object(&[member("name", Shape::Text), member("previewSessionClusterName", Shape::Text)]);
+
+/// An API token.
+pub const API_TOKEN: Shape = Shape::Object(&[
+    member("name", Shape::Text),
+    member("role", Shape::Word(&NAMESPACE_ROLES)),
+    member("secret", Shape::Ignored),
+    member("createTime", Shape::Ignored),
+]);
+
+const NAMESPACE_ROLES: Words = Words {
+    words: &["viewer", "editor", "owner"],
+    aliases: &[],
+    hints: &[("admin", "Administrators are named in the server's settings.")],
+};
 
 /// `resources`: the processes of a Flink cluster.
 pub const PROCESSES: [&str; 2] = ["jobmanager", "taskmanager"];

@@ -2,9 +2,9 @@
 
 use crate::meta::{Kind, TextMap};
 use crate::problem::{Problem, join_path};
+use crate::secret;
 
 const DEPLOYMENT_NAME_CHARS_MAX: usize = 63;
-const TARGET_NAME_CHARS_MAX: usize = 250;
 const LABEL_CHARS_MAX: usize = 63;
 const LABEL_PREFIX_CHARS_MAX: usize = 253;
 
@@ -15,19 +15,24 @@ pub fn check_name(kind: Kind, name: &str) -> Option<String> {
         return Some(format!("A {kind} needs a name."));
     }
     let why = match kind {
-        Kind::DeploymentTarget => {
-            let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-            let is_name = name.len() <= TARGET_NAME_CHARS_MAX && name.chars().all(is_fine);
-            (!is_name).then(|| {
-                "is not a name. Use at most 250 letters, digits, hyphens and underscores."
-                    .to_owned()
-            })
-        }
-        Kind::Deployment | Kind::Job | Kind::Savepoint | Kind::Event => {
+        // Both have the same rule.
+        Kind::DeploymentTarget | Kind::SecretValue => (!secret::is_name(name)).then(|| {
+            format!(
+                "is not a name. Use at most {} letters, digits, hyphens and underscores.",
+                secret::NAME_CHARS_MAX
+            )
+        }),
+        Kind::Deployment | Kind::DeploymentDefaults | Kind::Job | Kind::Savepoint | Kind::Event => {
             dns_label(name).map(str::to_owned)
         }
     };
     why.map(|why| format!("{} {why}", crate::document::quoted(name)))
+}
+
+/// Why a namespace or an API token cannot have this name; nothing when it can.
+#[must_use]
+pub fn check_namespace_name(name: &str) -> Option<String> {
+    dns_label(name).map(|why| format!("{} {why}", crate::document::quoted(name)))
 }
 
 /// Why a text is not a DNS label, as the rest of a sentence.

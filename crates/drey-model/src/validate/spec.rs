@@ -9,30 +9,37 @@ use crate::problem::Problem;
 
 const SHOWN_NAMES_MAX: usize = 10;
 
-/// Exactly one of a target and a session cluster, and it exists (Q37, Q42).
+const TARGET: &str = "spec.deploymentTargetName";
+
+/// Not both a target and a session cluster (Q37).
+pub(super) fn one_place(spec: &DeploymentSpec, problems: &mut Vec<Problem>) {
+    let places = spec.deployment_target_name.as_ref().zip(spec.session_cluster_name.as_ref());
+    problems.extend(places.map(|(target, cluster)| {
+        let message = format!(
+            "Set either deploymentTargetName or sessionClusterName, not both; null removes one. Found {} and {}.",
+            quoted(target),
+            quoted(cluster)
+        );
+        Problem::new(TARGET, message)
+    }));
+}
+
+/// A target or a session cluster, and it exists (Q42).
 pub(super) fn place(spec: &DeploymentSpec, refs: &Refs<'_>, problems: &mut Vec<Problem>) {
     let targets: Vec<&str> = refs.targets.iter().map(|t| t.metadata.name.as_str()).collect();
     let clusters: Vec<&str> = refs.session_clusters.iter().map(String::as_str).collect();
-    let path = "spec.deploymentTargetName";
     match (&spec.deployment_target_name, &spec.session_cluster_name) {
-        (Some(target), Some(cluster)) => {
-            let message = format!(
-                "Set either deploymentTargetName or sessionClusterName, not both; null removes one. Found {} and {}.",
-                quoted(target),
-                quoted(cluster)
-            );
-            problems.push(Problem::new(path, message));
-        }
+        (Some(_), Some(_)) => {}
         (None, None) => {
             let message = format!(
                 "Say where to run: spec.deploymentTargetName (own cluster) or spec.sessionClusterName (shared). {}",
                 available("Targets", &targets)
             );
-            problems.push(Problem::new(path, message));
+            problems.push(Problem::new(TARGET, message));
         }
         (Some(target), None) => {
             let missing = missing("DeploymentTarget", "Targets", target, &targets, refs);
-            problems.extend(missing.map(|message| Problem::new(path, message)));
+            problems.extend(missing.map(|message| Problem::new(TARGET, message)));
         }
         (None, Some(cluster)) => {
             let missing = missing("SessionCluster", "Session clusters", cluster, &clusters, refs);

@@ -127,16 +127,21 @@ fn artifact(artifact: &Artifact, problems: &mut Vec<Problem>) {
     if let Some(Err(why)) = artifact.main_args.as_deref().map(args::split) {
         add("mainArgs", format!("The text {why}"));
     }
-    if let Some(why) = artifact.flink_version.as_deref().and_then(version) {
+    if let Some(why) = artifact.flink_version.as_deref().and_then(flink_version) {
         add("flinkVersion", why);
     }
 }
 
-/// Why a text is not a Flink version.
-fn version(text: &str) -> Option<String> {
-    if matches!(text, "1.1" | "1.2") {
+/// Why a text is not a Flink version. A number that lost its last zero on the way here gets its own hint.
+pub(crate) fn flink_version(text: &str) -> Option<String> {
+    let meant = match text {
+        "1.1" | "1.2" => format!("{text}0"),
+        _ if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => format!("{text}.0"),
+        _ => String::new(),
+    };
+    if !meant.is_empty() {
         return Some(format!(
-            "{text} is not a supported version. YAML reads unquoted {text}0 as the number {text}. Write flinkVersion: \"{text}0\"."
+            "{text} is not a supported version. YAML reads unquoted {meant} as the number {text}. Write flinkVersion: \"{meant}\"."
         ));
     }
     let (numbers, suffix) = text.split_once('-').map_or((text, None), |(n, s)| (n, Some(s)));

@@ -3,14 +3,14 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{Accepted, Draft, WriteContext, texts, with_system};
+use super::{Accepted, Draft, WriteContext, has, texts, with_system};
 use crate::defaults::{expand_created, fill_absent, settle};
 use crate::deployment::{Deployment, DeploymentSpec, DeploymentStatus};
 use crate::document::Document;
 use crate::merge::{How, apply_patch};
 use crate::meta::{API_VERSION, Kind, Metadata, SPEC_VERSION, TextMap};
 use crate::patchset;
-use crate::problem::Problem;
+use crate::problem::{Problem, join_path};
 use crate::shape::normalise;
 use crate::shape::tables::DEPLOYMENT;
 use crate::target::DeploymentTarget;
@@ -159,7 +159,7 @@ fn with_spec(mut value: Value, expanded: Value) -> Value {
 }
 
 /// Replaces the legacy `deploymentTargetId` by the name it stands for.
-fn resolve_target_id(value: &mut Value, ctx: &WriteContext<'_>) -> Result<(), Problem> {
+pub(super) fn resolve_target_id(value: &mut Value, ctx: &WriteContext<'_>) -> Result<(), Problem> {
     let Some(Value::Object(spec)) = value.get_mut("spec") else { return Ok(()) };
     let Some(id) = spec.remove("deploymentTargetId").filter(|id| !id.is_null()) else {
         return Ok(());
@@ -202,7 +202,11 @@ fn finish(
     });
     // Defaults may use the legacy form too.
     draft.problems.extend(resolve_target_id(&mut merged, ctx).err());
+    if let Some(current) = current {
+        warn_of_filled(&mut draft, &merged, &current.spec);
+    }
     let status = current.map(|c| &c.status);
+    let filled = merged.clone();
     let merged = apply_patch_set(&mut draft, merged, &metadata, status, ctx);
     let spec = match serde_json::from_value::<DeploymentSpec>(
         merged.get("spec").cloned().unwrap_or_default(),
@@ -218,8 +222,15 @@ fn finish(
     let metadata = bookkept(&merged, &spec, current, metadata, ctx);
     let mut deployment = Deployment::new(metadata, spec);
     deployment.status = status.cloned().unwrap_or_default();
-    let refs = Refs { namespace: ctx.namespace, targets: ctx.targets, session_clusters: &[] };
-    draft.add(validate_deployment(&deployment, &refs));
+    let refs = Refs {
+        namespace: ctx.namespace,
+        targets: ctx.targets,
+        session_clusters: ctx.session_clusters,
+    };
+    let problems = validate_deployment(&deployment, &refs);
+    let problems = problems.into_iter().map(|p| explain_origin(p, &draft, &filled, current));
+    draft.add(problems.collect());
+    draft.check_size(&deployment);
     draft.finish(Some(deployment))
 }
 
@@ -329,8 +340,66 @@ fn reread(draft: &mut Draft, target: &DeploymentTarget, patched: &Value) -> Valu
     };
     draft.problems.extend(found.problems.into_iter().map(of_target));
     draft.warnings.extend(found.warnings.into_iter().map(of_target));
-    let settled = settle(only_spec(&found.value));
-    with_spec(found.value, settled)
+    // An operation may have added a directive; none is ever stored.
+    let bare = apply_patch(&json!({}), &found.value, &DEPLOYMENT, How::Layer);
+    let bare = bare.unwrap_or_else(|problems| {
+        draft.problems.extend(problems.into_iter().map(of_target));
+        found.value
+    });
+    let settled = settle(only_spec(&bare));
+    with_spec(bare, settled)
+}
+
+/// Defaults that changed since a Deployment was written reach it with its next change (Q11), but never in silence.
+fn warn_of_filled(draft: &mut Draft, merged: &Value, before: &DeploymentSpec) {
+    let before = serde_json::to_value(before).unwrap_or_default();
+    let is_session = |spec: &Value| spec.get("sessionClusterName").is_some();
+    let Some(spec) = merged.get("spec").filter(|spec| is_session(spec) == is_session(&before))
+    else {
+        // Another mode has other members: that they are filled in is what was asked for.
+        return;
+    };
+    let mut paths = Vec::new();
+    let given = draft.value.get("spec").unwrap_or(&Value::Null);
+    unasked(spec, &before, given, "spec", &mut paths);
+    draft.warnings.extend(paths.into_iter().map(|path| {
+        let message = "Filled in from the defaults, which have changed: neither the stored Deployment nor this request has it. \
+                       Send the member to choose another value.";
+        Problem::new(path, message)
+    }));
+}
+
+/// Paths of what is in `after` and neither in `before` nor, not even as null, in `given`.
+fn unasked(after: &Value, before: &Value, given: &Value, path: &str, paths: &mut Vec<String>) {
+    for (key, value) in after.as_object().into_iter().flatten() {
+        let path = join_path(path, key);
+        let (before, given) = (before.get(key), given.get(key));
+        let is_asked = given.is_some_and(|given| !given.is_object() || !value.is_object());
+        match (before.is_some() || given.is_some(), is_asked) {
+            (false, _) => paths.push(path),
+            (true, true) => {}
+            (true, false) => {
+                let none = &Value::Null;
+                unasked(value, before.unwrap_or(none), given.unwrap_or(none), &path, paths);
+            }
+        }
+    }
+}
+
+/// Says of what nobody has written where it comes from.
+fn explain_origin(
+    problem: Problem,
+    draft: &Draft,
+    filled: &Value,
+    current: Option<&Deployment>,
+) -> Problem {
+    let is_written = has(&draft.value, &problem.path)
+        || current.is_some_and(|current| has(&stored(current), &problem.path));
+    if is_written || !has(filled, &problem.path) {
+        return problem;
+    }
+    let message = format!("{} The document does not say this, the defaults do.", problem.message);
+    Problem { message, ..problem }
 }
 
 fn warn_of_foreign_members(draft: &mut Draft, merged: &Value) {

@@ -102,5 +102,6 @@ fn finish(
     };
     let target = DeploymentTarget::new(metadata, spec);
     draft.add(validate_target(&target));
+    draft.check_size(&target);
     draft.finish(Some(target))
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::defaults::built_in;
+use crate::defaults::{DeploymentDefaults, built_in};
 use crate::deployment::{ArtifactKind, Deployment, DeploymentState, DesiredState};
 use crate::document::{Format, parse, to_yaml};
 use crate::meta::STOP_WITH_DRAIN;
@@ -14,11 +14,16 @@ use crate::savepoint::{SavepointOrigin, SavepointState};
 struct World {
     layers: Layers,
     targets: Vec<DeploymentTarget>,
+    session_clusters: Vec<String>,
 }
 
 impl World {
     fn new() -> Self {
-        let mut world = Self { layers: Layers::new("1.20", []), targets: Vec::new() };
+        let mut world = Self {
+            layers: Layers::new("1.20", []),
+            targets: Vec::new(),
+            session_clusters: vec!["shared".to_owned()],
+        };
         let local = local_target(&world.ctx(1));
         world.targets.push(local);
         world.target("kind: DeploymentTarget\nmetadata: {name: prod-eu}\nspec:\n  kubernetes: {namespace: jobs}\n  deploymentPatchSet:\n  - {op: add, path: /spec/template/spec/flinkConfiguration/state.savepoints.dir, value: 's3://b'}\n  - {op: add, path: /metadata/labels/where, value: eu}\n  - {op: test, path: /spec/template/spec/artifact/kind, value: JAR}\n");
@@ -37,6 +42,7 @@ impl World {
             namespace: "default",
             layers: &self.layers,
             targets: &self.targets,
+            session_clusters: &self.session_clusters,
         }
     }
 
@@ -146,7 +152,7 @@ fn the_patch_set_of_the_target_is_applied_on_every_write() {
     let problem = &refused.unwrap_err()[0];
     assert_eq!(
         problem.message,
-        "Target prod-eu refused the change: patch 3 (test /spec/template/spec/artifact/kind = \"JAR\") does not hold, found \"SQLSCRIPT\"."
+        "Target prod-eu refused the change: deploymentPatchSet[2] (test /spec/template/spec/artifact/kind = \"JAR\") does not hold, found \"SQLSCRIPT\"."
     );
 }
 
@@ -362,8 +368,10 @@ fn savepoints_are_asked_for_or_registered() {
 #[test]
 fn defaults_are_patched_and_checked() {
     let world = World::new();
-    let patch = |current: &Value, text: &str| patch_defaults(current, &yaml(text), &world.ctx(1));
-    let layer = patch(&json!({}), "spec: {deploymentTargetName: local, template: {spec: {flinkConfiguration: {a: 1, b: 2}, parallelism: 3}}}").unwrap().object;
+    let patch = |current: &DeploymentDefaults, text: &str| {
+        patch_defaults(current, &yaml(text), &world.ctx(1))
+    };
+    let layer = patch(&first_defaults(&world.ctx(1)), "spec: {deploymentTargetName: local, template: {spec: {flinkConfiguration: {a: 1, b: 2}, parallelism: 3}}}").unwrap().object;
     let next = patch(
         &layer,
         "spec: {deploymentTargetName: null, template: {spec: {flinkConfiguration: {a: null}}}}",
@@ -371,8 +379,8 @@ fn defaults_are_patched_and_checked() {
     .unwrap()
     .object;
     assert_eq!(
-        next,
-        json!({"spec": {"template": {"spec": {"flinkConfiguration": {"b": "2"}, "parallelism": 3}}}})
+        next.spec,
+        json!({"template": {"spec": {"flinkConfiguration": {"b": "2"}, "parallelism": 3}}})
     );
     let problems =
         patch(&layer, "spec: {deploymentTargetName: none, template: {spec: {parallelism: 0}}}")
@@ -453,7 +461,8 @@ proptest! {
             let _ = patch_deployment(&current, &document, &world.ctx(1));
             let _ = create_target(&document, &world.ctx(1));
             let _ = create_savepoint(&document, &world.ctx(1), &current);
-            let _ = patch_defaults(&json!({}), &document, &world.ctx(1));
+            let _ = global_defaults(&document, "1.20");
+            let _ = patch_defaults(&first_defaults(&world.ctx(1)), &document, &world.ctx(1));
         }
     }
 }

@@ -9,6 +9,7 @@ use drey_model::{Deployment, Kind, List};
 
 use crate::app::Shared;
 use crate::error::Error;
+use crate::ops::Writer;
 use crate::wire::{IfMatch, Incoming, Params, Reply};
 
 type App = State<Arc<Shared>>;
@@ -33,44 +34,45 @@ pub(crate) async fn get(State(shared): App, Path((ns, name)): Named) -> Result<R
 
 /// Creates.
 pub(crate) async fn create(
-    State(shared): App,
+    writer: Writer,
     Path(ns): Path<String>,
     Incoming(document): Incoming,
 ) -> Result<Reply, Error> {
-    Ok(written(StatusCode::CREATED, shared.create_deployment(&ns, &document).await?))
+    let accepted = writer.create_deployment(&ns, &document).await?;
+    Ok(written(&writer, StatusCode::CREATED, accepted))
 }
 
 /// Creates, or replaces the whole.
 pub(crate) async fn put(
-    State(shared): App,
+    writer: Writer,
     Path((ns, name)): Named,
     if_match: IfMatch,
     Incoming(document): Incoming,
 ) -> Result<Reply, Error> {
-    let (is_new, accepted) = shared.put_deployment(&ns, &name, &document, &if_match).await?;
-    Ok(written(if is_new { StatusCode::CREATED } else { StatusCode::OK }, accepted))
+    let (is_new, accepted) = writer.put_deployment(&ns, &name, &document, &if_match).await?;
+    Ok(written(&writer, if is_new { StatusCode::CREATED } else { StatusCode::OK }, accepted))
 }
 
 /// Changes what is given.
 pub(crate) async fn patch(
-    State(shared): App,
+    writer: Writer,
     Path((ns, name)): Named,
     if_match: IfMatch,
     Incoming(document): Incoming,
 ) -> Result<Reply, Error> {
-    Ok(written(StatusCode::OK, shared.patch_deployment(&ns, &name, &document, &if_match).await?))
+    let accepted = writer.patch_deployment(&ns, &name, &document, &if_match).await?;
+    Ok(written(&writer, StatusCode::OK, accepted))
 }
 
 /// Deletes, with its Jobs, Savepoint records and Events; snapshot data stays.
 pub(crate) async fn delete(
-    State(shared): App,
+    writer: Writer,
     Path((ns, name)): Named,
     if_match: IfMatch,
 ) -> Result<Reply, Error> {
-    Ok(Reply::ok(shared.delete_deployment(&ns, &name, &if_match).await?))
+    Ok(writer.done(writer.delete_deployment(&ns, &name, &if_match).await?))
 }
 
-fn written(status: StatusCode, accepted: Accepted<Deployment>) -> Reply {
-    let version = accepted.object.metadata.resource_version;
-    Reply::new(status, accepted.object).at_version(version).with_warnings(&accepted.warnings)
+fn written(writer: &Writer, status: StatusCode, accepted: Accepted<Deployment>) -> Reply {
+    writer.answer(status, accepted.object.metadata.resource_version, accepted)
 }

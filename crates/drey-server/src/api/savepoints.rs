@@ -8,6 +8,7 @@ use drey_model::{Kind, List};
 
 use crate::app::Shared;
 use crate::error::Error;
+use crate::ops::Writer;
 use crate::wire::{IfMatch, Incoming, Params, Reply};
 
 type App = State<Arc<Shared>>;
@@ -35,23 +36,22 @@ pub(crate) async fn get(
 
 /// Takes one, or registers one that exists.
 pub(crate) async fn create(
-    State(shared): App,
+    writer: Writer,
     Path(ns): Path<String>,
     Incoming(document): Incoming,
 ) -> Result<Reply, Error> {
-    let accepted = shared.create_savepoint(&ns, &document).await?;
+    let accepted = writer.create_savepoint(&ns, &document).await?;
     let version = accepted.object.metadata.resource_version;
-    let reply = Reply::new(StatusCode::CREATED, accepted.object);
-    Ok(reply.at_version(version).with_warnings(&accepted.warnings))
+    Ok(writer.answer(StatusCode::CREATED, version, accepted))
 }
 
 /// Forgets one; its data stays in storage, so a completed one asks for `force=true`.
 pub(crate) async fn delete(
-    State(shared): App,
+    writer: Writer,
     Path((ns, id)): Path<(String, String)>,
     params: Params,
     if_match: IfMatch,
 ) -> Result<Reply, Error> {
     let is_forced = params.flag("force")?;
-    Ok(Reply::ok(shared.delete_savepoint(&ns, &id, is_forced, &if_match).await?))
+    Ok(writer.done(writer.delete_savepoint(&ns, &id, is_forced, &if_match).await?))
 }

@@ -5,11 +5,76 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
-use serde_json::json;
+use drey_model::meta::API_VERSION;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::app::Shared;
 use crate::error::Error;
 use crate::wire::Reply;
+
+/// That this process answers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Status {
+    /// `UP`.
+    status: &'static str,
+}
+
+/// What the server is (platform API reference §1.11, A.9).
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SystemInformation {
+    /// Always `SystemInformation`.
+    kind: &'static str,
+    /// Always `v1`.
+    api_version: &'static str,
+    /// What it is.
+    status: SystemInformationStatus,
+}
+
+/// What the server is.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SystemInformationStatus {
+    /// The build.
+    revision_information: RevisionInformation,
+    /// What may be used of it.
+    resource_quota: ResourceQuota,
+}
+
+/// A build.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RevisionInformation {
+    /// When it was made, or `unknown`.
+    build_time: String,
+    /// The release.
+    build_version: String,
+    /// The commit it was made from, or `unknown`.
+    commit_sha_long: String,
+    /// The first 7 characters of it.
+    commit_sha_short: String,
+}
+
+/// A limit to what may be used.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ResourceQuota {
+    /// Always `ResourceQuota`.
+    kind: &'static str,
+    /// Always `v1`.
+    api_version: &'static str,
+    /// The limit.
+    spec: ResourceQuotaSpec,
+}
+
+/// A limit.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ResourceQuotaSpec {
+    /// `UNLIMITED`: there is none.
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
 
 /// `/`, until there is a user interface.
 pub(crate) async fn index(State(shared): State<Arc<Shared>>) -> Html<String> {
@@ -23,32 +88,32 @@ pub(crate) async fn index(State(shared): State<Arc<Shared>>) -> Html<String> {
          <li><a href=\"/api/v1/namespaces/default/events\">Events</a>\n\
          <li><a href=\"/api/v1/namespaces/default/deployment-targets\">Deployment targets</a>\n\
          <li><a href=\"/api/v1/status/system-info\">System information</a>\n\
+         <li><a href=\"/swagger\">The whole API</a>, as a page to try it\n\
          <li><a href=\"/metrics\">Metrics</a>\n</ul>\n</html>\n"
     ))
 }
 
 /// `GET /api/v1/status`: this process answers. It says nothing about the database.
 pub(crate) async fn status() -> Reply {
-    Reply::ok(json!({ "status": "UP" }))
+    Reply::ok(Status { status: "UP" })
 }
 
 /// `GET /api/v1/status/system-info`.
 pub(crate) async fn system_info(State(shared): State<Arc<Shared>>) -> Reply {
     let build = &shared.build;
-    let short: String = build.commit.chars().take(7).collect();
-    let revision = json!({
-        "buildTime": build.time,
-        "buildVersion": build.version,
-        "commitShaLong": build.commit,
-        "commitShaShort": short,
-    });
-    let quota =
-        json!({ "kind": "ResourceQuota", "apiVersion": "v1", "spec": { "type": "UNLIMITED" } });
-    Reply::ok(json!({
-        "kind": "SystemInformation",
-        "apiVersion": "v1",
-        "status": { "revisionInformation": revision, "resourceQuota": quota },
-    }))
+    let revision_information = RevisionInformation {
+        build_time: build.time.clone(),
+        build_version: build.version.clone(),
+        commit_sha_long: build.commit.clone(),
+        commit_sha_short: build.commit.chars().take(7).collect(),
+    };
+    let spec = ResourceQuotaSpec { kind: "UNLIMITED" };
+    let resource_quota = ResourceQuota { kind: "ResourceQuota", api_version: API_VERSION, spec };
+    Reply::ok(SystemInformation {
+        kind: "SystemInformation",
+        api_version: API_VERSION,
+        status: SystemInformationStatus { revision_information, resource_quota },
+    })
 }
 
 /// `GET /metrics`. Without the store there are no counts of Deployments, but the rest is worth having then most of all.

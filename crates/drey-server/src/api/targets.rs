@@ -9,6 +9,7 @@ use drey_model::{DeploymentTarget, Kind, List};
 
 use crate::app::Shared;
 use crate::error::Error;
+use crate::ops::Writer;
 use crate::wire::{IfMatch, Incoming, Reply};
 
 type App = State<Arc<Shared>>;
@@ -29,34 +30,34 @@ pub(crate) async fn get(State(shared): App, Path((ns, name)): Named) -> Result<R
 
 /// Creates.
 pub(crate) async fn create(
-    State(shared): App,
+    writer: Writer,
     Path(ns): Path<String>,
     Incoming(document): Incoming,
 ) -> Result<Reply, Error> {
-    Ok(written(StatusCode::CREATED, shared.create_target(&ns, &document).await?))
+    let accepted = writer.create_target(&ns, &document).await?;
+    Ok(written(&writer, StatusCode::CREATED, accepted))
 }
 
 /// Creates, or replaces labels and annotations; `spec` never changes.
 pub(crate) async fn put(
-    State(shared): App,
+    writer: Writer,
     Path((ns, name)): Named,
     if_match: IfMatch,
     Incoming(document): Incoming,
 ) -> Result<Reply, Error> {
-    let (is_new, accepted) = shared.put_target(&ns, &name, &document, &if_match).await?;
-    Ok(written(if is_new { StatusCode::CREATED } else { StatusCode::OK }, accepted))
+    let (is_new, accepted) = writer.put_target(&ns, &name, &document, &if_match).await?;
+    Ok(written(&writer, if is_new { StatusCode::CREATED } else { StatusCode::OK }, accepted))
 }
 
 /// Deletes, unless a Deployment refers to it.
 pub(crate) async fn delete(
-    State(shared): App,
+    writer: Writer,
     Path((ns, name)): Named,
     if_match: IfMatch,
 ) -> Result<Reply, Error> {
-    Ok(Reply::ok(shared.delete_target(&ns, &name, &if_match).await?))
+    Ok(writer.done(writer.delete_target(&ns, &name, &if_match).await?))
 }
 
-fn written(status: StatusCode, accepted: Accepted<DeploymentTarget>) -> Reply {
-    let version = accepted.object.metadata.resource_version;
-    Reply::new(status, accepted.object).at_version(version).with_warnings(&accepted.warnings)
+fn written(writer: &Writer, status: StatusCode, accepted: Accepted<DeploymentTarget>) -> Reply {
+    writer.answer(status, accepted.object.metadata.resource_version, accepted)
 }

@@ -4,10 +4,13 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use drey_model::write::Accepted;
 
 use crate::app::Shared;
 use crate::error::Error;
-use crate::wire::Reply;
+use crate::ops::Writer;
+use crate::wire::{IfMatch, Reply};
 
 /// The Deployment, the controller's explanation, and the active Jobs.
 pub(crate) async fn get(
@@ -19,8 +22,11 @@ pub(crate) async fn get(
 
 /// Tries a FAILED transition again; 409 unless the Deployment is FAILED.
 pub(crate) async fn retry(
-    State(shared): State<Arc<Shared>>,
+    writer: Writer,
     Path((ns, name)): Path<(String, String)>,
+    if_match: IfMatch,
 ) -> Result<Reply, Error> {
-    Ok(Reply::ok(shared.retry_deployment(&ns, &name).await?))
+    let object = writer.retry_deployment(&ns, &name, &if_match).await?;
+    let version = object.metadata.resource_version;
+    Ok(writer.answer(StatusCode::OK, version, Accepted { object, warnings: Vec::new() }))
 }

@@ -20,10 +20,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event as Line, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use drey_controller::handle::logs::{Chunk, File, Query};
+pub(crate) use drey_controller::handle::logs::Chunk;
+use drey_controller::handle::logs::{File, Query};
 use drey_model::causes::causes;
 use drey_model::{Job, Kind};
 use futures::{Stream, StreamExt};
+use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -40,8 +42,11 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
 /// Comments on a quiet event stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-#[derive(Debug, Serialize)]
-struct Files {
+/// The log files of a Job.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LogFiles")]
+pub(crate) struct Files {
+    /// The files.
     items: Vec<File>,
 }
 
@@ -192,10 +197,13 @@ fn follow(shared: Arc<Shared>, job_id: Uuid, first: First) -> impl Stream<Item =
                 }
             };
             let is_shorter = chunk.size < next;
-            let has_grown = chunk.next_offset > next && !chunk.text.is_empty();
+            let has_grown = chunk.next_offset > next;
             next = if is_shorter { 0 } else { chunk.next_offset.max(next) };
             if has_grown {
-                yield chunk;
+                // A piece in the middle of something hidden has no text.
+                if !chunk.text.is_empty() {
+                    yield chunk;
+                }
             } else if has_ended {
                 break;
             } else {

@@ -18,28 +18,33 @@
 //! when it lags so far that traces of deletions are gone, it gets a RESET and a new snapshot. The store's hint only
 //! says when to look; what is seen is always the store's own order.
 //!
-//! `kinds=Deployment,Job` and `namespace=default` narrow the stream.
+//! `kinds=Deployment,Job` and `namespace=default` narrow the stream. It holds only what the caller may read; roles are
+//! looked up again for every page, and a stream whose caller is no longer known ends.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event as Line, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use drey_model::Kind;
 use drey_model::causes::causes;
+use drey_model::role::{Access, Resource, Role, allows};
 use drey_store::{Filter, Object};
 use futures::Stream;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use strum::VariantArray;
 use tokio::sync::watch::Receiver;
 
 use crate::app::Shared;
+use crate::auth::{Caller, forbidden};
 use crate::error::Error;
 use crate::wire::Params;
 
@@ -57,16 +62,21 @@ const SNAPSHOT_EVENTS_MAX: u32 = 1_000;
 /// Opens a stream.
 pub(crate) async fn get(
     State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Error> {
     let interest = Interest::of(&params)?;
+    let audience = Audience::of(&shared, caller).await?;
+    if let Some(namespace) = &interest.namespace {
+        audience.check(&shared, namespace)?;
+    }
     let after = match headers.get("last-event-id").and_then(|v| v.to_str().ok()) {
         Some(id) if !id.is_empty() => Some(revision(id)?),
         _ => params.text("after").map(revision).transpose()?,
     };
     let seat = Seat::take(&shared)?;
-    let stream = lines(Watch::new(shared, interest, after), seat);
+    let stream = lines(Watch::new(shared, interest, audience, after), seat);
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE).text("still here");
     Ok(Sse::new(stream).keep_alive(keep_alive).into_response())
 }
@@ -110,6 +120,68 @@ impl Interest {
     }
 }
 
+/// Who listens, and what they may read by namespace.
+struct Audience {
+    caller: Caller,
+    roles: BTreeMap<String, Vec<Role>>,
+}
+
+impl Audience {
+    async fn of(shared: &Shared, caller: Caller) -> Result<Self, Error> {
+        let admins = shared.gate.as_ref().map_or(&[][..], |gate| &gate.settings.admins);
+        let all = shared.all_rooms().await?;
+        let roles = all.iter().map(|namespace| {
+            let roles = caller.roles(Some(namespace), admins);
+            (namespace.short_name().to_owned(), roles)
+        });
+        Ok(Self { roles: roles.collect(), caller })
+    }
+
+    /// What the caller may read as of now; `false` when they are no longer known, or nobody can say.
+    async fn refresh(&mut self, shared: &Shared) -> bool {
+        if self.caller == Caller::Everyone {
+            return true;
+        }
+        let Ok(Some(caller)) = self.caller.again(shared).await else { return false };
+        let Ok(now) = Self::of(shared, caller).await else { return false };
+        *self = now;
+        true
+    }
+
+    /// 403 unless the caller may read something there.
+    fn check(&self, shared: &Shared, namespace: &str) -> Result<(), Error> {
+        let is_known = self.roles.get(namespace).is_some_and(|roles| !roles.is_empty());
+        if is_known || shared.gate.is_none() {
+            return Ok(());
+        }
+        let (resource, access) = (Resource::Deployments, Access::List);
+        Err(forbidden(&self.caller, &[], resource, access, Some(namespace)))
+    }
+
+    fn may_read(&self, object: &Object) -> bool {
+        // Access control that is off lets everything through, also traces of namespaces that are gone.
+        if self.caller == Caller::Everyone {
+            return true;
+        }
+        let resource = resource_of(object.kind);
+        let roles = self.roles.get(&object.namespace);
+        roles.is_some_and(|roles| roles.iter().any(|role| allows(*role, resource, Access::Get)))
+    }
+}
+
+/// The row of the access matrix that a kind belongs to.
+fn resource_of(kind: Kind) -> Resource {
+    match kind {
+        Kind::Deployment => Resource::Deployments,
+        Kind::DeploymentTarget => Resource::DeploymentTargets,
+        Kind::DeploymentDefaults => Resource::DeploymentDefaults,
+        Kind::Job => Resource::Jobs,
+        Kind::Savepoint => Resource::Savepoints,
+        Kind::Event => Resource::Events,
+        Kind::SecretValue => Resource::SecretValues,
+    }
+}
+
 /// A place among the streams that are open; given back when the stream is dropped.
 struct Seat(Arc<Shared>);
 
@@ -139,11 +211,16 @@ struct Item {
     data: Data,
 }
 
-#[derive(Debug, Serialize)]
-struct Data {
+/// The data of one event.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Change")]
+pub(crate) struct Data {
+    /// `ADDED`, `MODIFIED`, `DELETED`, `SNAPSHOT_END` or `RESET`.
     #[serde(rename = "type")]
     name: &'static str,
+    /// Of the write that it tells of.
     revision: i64,
+    /// The object as it is now; of a DELETED one, as it was last.
     #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<Value>,
 }
@@ -152,6 +229,7 @@ struct Data {
 struct Watch {
     shared: Arc<Shared>,
     interest: Interest,
+    audience: Audience,
     /// The revision up to which the client knows everything; `None`: it needs a snapshot.
     after: Option<i64>,
     hint: Receiver<i64>,
@@ -175,9 +253,14 @@ fn lines(mut watch: Watch, seat: Seat) -> impl Stream<Item = Result<Line, Infall
 }
 
 impl Watch {
-    fn new(shared: Arc<Shared>, interest: Interest, after: Option<i64>) -> Self {
+    fn new(
+        shared: Arc<Shared>,
+        interest: Interest,
+        audience: Audience,
+        after: Option<i64>,
+    ) -> Self {
         let hint = shared.store.hint();
-        Self { shared, interest, after, hint, ready: VecDeque::new() }
+        Self { shared, interest, audience, after, hint, ready: VecDeque::new() }
     }
 
     /// The next event; `None` when the server stops or the store fails. The client comes back with its last id.
@@ -188,6 +271,9 @@ impl Watch {
             }
             if let Some(item) = self.ready.pop_front() {
                 return Some(item);
+            }
+            if !self.audience.refresh(&self.shared).await {
+                return None;
             }
             if let Err(e) = self.read().await {
                 tracing::warn!(error = causes(&e), "a watch ended: the store cannot be read");
@@ -215,7 +301,8 @@ impl Watch {
             return Ok(());
         };
         self.after = Some(last.revision);
-        let covered = page.iter().filter(|o| self.interest.covers(o));
+        let covers = |o: &&Object| self.interest.covers(o) && self.audience.may_read(o);
+        let covered = page.iter().filter(covers);
         self.ready.extend(covered.map(Item::change));
         Ok(())
     }
@@ -228,7 +315,8 @@ impl Watch {
             let namespace = self.interest.namespace.clone();
             let filter = Filter { namespace, limit, ..Filter::default() };
             let present = self.shared.store.list(*kind, &filter).await?;
-            self.ready.extend(present.iter().rev().map(Item::present));
+            let readable = present.iter().rev().filter(|o| self.audience.may_read(o));
+            self.ready.extend(readable.map(Item::present));
         }
         self.ready.push_back(Item::mark("SNAPSHOT_END", Some(revision), revision));
         self.after = Some(revision);

@@ -2,6 +2,7 @@
 //!
 //! Paths are logged, query strings and headers are not: those may hold what must stay secret.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,19 +13,32 @@ use axum::response::Response;
 use tracing::Instrument;
 
 use crate::app::Shared;
+use crate::auth::client_address;
 use crate::error::Cause;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of a client's own request id; longer ones are replaced.
 const REQUEST_ID_LEN_MAX: usize = 64;
 
+/// The id of a request, for handlers and other layers.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+/// Where a request comes from, as far as that can be believed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Address(pub(crate) Option<IpAddr>);
+
 /// Watches a request from its head to the head of its answer.
 pub(crate) async fn observe(
     State(shared): State<Arc<Shared>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let id = request_id(&shared, &request);
+    let trusted = shared.gate.as_ref().map_or(&[][..], |gate| &gate.settings.trusted_proxies);
+    let address = client_address(request.extensions(), request.headers(), trusted);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    request.extensions_mut().insert(Address(address));
     let method = request.method().clone();
     let matched = request.extensions().get::<MatchedPath>();
     let route = matched.map_or("none", MatchedPath::as_str).to_owned();

@@ -1,7 +1,8 @@
 //! Pages of other sites may not use this server through their visitors' browsers.
 //!
-//! There are no credentials yet that a page would lack, so these headers, which a browser sets and a page cannot, are
-//! all that tells its requests from the user's own. Programs (curl, `drey`, the platform's clients) send none of them.
+//! These headers, which a browser sets and a page cannot, tell its requests from the user's own. Programs (curl, `drey`,
+//! the platform's clients) send none of them. Without access control they are all there is; with it, they are what makes
+//! the cookie of a session count for changes: then one of them must be there ([`is_from_our_page`]).
 //!
 //! ```text
 //! Host            must name this server                                every request
@@ -62,6 +63,21 @@ fn check(hosts: &Hosts, method: &Method, uri: &Uri, headers: &HeaderMap) -> Resu
         _ => is_ours == Some(false),
     };
     if is_foreign { Err(foreign(origin)) } else { Ok(()) }
+}
+
+/// Whether the browser says that a page of this server sent the request. Silence is no word.
+pub(crate) fn is_from_our_page(hosts: &Hosts, uri: &Uri, headers: &HeaderMap) -> bool {
+    let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or(""));
+    let host = uri.authority().map(axum::http::uri::Authority::as_str);
+    let host = host.or_else(|| text(&header::HOST));
+    if let Some(origin) = text(&header::ORIGIN) {
+        return is_ours(hosts, origin, host);
+    }
+    match text(&SEC_FETCH_SITE) {
+        Some(site) => site == "same-origin",
+        // Over plain http browsers leave it out.
+        None => text(&header::REFERER).is_some_and(|page| is_ours(hosts, page, host)),
+    }
 }
 
 /// Flink changes things upon GET too (`jobs/{id}/yarn-cancel`), so of its dashboard other sites may only link to the

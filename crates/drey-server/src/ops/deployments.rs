@@ -2,13 +2,15 @@
 
 use drey_model::deployment::Artifact;
 use drey_model::document::Document;
-use drey_model::write::{self, Accepted, WriteContext};
-use drey_model::{Deployment, DeploymentState, DeploymentTarget, Job, Kind};
-use drey_store::{Filter, Object, Write};
+use drey_model::write::{self, Accepted};
+use drey_model::{Deployment, Kind};
+use drey_store::{Object, Write};
 use uuid::Uuid;
 
-use super::{Attempts, decode};
+use super::setting::Setting;
+use super::{Attempts, Writer, decode};
 use crate::app::Shared;
+use crate::ending::at_rest;
 use crate::error::Error;
 use crate::wire::IfMatch;
 
@@ -19,19 +21,22 @@ impl Shared {
     pub(crate) async fn deployment(&self, ns: &str, name_or_id: &str) -> Result<Deployment, Error> {
         decode(&self.object_by_either(Kind::Deployment, ns, name_or_id).await?)
     }
+}
 
+impl Writer {
     /// Stores a new Deployment.
     pub(crate) async fn create_deployment(&self, ns: &str, document: &Document) -> Outcome {
         let mut attempts = Attempts::default();
         let mut looked_at = None;
         loop {
             attempts.next("the Deployment's target").await?;
-            let targets = self.target_rows(ns).await?;
-            let accepted = write::create_deployment(document, &self.context(ns, &targets.decoded));
-            let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
-            self.look_first(None, &accepted.object, &targets, &mut looked_at).await?;
-            if self.commit(&created(&accepted.object, &targets)?).await? {
-                self.handle.wake(accepted.object.metadata.id);
+            let setting = self.setting(ns).await?;
+            let accepted = write::create_deployment(document, &setting.context());
+            let mut accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
+            self.check_secrets(None, &mut accepted).await?;
+            self.look_first(None, &accepted.object, &setting, &mut looked_at).await?;
+            if self.commit(&created(&accepted.object, &setting)?).await? {
+                self.wake(accepted.object.metadata.id);
                 return Ok(accepted);
             }
         }
@@ -53,12 +58,12 @@ impl Shared {
             let object = self.object_by_either(Kind::Deployment, ns, name_or_id).await?;
             let current: Deployment = decode(&object)?;
             if_match.check(&current.metadata.name, Some(current.metadata.resource_version))?;
-            let targets = self.target_rows(ns).await?;
-            let context = self.context(ns, &targets.decoded);
-            let accepted = write::patch_deployment(&current, document, &context)
+            let setting = self.setting(ns).await?;
+            let mut accepted = write::patch_deployment(&current, document, &setting.context())
                 .map_err(|problems| Error::invalid(&problems))?;
-            self.look_first(Some(&current), &accepted.object, &targets, &mut looked_at).await?;
-            if let Some(done) = self.update(object, &targets, accepted).await? {
+            self.check_secrets(Some(&current), &mut accepted).await?;
+            self.look_first(Some(&current), &accepted.object, &setting, &mut looked_at).await?;
+            if let Some(done) = self.update(object, &setting, accepted).await? {
                 return Ok(done);
             }
         }
@@ -81,16 +86,23 @@ impl Shared {
             let current: Option<Deployment> = object.as_ref().map(decode).transpose()?;
             let version = current.as_ref().map(|d| d.metadata.resource_version);
             if_match.check(name_or_id, version)?;
-            let targets = self.target_rows(ns).await?;
-            let context = self.context(ns, &targets.decoded);
+            if current.is_none() && Uuid::try_parse(name_or_id).is_ok() {
+                return Err(Error::not_found(format!(
+                    "No Deployment has the id {name_or_id}. To create one, PUT it under its name."
+                )));
+            }
+            let setting = self.setting(ns).await?;
+            let context = setting.context();
             let name = current.as_ref().map_or(name_or_id, |d| d.metadata.name.as_str());
-            let accepted = write::replace_deployment(current.as_ref(), name, document, &context)
-                .map_err(|problems| Error::invalid(&problems))?;
-            self.look_first(current.as_ref(), &accepted.object, &targets, &mut looked_at).await?;
+            let mut accepted =
+                write::replace_deployment(current.as_ref(), name, document, &context)
+                    .map_err(|problems| Error::invalid(&problems))?;
+            self.check_secrets(current.as_ref(), &mut accepted).await?;
+            self.look_first(current.as_ref(), &accepted.object, &setting, &mut looked_at).await?;
             let is_new = object.is_none();
             let done = match object {
-                Some(object) => self.update(object, &targets, accepted).await?,
-                None => self.insert(&targets, accepted).await?,
+                Some(object) => self.update(object, &setting, accepted).await?,
+                None => self.insert(&setting, accepted).await?,
             };
             if let Some(done) = done {
                 return Ok((is_new, done));
@@ -99,12 +111,18 @@ impl Shared {
     }
 
     /// Has a transition that was given up tried again.
-    pub(crate) async fn retry_deployment(&self, ns: &str, name: &str) -> Result<Deployment, Error> {
+    pub(crate) async fn retry_deployment(
+        &self,
+        ns: &str,
+        name: &str,
+        if_match: &IfMatch,
+    ) -> Result<Deployment, Error> {
         let mut attempts = Attempts::default();
         loop {
             attempts.next(name).await?;
             let mut object = self.object_by_either(Kind::Deployment, ns, name).await?;
             let current: Deployment = decode(&object)?;
+            if_match.check(name, Some(current.metadata.resource_version))?;
             let Some(next) = write::retry_deployment(&current, self.world.now()) else {
                 return Err(Error::conflict(format!(
                     "{name} is {}; only a FAILED Deployment can be tried again.",
@@ -114,7 +132,7 @@ impl Shared {
             let (id, revision) = (object.id, object.revision);
             object.encode(&next)?;
             if self.commit(&[Write::Update(object, revision)]).await? {
-                self.handle.wake(id);
+                self.wake(id);
                 return Ok(next);
             }
         }
@@ -133,10 +151,10 @@ impl Shared {
             let object = self.object_by_either(Kind::Deployment, ns, name_or_id).await?;
             let current: Deployment = decode(&object)?;
             if_match.check(&current.metadata.name, Some(current.metadata.resource_version))?;
-            self.check_at_rest(&object, &current).await?;
+            at_rest(&self.store, &object, &current).await?;
             let (kind, id) = (Kind::Deployment, object.id);
             if self.commit(&[Write::Delete { kind, id, revision: object.revision }]).await? {
-                self.handle.wake(id);
+                self.wake(id);
                 return Ok(current);
             }
         }
@@ -147,14 +165,14 @@ impl Shared {
         &self,
         before: Option<&Deployment>,
         after: &Deployment,
-        targets: &TargetRows,
+        setting: &Setting<'_>,
         looked_at: &mut Option<Artifact>,
     ) -> Result<(), Error> {
         let artifact = &after.spec.template.spec.artifact;
         if looked_at.as_ref() == Some(artifact) {
             return Ok(());
         }
-        let problems = self.preflight.check(before, after, &targets.decoded).await;
+        let problems = self.preflight.check(before, after, setting.targets()).await;
         if !problems.is_empty() {
             return Err(Error::invalid(&problems));
         }
@@ -162,39 +180,11 @@ impl Shared {
         Ok(())
     }
 
-    /// 409 while a Flink job may be alive.
-    async fn check_at_rest(&self, object: &Object, current: &Deployment) -> Result<(), Error> {
-        let name = &current.metadata.name;
-        match current.status.state {
-            DeploymentState::Cancelled
-            | DeploymentState::Suspended
-            | DeploymentState::Finished
-            | DeploymentState::Failed => {}
-            state @ (DeploymentState::Running | DeploymentState::Transitioning) => {
-                return Err(Error::conflict(format!(
-                    "{name} is {state}. Cancel it first: set spec.state to CANCELLED, wait until status.state is \
-                     CANCELLED, then delete it."
-                )));
-            }
-        }
-        // A Job is open until its cluster is gone, which may be after its end.
-        let open = self.store.deployment(object.id).await?.map(|(_, open)| open);
-        let Some(row) = open.iter().flatten().find(|row| row.kind == Kind::Job) else {
-            return Ok(());
-        };
-        let job: Job = decode(row)?;
-        Err(Error::conflict(format!(
-            "{name} is {}, but its Job {} is still {} and may hold resources. Set spec.state to CANCELLED and wait \
-             until the Job has ended, then delete it.",
-            current.status.state, job.metadata.id, job.status.state
-        )))
-    }
-
     /// Stores the new document of `object`; `None` when somebody was faster.
     async fn update(
         &self,
         object: Object,
-        targets: &TargetRows,
+        setting: &Setting<'_>,
         accepted: Accepted<Deployment>,
     ) -> Result<Option<Accepted<Deployment>>, Error> {
         let (id, revision) = (object.id, object.revision);
@@ -202,10 +192,10 @@ impl Shared {
         let mut changed = object;
         changed.encode(&accepted.object)?;
         let mut writes = vec![Write::Update(changed, revision)];
-        writes.extend(targets.hold(Some(&before), &accepted.object));
+        writes.extend(setting.holds(Some(&before), &accepted.object));
         let done = self.commit(&writes).await?;
         if done {
-            self.handle.wake(id);
+            self.wake(id);
         }
         Ok(done.then_some(accepted))
     }
@@ -213,67 +203,18 @@ impl Shared {
     /// Stores a Deployment that was not there; `None` when somebody was faster.
     async fn insert(
         &self,
-        targets: &TargetRows,
+        setting: &Setting<'_>,
         accepted: Accepted<Deployment>,
     ) -> Result<Option<Accepted<Deployment>>, Error> {
-        match self.store.commit(&created(&accepted.object, targets)?).await {
-            Ok(_) => {
-                self.handle.wake(accepted.object.metadata.id);
-                Ok(Some(accepted))
-            }
-            // Created by somebody else since we looked: then this PUT replaces that one.
-            Err(drey_store::Error::Conflict { .. } | drey_store::Error::Taken { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
+        let done = self.commit_put(&created(&accepted.object, setting)?).await?;
+        if done {
+            self.wake(accepted.object.metadata.id);
         }
-    }
-
-    pub(super) fn context<'a>(
-        &'a self,
-        ns: &'a str,
-        targets: &'a [DeploymentTarget],
-    ) -> WriteContext<'a> {
-        WriteContext {
-            now: self.world.now(),
-            id: self.world.id(),
-            namespace: ns,
-            layers: &self.layers,
-            targets,
-        }
-    }
-
-    async fn target_rows(&self, ns: &str) -> Result<TargetRows, Error> {
-        let filter = Filter { namespace: Some(ns.to_owned()), ..Filter::default() };
-        let rows = self.store.list(Kind::DeploymentTarget, &filter).await?;
-        let decoded = rows.iter().map(decode).collect::<Result<_, _>>()?;
-        Ok(TargetRows { rows, decoded })
+        Ok(done.then_some(accepted))
     }
 }
 
-/// The targets of a namespace, as rows and as what they say.
-struct TargetRows {
-    rows: Vec<Object>,
-    decoded: Vec<DeploymentTarget>,
-}
-
-impl TargetRows {
-    /// Moves the target's row to a new revision when a Deployment begins to refer to it, so that a deletion of the
-    /// target that did not see this reference fails. A guard would not do: it leaves the row as it is, and the deletion
-    /// would find what it had read.
-    fn hold(&self, before: Option<&Deployment>, after: &Deployment) -> Option<Write> {
-        let row = self.rows.iter().find(|row| refers(after, &row.name, row.id))?;
-        let is_new = !before.is_some_and(|before| refers(before, &row.name, row.id));
-        is_new.then(|| Write::Update(row.clone(), row.revision))
-    }
-}
-
-/// Whether a Deployment refers to this target.
-pub(super) fn refers(deployment: &Deployment, target_name: &str, target_id: Uuid) -> bool {
-    let spec = &deployment.spec;
-    spec.deployment_target_name.as_deref() == Some(target_name)
-        || spec.deployment_target_id == Some(target_id)
-}
-
-fn created(deployment: &Deployment, targets: &TargetRows) -> Result<Vec<Write>, Error> {
+fn created(deployment: &Deployment, setting: &Setting<'_>) -> Result<Vec<Write>, Error> {
     let mut object = super::objects::row(
         Kind::Deployment,
         &deployment.metadata.namespace,
@@ -283,6 +224,6 @@ fn created(deployment: &Deployment, targets: &TargetRows) -> Result<Vec<Write>, 
     object.open = true;
     object.encode(deployment)?;
     let mut writes = vec![Write::Create(object)];
-    writes.extend(targets.hold(None, deployment));
+    writes.extend(setting.holds(None, deployment));
     Ok(writes)
 }

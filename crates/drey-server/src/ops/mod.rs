@@ -5,11 +5,22 @@
 //! faster, so no update is lost and the user's change lands on what is current. References between objects hold because
 //! the write that makes one also writes the row it refers to: a deletion that missed the reference then fails.
 
+mod artifacts;
+mod defaults;
 mod deployments;
+mod namespaces;
 mod objects;
 mod reads;
 mod savepoints;
+mod secrets;
+mod setting;
 mod targets;
+mod tokens;
+mod writer;
 
+pub(crate) use namespaces::{ExplainedNamespace, Room, WrittenRoom, complete_default_namespace};
 pub(crate) use objects::{Attempts, decode, names};
+pub(crate) use reads::Explained;
+pub(crate) use setting::stored_defaults;
 pub(crate) use targets::stored as stored_target;
+pub(crate) use writer::Writer;

@@ -1,10 +1,10 @@
-//! Finding, decoding and committing objects, and what their failures mean to a client.
+//! Finding and decoding objects, and what the store's failures mean to a client.
 
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use drey_model::Kind;
-use drey_store::{Object, Write};
+use drey_store::Object;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -24,6 +24,10 @@ impl From<drey_store::Error> for Error {
         match &error {
             Store::Taken { .. } => Self::conflict(format!(
                 "{error}. Choose another name, or change the existing one with PATCH or PUT."
+            )),
+            Store::Closed { namespace } => Self::conflict(format!(
+                "Nothing was changed: namespace {namespace:?} is being deleted or is gone, so nothing new can be \
+                 created in it."
             )),
             Store::Busy | Store::Full | Store::Stopped | Store::Conflict { .. } => {
                 Self::unavailable(sentence(&error)).because(error)
@@ -92,15 +96,6 @@ impl Attempts {
 }
 
 impl Shared {
-    /// Commits; `false` when something that was read has changed meanwhile.
-    pub(crate) async fn commit(&self, writes: &[Write]) -> Result<bool, Error> {
-        match self.store.commit(writes).await {
-            Ok(_) => Ok(true),
-            Err(drey_store::Error::Conflict { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// The object of this namespace with this name.
     pub(crate) async fn object_by_name(
         &self,

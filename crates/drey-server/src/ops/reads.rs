@@ -5,6 +5,7 @@ use drey_model::selector::Selector;
 use drey_model::{Deployment, DeploymentTarget, Event, Explanation, Job, Kind, Savepoint};
 use drey_store::{Filter, Object};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -21,10 +22,12 @@ pub(crate) const LIST_MAX: usize = 10_000;
 const PAGE_ROWS: u32 = 1_000;
 
 /// A Deployment with what the controller thinks of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Explained {
+    /// The Deployment.
     deployment: Deployment,
+    /// Why it is where it is.
     explanation: Explanation,
     /// Number of the Deployment's last write, as in the watch.
     revision: i64,

@@ -8,7 +8,7 @@ use drey_store::{Filter, Object, Write};
 use uuid::Uuid;
 
 use super::objects::row;
-use super::{Attempts, decode};
+use super::{Attempts, Writer, decode};
 use crate::app::Shared;
 use crate::error::Error;
 use crate::wire::IfMatch;
@@ -21,7 +21,9 @@ impl Shared {
     pub(crate) async fn savepoint(&self, ns: &str, id: &str) -> Result<Savepoint, Error> {
         decode(&self.object_by_id(Kind::Savepoint, ns, id).await?)
     }
+}
 
+impl Writer {
     /// Records a snapshot to take of the active Job, or one that exists already.
     pub(crate) async fn create_savepoint(
         &self,
@@ -46,7 +48,7 @@ impl Shared {
             let guard =
                 Write::Guard { kind: Kind::Deployment, id: owner, revision: deployment.revision };
             if self.commit(&[guard, Write::Create(stored(&accepted.object)?)]).await? {
-                self.handle.wake(owner);
+                self.wake(owner);
                 return Ok(accepted);
             }
         }
@@ -80,7 +82,7 @@ impl Shared {
                 writes.extend(self.reopened(owner, object.id).await?);
             }
             if self.commit(&writes).await? {
-                self.handle.wake(owner);
+                self.wake(owner);
                 return Ok(savepoint);
             }
         }

@@ -6,9 +6,10 @@ use drey_model::{Deployment, DeploymentTarget, Kind, Problem};
 use drey_store::{Filter, Object, Write};
 use serde_json::json;
 
-use super::deployments::refers;
+use super::defaults;
 use super::objects::row;
-use super::{Attempts, decode, names};
+use super::setting::refers;
+use super::{Attempts, Writer, decode, names};
 use crate::app::Shared;
 use crate::error::Error;
 use crate::wire::IfMatch;
@@ -20,13 +21,20 @@ impl Shared {
     pub(crate) async fn target(&self, ns: &str, name: &str) -> Result<DeploymentTarget, Error> {
         decode(&self.object_by_name(Kind::DeploymentTarget, ns, name).await?)
     }
+}
 
+impl Writer {
     /// Stores a new target.
     pub(crate) async fn create_target(&self, ns: &str, document: &Document) -> Outcome {
-        let accepted = write::create_target(document, &self.context(ns, &[]));
-        let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
-        self.store.commit(&[Write::Create(stored(&accepted.object)?)]).await?;
-        Ok(accepted)
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next("the target").await?;
+            let accepted = write::create_target(document, &self.context(ns, &[]));
+            let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
+            if self.commit(&[Write::Create(stored(&accepted.object)?)]).await? {
+                return Ok(accepted);
+            }
+        }
     }
 
     /// Replaces labels and annotations, or creates the target; says whether it is new.
@@ -55,17 +63,20 @@ impl Shared {
                 Some(row) => update(row, &accepted.object)?,
                 None => Write::Create(stored(&accepted.object)?),
             };
-            match self.store.commit(&[write]).await {
-                Ok(_) => return Ok((is_new, accepted)),
-                Err(drey_store::Error::Conflict { .. } | drey_store::Error::Taken { .. }) => {}
-                Err(error) => return Err(error.into()),
+            let done = if is_new {
+                self.commit_put(&[write]).await?
+            } else {
+                self.commit(&[write]).await?
+            };
+            if done {
+                return Ok((is_new, accepted));
             }
         }
     }
 
-    /// Deletes a target that no Deployment refers to.
+    /// Deletes a target that nothing refers to.
     ///
-    /// A Deployment that begins to refer to it between the check and the deletion moves this row to a new revision:
+    /// A Deployment (or defaults) that begins to refer to it between the check and the deletion moves this row to a new revision:
     /// whichever of the two commits second finds the row changed (or gone), and looks again.
     pub(crate) async fn delete_target(
         &self,
@@ -87,8 +98,16 @@ impl Shared {
         }
     }
 
-    /// 409 while a Deployment refers to the target.
+    /// 409 while a Deployment, or the defaults of Deployments, refers to the target.
     async fn check_unused(&self, target: &Object) -> Result<(), Error> {
+        let defaults = self.defaults_row(&target.namespace).await?.object;
+        if defaults::names(&defaults, target) {
+            return Err(Error::conflict(format!(
+                "Target {} is the one of deployment-defaults: Deployments that name none run there. Take it out of \
+                 spec of the defaults first.",
+                target.name
+            )));
+        }
         let filter = Filter { namespace: Some(target.namespace.clone()), ..Filter::default() };
         let mut users = Vec::new();
         for row in self.store.list(Kind::Deployment, &filter).await? {

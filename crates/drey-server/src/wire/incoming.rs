@@ -3,14 +3,15 @@
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
-use drey_model::document::{self, Document};
+use drey_model::Problem;
+use drey_model::document::{self, Document, Format};
 use futures::StreamExt;
 
 use super::media;
 use crate::error::Error;
 
 /// Bytes of the largest body that is read; the largest useful Deployment is a hundred times smaller.
-pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
+pub(crate) const BODY_BYTES_MAX: usize = document::KEPT_BYTES_MAX;
 
 /// A document that a client sent.
 #[derive(Debug)]
@@ -20,15 +21,32 @@ impl<S: Sync> FromRequest<S> for Incoming {
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
-        let (parts, body) = request.into_parts();
-        let text = read(&parts.headers, body).await?;
-        let Some(format) = media::format_of(&parts.headers, &text) else {
-            let message = "The body must be application/json or application/yaml; Content-Type says something else.";
-            return Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
-        };
-        let document = document::parse(&text, format).map_err(|p| Error::invalid(&p))?;
-        Ok(Self(document))
+        Ok(Self(document_of(request, document::parse).await?))
     }
+}
+
+/// A document that may hold a secret: what is wrong with it is told without repeating it.
+pub(crate) struct IncomingSecret(pub(crate) Document);
+
+impl<S: Sync> FromRequest<S> for IncomingSecret {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
+        Ok(Self(document_of(request, document::parse_quietly).await?))
+    }
+}
+
+async fn document_of(
+    request: Request,
+    parse: fn(&[u8], Format) -> Result<Document, Vec<Problem>>,
+) -> Result<Document, Error> {
+    let (parts, body) = request.into_parts();
+    let text = read(&parts.headers, body).await?;
+    let Some(format) = media::format_of(&parts.headers, &text) else {
+        let message = "The body must be application/json or application/yaml; Content-Type says something else.";
+        return Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    };
+    parse(&text, format).map_err(|p| Error::invalid(&p))
 }
 
 /// The whole body, unless it is too large or ends early.

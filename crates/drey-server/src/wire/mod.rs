@@ -15,7 +15,7 @@ mod reply;
 mod warnings;
 
 pub(crate) use etag::{IfMatch, etag};
-pub(crate) use incoming::Incoming;
+pub(crate) use incoming::{Incoming, IncomingSecret};
 pub(crate) use media::{Wants, wants};
-pub(crate) use params::Params;
-pub(crate) use reply::{Payload, Reply};
+pub(crate) use params::{Asked, Params};
+pub(crate) use reply::{DRY_RUN, Payload, Reply};

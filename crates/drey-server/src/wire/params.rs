@@ -1,19 +1,85 @@
 //! Query parameters, with errors that name the parameter.
+//!
+//! What a handler asks for is what it knows: a parameter that nobody asked for is ignored with a warning.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Uri};
+use drey_model::Problem;
+use drey_model::nearest::nearest;
 use uuid::Uuid;
 
+use super::warnings;
 use crate::error::Error;
 
-/// The query of a request: unknown parameters are ignored, the last of several with one name counts.
+/// Names that are warned of, beside which the rest is counted: warnings of members may come on top.
+const WARNED_MAX: usize = 4;
+/// Characters of a name that a warning repeats.
+const SHOWN_CHARS_MAX: usize = 60;
+
+/// The query of a request; the last of several parameters with one name counts.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Params(Vec<(String, String)>);
+pub(crate) struct Params {
+    pairs: Vec<(String, String)>,
+    asked: Asked,
+}
+
+/// The names that were asked for while a request was carried out.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Asked(Arc<Mutex<BTreeSet<String>>>);
+
+impl Asked {
+    fn add(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+    }
+
+    /// Warnings of the parameters of an address that were not asked for.
+    pub(crate) fn not_asked(&self, uri: &Uri) -> Vec<(HeaderName, HeaderValue)> {
+        let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else {
+            return Vec::new();
+        };
+        let asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown: BTreeSet<String> =
+            pairs.into_iter().map(|(name, _)| name).filter(|name| !asked.contains(name)).collect();
+        let more = unknown.len().saturating_sub(WARNED_MAX);
+        let more = (more > 0).then(|| format!("+{more} more query parameters without a meaning."));
+        let warnings: Vec<Problem> = unknown
+            .iter()
+            .take(WARNED_MAX)
+            .map(|name| {
+                let near = nearest(name, asked.iter().map(String::as_str));
+                let hint = near.map(|near| format!(" Did you mean {near}?")).unwrap_or_default();
+                let shown: String = name.chars().take(SHOWN_CHARS_MAX).collect();
+                let message = format!(
+                    "Query parameter {shown:?} has no meaning here, so it is ignored.{hint}"
+                );
+                Problem::new("", message)
+            })
+            .chain(more.map(|more| Problem::new("", more)))
+            .collect();
+        warnings::headers(&warnings)
+    }
+}
 
 impl Params {
+    /// The names of all parameters.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.pairs.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// All texts of a parameter, empty ones too.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.asked.add(name);
+        self.pairs.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
     /// The text of a parameter; an empty one counts as absent.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().rev().find(|(n, _)| n == name);
+        self.asked.add(name);
+        let found = self.pairs.iter().rev().find(|(n, _)| n == name);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
@@ -58,6 +124,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
         let Query(pairs) = query.map_err(|e| {
             Error::bad_request(format!("The query string cannot be read: {}.", e.body_text()))
         })?;
-        Ok(Self(pairs))
+        let asked = parts.extensions.get::<Asked>().cloned().unwrap_or_default();
+        Ok(Self { pairs, asked })
     }
 }

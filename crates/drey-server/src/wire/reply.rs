@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use super::{etag, warnings};
 
+/// Says that what was asked for was only rehearsed: a server that does not know `dryRun` would not send it.
+pub(crate) const DRY_RUN: HeaderName = HeaderName::from_static("drey-dry-run");
+
 /// An answer with a body that can be written as JSON and as YAML.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -32,6 +35,18 @@ impl Reply {
     /// The same answer with an entity tag.
     pub(crate) fn at_version(mut self, resource_version: i32) -> Self {
         self.headers.extend(etag(resource_version).map(|value| (header::ETAG, value)));
+        self
+    }
+
+    /// The same answer, marked as a rehearsal.
+    pub(crate) fn rehearsed(mut self) -> Self {
+        self.headers.push((DRY_RUN, HeaderValue::from_static("true")));
+        self
+    }
+
+    /// The same answer, to be kept by nobody on the way.
+    pub(crate) fn secret(mut self) -> Self {
+        self.headers.push((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
         self
     }
 

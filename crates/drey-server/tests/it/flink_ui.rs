@@ -96,6 +96,16 @@ async fn the_bare_path_leads_to_the_one_with_a_slash() {
 }
 
 #[tokio::test]
+async fn what_flink_shows_of_secrets_is_hidden_in_bodies_of_any_length() {
+    let (server, _, path) = server().await;
+    server.backend.secrets.lock().unwrap().push("hunter2/x".to_owned());
+    let answer = server.get(&format!("{path}/config?key=hunter2/x&a=b")).await;
+    assert!(answer.text.starts_with("/config?key=******&a=b "), "{}", answer.text);
+    assert_eq!(answer.header("content-length"), "");
+    assert!(server.get(&format!("{path}/other")).await.text.starts_with("/other "));
+}
+
+#[tokio::test]
 async fn a_cluster_that_is_not_up_is_a_503_in_our_layout() {
     let (server, job, path) = server().await;
     server.backend.rest.lock().unwrap().clear();

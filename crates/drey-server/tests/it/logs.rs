@@ -7,7 +7,6 @@ use drey_model::{JobState, Kind};
 use drey_store::Write;
 use futures::StreamExt;
 use serde_json::json;
-use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::world::{Server, request};
@@ -56,7 +55,7 @@ async fn only_listed_names_are_read() {
 async fn following_ends_with_the_job_and_misses_nothing() {
     let (server, job, path) = server_with_log("one\n", JobState::Started).await;
     let request = request("GET", &format!("{path}/jobmanager.log?follow=true"), &[], Body::empty());
-    let response = server.router.clone().oneshot(request).await.unwrap();
+    let response = server.open(request).await;
     let mut pieces = response.into_body().into_data_stream();
     assert_eq!(pieces.next().await.unwrap().unwrap(), "one\n");
 

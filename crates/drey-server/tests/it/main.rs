@@ -7,22 +7,37 @@
     reason = "tests say what went wrong by panicking"
 )]
 
+mod contract;
+mod guard;
+mod provider;
 mod world;
 
+mod access;
+mod artifacts;
+mod audit;
+mod compat;
+mod defaults;
 mod deletes;
 mod deployments;
+mod dry_runs;
 mod errors;
 mod flink_ui;
 mod formats;
 mod hostile;
 mod lists;
+mod login;
 mod logs;
+mod namespaces;
+mod openapi;
 mod origins;
 mod preflight;
 mod races;
 mod savepoints;
+mod secrets;
 mod serving;
 mod status;
 mod targets;
+mod tokens;
+mod tolerance;
 mod trouble;
 mod watch;

@@ -87,7 +87,7 @@ async fn a_name_that_was_given_is_answered_also_behind_a_proxy_that_renames_it()
         metrics: std::sync::Arc::default(),
         ..server.app.clone()
     };
-    server.router = drey_server::router(app);
+    server.serve(app);
     let origin = ("origin", "https://drey.example");
     assert_eq!(create(&server, "one", &[("host", "drey.example"), origin]).await, 201);
     assert_eq!(create(&server, "two", &[("host", "127.0.0.1:8080"), origin]).await, 201);

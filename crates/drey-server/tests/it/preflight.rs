@@ -1,7 +1,7 @@
 //! A Deployment that is to run is stored only when its artifact is there.
 
 use drey_model::Problem;
-use drey_server::{Preflight, router};
+use drey_server::Preflight;
 use serde_json::json;
 
 use crate::world::{DEPLOYMENTS, Server, deployment};
@@ -9,13 +9,12 @@ use crate::world::{DEPLOYMENTS, Server, deployment};
 /// A server that takes every jar with "gone" in its name for missing.
 async fn server() -> Server {
     let mut server = Server::start().await;
-    server.app.metrics = std::sync::Arc::default();
-    server.app.preflight = Preflight::new(|artifact| async move {
+    server.app.preflight = Preflight::new(|_, artifact| async move {
         let uri = artifact.jar_uri.unwrap_or_default();
         let path = "spec.template.spec.artifact.jarUri";
         if uri.contains("gone") { vec![Problem::new(path, "No such file")] } else { Vec::new() }
     });
-    server.router = router(server.app.clone());
+    server.restart();
     server
 }
 

@@ -7,7 +7,6 @@ use drey_model::Kind;
 use futures::StreamExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tower::ServiceExt;
 
 use crate::world::{DEPLOYMENTS, Server, TARGETS, request};
 
@@ -36,7 +35,7 @@ impl Stream {
         let headers = [("last-event-id", id.as_str())];
         let headers = if last_id.is_some() { &headers[..] } else { &headers[..0] };
         let request = request("GET", &format!("/ext/v1/watch{query}"), headers, Body::empty());
-        let response = server.router.clone().oneshot(request).await.unwrap();
+        let response = server.open(request).await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self { bytes: response.into_body().into_data_stream(), text: String::new() }
@@ -86,7 +85,7 @@ async fn a_new_watcher_gets_a_snapshot_and_then_every_change() {
     let (present, revision) = stream.snapshot().await;
     assert!(present.iter().all(|s| s.name == "ADDED" && s.id.is_none()));
     let names: Vec<&str> = present.iter().map(Seen::object).collect();
-    assert_eq!(names, ["one", "local"]);
+    assert_eq!(names, ["one", "local", "deployment-defaults"]);
 
     server.deploy("two").await;
     let added = stream.next().await.unwrap();
@@ -152,7 +151,7 @@ async fn a_watcher_that_is_too_far_behind_is_told_and_starts_anew() {
         let mut stream = Stream::open(&server, &format!("?after={after}"), None).await;
         assert_eq!(stream.next().await.unwrap().name, "RESET");
         let (present, revision) = stream.snapshot().await;
-        assert_eq!(present.len(), 2);
+        assert_eq!(present.len(), 3);
         assert_eq!(revision, server.app.store.revision().await.unwrap());
     }
 }

@@ -7,15 +7,20 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use axum::middleware::from_fn;
+use axum::response::Response;
 use drey_cluster::{ClusterBackend, Error as BackendError, logs};
 use drey_controller::Handle;
 use drey_model::defaults::Layers;
 use drey_model::job::{JobMetadata, JobSpec, Started};
 use drey_model::meta::DEFAULT_NAMESPACE;
+use drey_model::secret::mask::Mask;
 use drey_model::seen::{Cluster, ClusterPhase, Seen, Snapshot};
 use drey_model::{DeploymentState, Event, EventName, Job, JobState, Kind};
-use drey_server::{App, Build, Hosts, World, bootstrap, router};
-use drey_store::{Object, Store, Write};
+use drey_server::{
+    ARTIFACT_BYTES_MAX, App, ArtifactStorage, Build, Hosts, World, bootstrap, router,
+};
+use drey_store::{Keyring, Object, Store, Write};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -23,10 +28,14 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
 
+use crate::contract;
+
 /// Where Deployments are.
 pub(crate) const DEPLOYMENTS: &str = "/api/v1/namespaces/default/deployments";
 /// Where targets are.
 pub(crate) const TARGETS: &str = "/api/v1/namespaces/default/deployment-targets";
+/// Where the defaults of Deployments are.
+pub(crate) const DEFAULTS: &str = "/api/v1/namespaces/default/deployment-defaults";
 /// Where Savepoints are.
 pub(crate) const SAVEPOINTS: &str = "/api/v1/namespaces/default/savepoints";
 
@@ -35,6 +44,7 @@ pub(crate) const SAVEPOINTS: &str = "/api/v1/namespaces/default/savepoints";
 pub(crate) struct Fake {
     pub(crate) rest: Mutex<HashMap<Uuid, String>>,
     pub(crate) logs: Mutex<BTreeMap<String, Vec<u8>>>,
+    pub(crate) secrets: Mutex<Vec<String>>,
 }
 
 impl ClusterBackend for Fake {
@@ -69,6 +79,10 @@ impl ClusterBackend for Fake {
         Ok(Vec::new())
     }
 
+    async fn mask(&self, _: Uuid) -> Result<Mask, BackendError> {
+        Ok(Mask::of(self.secrets.lock().unwrap().iter().map(String::as_str)))
+    }
+
     async fn log(&self, _: Uuid, query: &logs::Query) -> Result<logs::Chunk, BackendError> {
         let files = self.logs.lock().unwrap();
         let bytes =
@@ -94,8 +108,10 @@ impl ClusterBackend for Fake {
 pub(crate) struct Server {
     pub(crate) app: App,
     pub(crate) backend: Arc<Fake>,
-    pub(crate) router: Router,
+    /// Only with the contract around it; see [`Server::serve`] and [`Server::open`].
+    router: Router,
     pub(crate) woken: UnboundedReceiver<Uuid>,
+    pub(crate) storage: Arc<object_store::memory::InMemory>,
 }
 
 /// What came back, whole.
@@ -140,27 +156,40 @@ impl Answer {
 impl Server {
     /// An empty server with the target `local`, in memory: each call of the store is one step.
     pub(crate) async fn start() -> Self {
-        Self::on(Store::in_memory().await.unwrap()).await
+        Self::on(Store::in_memory().await.unwrap(), ARTIFACT_BYTES_MAX).await
+    }
+
+    /// The same with another limit of artifacts.
+    pub(crate) async fn with_artifacts_up_to(bytes_max: u64) -> Self {
+        Self::on(Store::in_memory().await.unwrap(), bytes_max).await
     }
 
     /// The same on a file, where calls of the store overlap.
     pub(crate) async fn on_disk(folder: &tempfile::TempDir) -> Self {
-        Self::on(Store::open(&folder.path().join("drey.db")).await.unwrap()).await
+        let store = Store::open(&folder.path().join("drey.db")).await.unwrap();
+        Self::on(store, ARTIFACT_BYTES_MAX).await
     }
 
-    async fn on(store: Store) -> Self {
+    async fn on(store: Store, artifact_bytes_max: u64) -> Self {
+        let storage = Arc::new(object_store::memory::InMemory::new());
         let backend = Arc::new(Fake::default());
         let (handle, woken) = Handle::new(Arc::clone(&backend));
         let ticks = AtomicI64::new(1_790_000_000_000);
         let now =
             move || Timestamp::from_millisecond(ticks.fetch_add(1, Ordering::Relaxed)).unwrap();
         let world = World::of(now, Uuid::now_v7);
-        bootstrap(&store, world.now(), world.id()).await.unwrap();
+        bootstrap(&store, world.now(), || world.id()).await.unwrap();
         let app = App {
             store,
             handle,
             world,
             preflight: drey_server::Preflight::default(),
+            artifacts: ArtifactStorage::new(
+                storage.clone(),
+                "s3://bucket/drey/".parse().unwrap(),
+                artifact_bytes_max,
+            ),
+            keyring: Arc::new(Keyring::random().unwrap()),
             layers: Layers::new("1.20", []),
             metrics: Arc::default(),
             build: Build {
@@ -169,14 +198,36 @@ impl Server {
                 time: "now".into(),
             },
             hosts: Hosts::of(([127, 0, 0, 1], 8080).into(), []),
+            access: drey_server::AccessControl::Off,
             shutdown: CancellationToken::new(),
         };
-        Self { router: router(app.clone()), app, backend, woken }
+        Self { router: held(app.clone()), app, backend, woken, storage }
+    }
+
+    /// Serves another `App` from now on.
+    pub(crate) fn serve(&mut self, app: App) {
+        self.router = held(app);
+    }
+
+    /// Sends a request; the answer may go on and on.
+    pub(crate) async fn open(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// The way to this server, for what sends requests of its own.
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// The same store behind a router that is made of what `app` is now.
+    pub(crate) fn restart(&mut self) {
+        self.app.metrics = Arc::default();
+        self.serve(self.app.clone());
     }
 
     /// Sends a request and reads the whole answer.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.open(request).await;
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, 64 << 20).await.unwrap();
         let text = String::from_utf8(bytes.into()).unwrap();
@@ -285,6 +336,11 @@ impl Server {
         })
         .await;
     }
+}
+
+/// The router, with every answer held against the contract.
+fn held(app: App) -> Router {
+    router(app).layer(from_fn(contract::hold))
 }
 
 fn row(kind: Kind, id: Uuid, owner: Uuid) -> Object {

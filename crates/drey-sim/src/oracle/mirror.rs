@@ -96,7 +96,7 @@ impl Mirror {
                 facts: row.facts.as_ref().map(|_| row.decode_facts()).transpose()?,
             })),
             Kind::Event => Change::Event(Box::new(row.decode()?)),
-            Kind::DeploymentTarget => Change::Other,
+            Kind::DeploymentTarget | Kind::DeploymentDefaults | Kind::SecretValue => Change::Other,
         })
     }
 

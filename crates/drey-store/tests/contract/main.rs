@@ -4,6 +4,7 @@
 // Helpers of tests are tests, which clippy cannot see.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod access;
 mod reads;
 mod writes;
 
@@ -64,10 +65,17 @@ macro_rules! contract {
 }
 
 contract!(
+    access::nothing_new_is_created_in_a_namespace_that_is_not_active,
+    access::a_namespace_goes_when_it_is_empty_and_not_before,
+    access::a_write_of_a_namespace_needs_the_version_that_was_read,
+    access::tokens_are_found_by_id_and_by_name_until_they_are_deleted,
+    access::a_session_ends_by_its_clock_or_by_its_user,
+    access::an_audit_entry_is_settled_once_and_pages_end_where_the_next_begins,
     writes::a_created_object_is_found_every_way,
     writes::an_update_needs_the_revision_that_was_read,
     writes::a_name_is_taken_per_kind_and_namespace,
     writes::nothing_is_written_when_a_part_fails,
+    writes::a_rehearsal_fails_like_the_real_thing_and_changes_nothing,
     writes::each_row_of_a_commit_has_its_own_number,
     writes::a_lease_changes_hands_and_fences_the_late,
     writes::a_deletion_takes_along_what_is_owned,

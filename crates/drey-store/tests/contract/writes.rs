@@ -47,6 +47,27 @@ pub(crate) async fn an_update_needs_the_revision_that_was_read(store: Store) {
     assert_eq!(store.revision().await.unwrap(), newer);
 }
 
+pub(crate) async fn a_rehearsal_fails_like_the_real_thing_and_changes_nothing(store: Store) {
+    let (first, second) = (new(Kind::Deployment, "a"), new(Kind::Deployment, "b"));
+    let read = store.commit(&[create(&first)]).await.unwrap();
+    let hint = store.hint();
+    for writes in [
+        vec![create(&second)],
+        vec![Write::Update(Object { doc: "[1]".to_owned(), ..first.clone() }, read)],
+        vec![create(&second), delete(&first, read)],
+    ] {
+        store.rehearse(&writes).await.unwrap();
+    }
+    let taken = store.rehearse(&[create(&second), create(&new(Kind::Deployment, "a"))]).await;
+    assert!(matches!(taken, Err(Error::Taken { .. })), "{taken:?}");
+    let late = store.rehearse(&[delete(&first, read + 1)]).await;
+    assert!(matches!(late, Err(Error::Conflict { .. })), "{late:?}");
+    assert_eq!((store.revision().await.unwrap(), hint.has_changed().unwrap()), (read, false));
+    assert_eq!(names(&store.list(Kind::Deployment, &Filter::default()).await.unwrap()), ["a"]);
+    assert_eq!(store.by_id(first.kind, first.id).await.unwrap().unwrap().doc, "{}");
+    assert_eq!(store.commit(&[create(&second)]).await.unwrap(), read + 1, "no number is lost");
+}
+
 pub(crate) async fn a_name_is_taken_per_kind_and_namespace(store: Store) {
     let first = new(Kind::Deployment, "a");
     let revision = store.commit(&[create(&first)]).await.unwrap();
@@ -54,6 +75,7 @@ pub(crate) async fn a_name_is_taken_per_kind_and_namespace(store: Store) {
     assert!(matches!(&error, Error::Taken { name, .. } if name == "a"), "{error}");
     let same_id = Object { name: "b".to_owned(), ..first.clone() };
     assert!(matches!(store.commit(&[create(&same_id)]).await, Err(Error::Conflict { .. })));
+    assert!(store.create_namespace("other", "{}").await.unwrap());
     let elsewhere = Object { namespace: "other".to_owned(), ..new(Kind::Deployment, "a") };
     store.commit(&[create(&elsewhere), create(&new(Kind::DeploymentTarget, "a"))]).await.unwrap();
 

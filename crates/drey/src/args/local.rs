@@ -18,17 +18,22 @@ First steps, in another terminal:
   drey describe dep NAME                             why, and what next
 
 Endpoints:
-  /api/v1/namespaces/default/deployments             Deployments; also jobs, savepoints, events, deployment-targets
+  /api/v1/namespaces/default/deployments             Deployments; also jobs, savepoints, events,
+                                                     deployment-targets, deployment-defaults
   /ext/v1/namespaces/default/deployments/NAME        a Deployment with its explanation; POST .../retry tries again
   /ext/v1/namespaces/default/jobs/ID/logs            what the processes of a job wrote
   /ext/v1/watch                                      every change, as server-sent events
   /flink-ui/v1/namespaces/default/jobs/ID/           Flink's own dashboard of a job
+  /swagger   /api/openapi.json   /api/swagger.json   the whole API: as a page to try it; OpenAPI 3.1; Swagger 2.0
   /metrics   /api/v1/status                          for Prometheus; for probes
 
 Data folder:
   drey.db            everything that was declared and what became of it; also drey.db-wal, drey.db-shm
   drey.lock          held while a server runs: one server per folder
+  secret.key         seals the secret values in drey.db; back it up, without it they cannot be read
+  artifacts/         uploaded jars
   flink-savepoints/  savepoints; flink-jobs/ has checkpoints and what Flink needs to recover
+  admin-token        the administrator's token, while access control is on
   logs/              what the processes of each job wrote; clusters/ has their files while they live
 Flink distributions are in DREY_CACHE (default ~/.cache/drey) and can be installed again. The path of the data folder
 may hold no spaces and nothing else that an address would have to encode.
@@ -40,16 +45,27 @@ YAML:
   logFormat: json
   hostNames: [drey.example]
   eventsPerDeployment: 10000
+  # What Deployments of every namespace are filled up with
+  globalDeploymentDefaults:
+    spec:
+      template: {spec: {flinkConfiguration: {execution.checkpointing.interval: 10s}}}
+  access: { admins: ['user:ann'] }
+  secretKeyFile: /etc/drey/secret.key
+  artifacts: {maxBytes: 50000000, baseUri: 'file:///srv/drey'}
 RUST_LOG chooses what is logged, for example RUST_LOG=debug.
 
-There are no users and passwords yet: whoever reaches the port may do everything. Pages of other sites are kept out, and
-on a loopback address the server answers to the names of this machine only; behind a proxy give it the name that
-browsers see (--host-name).
+Access control is off unless --auth or an access section of the config file turns it on: then callers show a token, the
+first of which is in the file admin-token of the data folder. While it is off, whoever reaches the port may do everything,
+so an address that other machines reach is refused without --insecure-no-auth. docs/access.md has the rest: roles, login
+with an identity provider, the audit log.
+
+Pages of other sites are kept out, and on a loopback address the server answers to the names of this machine only; behind
+a proxy give it the name that browsers see (--host-name).
 
 Examples:
   drey serve
   drey serve --listen 127.0.0.1:0 --data-dir /tmp/try
-  DREY_LISTEN=0.0.0.0:8080 drey serve --config /etc/drey.yaml
+  DREY_LISTEN=0.0.0.0:8080 drey serve --auth --config /etc/drey.yaml
   curl -s http://127.0.0.1:8080/api/v1/status")]
 pub(crate) struct Serve {
     /// Address to listen on; port 0 picks a free one. Default: 127.0.0.1:8080
@@ -67,6 +83,19 @@ pub(crate) struct Serve {
     /// Name by which browsers reach this server, beyond those of its machine. Repeatable
     #[arg(long = "host-name", env = "DREY_HOST_NAMES", value_name = "NAME", value_delimiter = ',')]
     pub(crate) host_names: Vec<String>,
+    /// Ask callers who they are: tokens, roles, an audit log (docs/access.md)
+    #[arg(long, env = "DREY_AUTH", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) auth: bool,
+    /// File with the administrator's token. Default: admin-token in the data folder, made at the first start
+    #[arg(long, env = "DREY_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
+    /// Let everybody who reaches the port do everything, also on an address that other machines reach
+    #[arg(long, env = "DREY_INSECURE_NO_AUTH", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) insecure_no_auth: bool,
+    /// Keys of secret values, one a line, the first one seals. Default: secret.key in the data folder, made at the first
+    /// start
+    #[arg(long, env = "DREY_SECRET_KEY_FILE", value_name = "FILE")]
+    pub(crate) secret_key_file: Option<PathBuf>,
     /// Events to keep per Deployment, the newest ones; 0 keeps all. Default: 0
     #[arg(long, env = "DREY_EVENTS_PER_DEPLOYMENT", value_name = "N")]
     pub(crate) events_per_deployment: Option<u32>,

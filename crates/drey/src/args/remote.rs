@@ -26,7 +26,7 @@ Examples:
   drey get sp top-speed              the savepoints of one Deployment
   drey get jobs -o wide")]
 pub(crate) struct Get {
-    /// Kind: deployments (dep), deploymenttargets (dt), jobs, savepoints (sp), events (ev); or KIND/NAME
+    /// Kind: deployments (dep), deploymenttargets (dt), defaults, jobs, savepoints (sp), events (ev); or KIND/NAME
     #[arg(value_name = "KIND")]
     pub(crate) subject: Subject,
     /// Names. For jobs, savepoints and events: ids, or the names of Deployments

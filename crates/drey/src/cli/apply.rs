@@ -4,6 +4,7 @@
 //! is. The line at the end is honest: `unchanged` means that nothing a user wrote differs from before.
 
 use drey_model::Kind;
+use drey_model::defaults::DEFAULTS_NAME;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -12,6 +13,7 @@ use super::goal::Goal;
 use super::wait::{self, Pin, Plan, Target};
 use super::{Shell, printer};
 use crate::args::{Apply, FailOn, WaitRules};
+use crate::client::place;
 use crate::failure::{Exit, Failure, Result};
 use crate::subject::{collection, singular};
 
@@ -82,7 +84,8 @@ impl Outcome {
 async fn apply(shell: &Shell, document: &Declared, if_version: Option<i32>) -> Result<Outcome> {
     let word = singular(document.kind);
     let ns = document.namespace.as_deref().unwrap_or(&shell.ns);
-    let Some(name) = document.name.as_deref() else {
+    let only = Some(DEFAULTS_NAME).filter(|_| document.kind == Kind::DeploymentDefaults);
+    let Some(name) = only.or(document.name.as_deref()) else {
         // The server derives a name from displayName, or says what is missing.
         return create(shell, document, ns, word).await;
     };
@@ -103,15 +106,21 @@ async fn apply(shell: &Shell, document: &Declared, if_version: Option<i32>) -> R
         Err(failure) => return Err(failure),
     };
     let doing = format!("applying {word}/{name}");
-    let path = ["api", "v1", "namespaces", ns, collection(document.kind), name];
+    let path = place(ns, document.kind, name);
     // Targets have no PATCH in the platform's API.
     let method = match document.kind {
         Kind::DeploymentTarget => Method::PUT,
-        Kind::Deployment | Kind::Job | Kind::Savepoint | Kind::Event => Method::PATCH,
+        Kind::Deployment
+        | Kind::DeploymentDefaults
+        | Kind::Job
+        | Kind::Savepoint
+        | Kind::Event
+        | Kind::SecretValue => Method::PATCH,
     };
     let sent = shell.client.send(&doing, method, &path, Some(document.body.clone()), if_version);
     let after = sent.await.map_err(|failure| located(failure, document, &before))?;
-    let changed = written(&before) != written(&after);
+    // What became of a secret's value cannot be seen.
+    let changed = document.kind == Kind::SecretValue || written(&before) != written(&after);
     Ok(Outcome { object: after, did: if changed { "configured" } else { "unchanged" }, changed })
 }
 

@@ -15,6 +15,11 @@ pub(super) async fn run(shell: &Shell, args: Delete) -> Result<()> {
         return Err(Failure::usage(format!("a {word} cannot be deleted by hand"))
             .why("jobs and events belong to their deployment and disappear with it"));
     }
+    if kind == Kind::DeploymentDefaults {
+        return Err(Failure::usage("a namespace always has its deployment defaults")
+            .why("null removes a member of them: spec: {parallelism: null}")
+            .next("drey apply -f defaults.yaml"));
+    }
     // Before the question: a name that does not exist needs no answer.
     shell.client.object(&shell.ns, kind, &name).await?;
     shell.confirm(&format!("Delete {word}/{name} in namespace {}?", shell.ns))?;

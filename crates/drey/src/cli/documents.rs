@@ -118,11 +118,16 @@ fn declared(source: String, document: &Document, body: Body) -> Result<Declared>
     let kind = match document.kind() {
         None => Kind::Deployment,
         Some(word) => match word.parse::<Subject>().map(|subject| subject.kind) {
-            Ok(kind @ (Kind::Deployment | Kind::DeploymentTarget)) => kind,
+            Ok(
+                kind @ (Kind::Deployment
+                | Kind::DeploymentTarget
+                | Kind::DeploymentDefaults
+                | Kind::SecretValue),
+            ) => kind,
             Ok(_) | Err(_) => {
                 return Err(Failure::new(Exit::Invalid, format!("{source} cannot be applied"))
                     .why(format!(
-                        "kind \"{word}\" cannot be declared; Deployment and DeploymentTarget can"
+                        "kind \"{word}\" cannot be declared; Deployment, DeploymentTarget, DeploymentDefaults and SecretValue can"
                     )));
             }
         },

@@ -14,10 +14,10 @@ use serde_json::Value;
 use super::documents::written;
 use super::{Shell, one};
 use crate::args::Edit;
-use crate::client::Body;
+use crate::client::{Body, place};
 use crate::failure::{Exit, Failure, Result};
 use crate::output::yaml;
-use crate::subject::{collection, singular};
+use crate::subject::singular;
 
 pub(super) async fn run(shell: &Shell, args: Edit) -> Result<()> {
     let (kind, name) = one(args.one.subject, args.one.name)?;
@@ -87,7 +87,7 @@ async fn send(
     // As literal text, so that `1.20` does not turn into 1.2 on the way.
     let patch = Document { root, has_lines: false }.to_json_text();
     let body = Some(Body::Text("application/json", patch));
-    let path = ["api", "v1", "namespaces", &shell.ns, collection(kind), name];
+    let path = place(&shell.ns, kind, name);
     shell.client.send(&doing, Method::PATCH, &path, body, version).await
 }
 

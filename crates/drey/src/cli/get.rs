@@ -4,7 +4,9 @@
 
 use std::collections::HashMap;
 
-use drey_model::{Deployment, DeploymentTarget, Event, Job, Kind, Savepoint};
+use drey_model::{
+    Deployment, DeploymentDefaults, DeploymentTarget, Event, Job, Kind, Savepoint, SecretValue,
+};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -76,7 +78,10 @@ fn name_of(kind: Kind, text: String) -> Result<String> {
 /// Whether the names are objects of the kind, and not Deployments that own such objects.
 fn is_object(kind: Kind, names: &[String]) -> bool {
     match kind {
-        Kind::Deployment | Kind::DeploymentTarget => true,
+        Kind::Deployment
+        | Kind::DeploymentTarget
+        | Kind::DeploymentDefaults
+        | Kind::SecretValue => true,
         Kind::Job | Kind::Savepoint => names.iter().all(|name| name.parse::<Uuid>().is_ok()),
         Kind::Event => false,
     }
@@ -125,6 +130,9 @@ async fn tabulate(shell: &Shell, kind: Kind, objects: Vec<Value>, wide: bool) ->
             table::deployments(&shown, &beside, wide, now)
         }
         Kind::DeploymentTarget => table::targets(&all::<DeploymentTarget>(kind, objects)?, now),
+        Kind::DeploymentDefaults => {
+            table::defaults(&all::<DeploymentDefaults>(kind, objects)?, now)
+        }
         Kind::Job => table::jobs(&all::<Job>(kind, objects)?, wide, now),
         Kind::Savepoint => {
             let shown: Vec<Savepoint> = all(kind, objects)?;
@@ -140,6 +148,7 @@ async fn tabulate(shell: &Shell, kind: Kind, objects: Vec<Value>, wide: bool) ->
             shown.sort_by_key(|event| event.metadata.created_at);
             table::events(&shown, now)
         }
+        Kind::SecretValue => table::secrets(&all::<SecretValue>(kind, objects)?, now),
     })
 }
 

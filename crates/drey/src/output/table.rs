@@ -6,9 +6,11 @@ use std::collections::HashMap;
 
 use drey_model::deployment::ConditionKind;
 use drey_model::{
-    Deployment, DeploymentState, DeploymentTarget, Event, Job, Savepoint, SavepointState,
+    Deployment, DeploymentDefaults, DeploymentState, DeploymentTarget, Event, Job, Savepoint,
+    SavepointState, SecretValue,
 };
 use jiff::Timestamp;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::duration::age;
@@ -197,6 +199,37 @@ pub(crate) fn targets(shown: &[DeploymentTarget], now: Timestamp) -> Table {
         ]
     });
     Table { titles: vec!["NAME", "KIND", "NAMESPACE", "PATCHES", "AGE"], rows: rows.collect() }
+}
+
+/// The DeploymentDefaults of a namespace: how many members they set.
+pub(crate) fn defaults(shown: &[DeploymentDefaults], now: Timestamp) -> Table {
+    let rows = shown.iter().map(|defaults| {
+        vec![
+            defaults.metadata.name.clone().into(),
+            members(&defaults.spec).to_string().into(),
+            defaults.metadata.resource_version.to_string().into(),
+            age(defaults.metadata.modified_at, now).into(),
+        ]
+    });
+    Table { titles: vec!["NAME", "SETS", "VERSION", "CHANGED"], rows: rows.collect() }
+}
+
+/// How many values there are in an object, at any depth.
+fn members(value: &Value) -> usize {
+    value.as_object().map_or(1, |object| object.values().map(members).sum())
+}
+
+/// SecretValues; there is no column for what nobody gets to see.
+pub(crate) fn secrets(shown: &[SecretValue], now: Timestamp) -> Table {
+    let rows = shown.iter().map(|secret| {
+        vec![
+            secret.metadata.name.clone().into(),
+            "Plain".into(),
+            age(secret.metadata.created_at, now).into(),
+            age(secret.metadata.modified_at, now).into(),
+        ]
+    });
+    Table { titles: vec!["NAME", "KIND", "AGE", "CHANGED"], rows: rows.collect() }
 }
 
 /// Jobs.

@@ -22,8 +22,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
+use super::access::AUDIT_DAYS_DEFAULT;
 use super::compile;
-use super::options::{ServeOptions, default_data_dir};
+use super::options::{ArtifactOptions, ServeOptions, default_data_dir};
 use super::serve::{self, Server};
 use super::storage;
 use crate::args::{Demo, FailOn, Global, LogFormat, WaitRules};
@@ -77,6 +78,11 @@ pub(crate) async fn run(args: Demo, global: &Global) -> Result<()> {
         log_format: LogFormat::Text,
         host_names: Vec::new(),
         events_per_deployment: None,
+        global_defaults: None,
+        access: None,
+        audit_days: AUDIT_DAYS_DEFAULT,
+        secret_key_file: None,
+        artifacts: ArtifactOptions::default(),
     };
     let mut server = serve::start(&options).await?;
     let url = format!("http://{}", server.address);

@@ -5,7 +5,12 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use url::Url;
 
+use super::access::{AUDIT_DAYS_DEFAULT, AccessFile, AccessOptions};
+use super::defaults;
 use crate::args::{LogFormat, Serve};
 use crate::failure::{Failure, Result};
 
@@ -26,6 +31,26 @@ pub(crate) struct ServeOptions {
     pub(crate) host_names: Vec<String>,
     /// Events that each Deployment keeps, the newest ones; all when not given.
     pub(crate) events_per_deployment: Option<NonZeroU32>,
+    /// What Deployments are filled up with over what is built in: a layer.
+    pub(crate) global_defaults: Option<Value>,
+    /// Who may do what; everybody everything when not given.
+    pub(crate) access: Option<AccessOptions>,
+    /// Days for which the audit log is kept.
+    pub(crate) audit_days: u32,
+    /// Keys of secret values; in the data folder when not given.
+    pub(crate) secret_key_file: Option<PathBuf>,
+    /// Uploaded artifacts.
+    pub(crate) artifacts: ArtifactOptions,
+}
+
+/// Settings of uploaded artifacts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct ArtifactOptions {
+    /// Bytes of the largest one.
+    pub(crate) max_bytes: Option<u64>,
+    /// Where they are; the data folder when not given.
+    pub(crate) base_uri: Option<Url>,
 }
 
 /// A config file.
@@ -37,6 +62,13 @@ struct File {
     log_format: Option<LogFormat>,
     host_names: Vec<String>,
     events_per_deployment: Option<u32>,
+    /// Read by [`defaults::layer`].
+    global_deployment_defaults: Option<IgnoredAny>,
+    #[serde(skip)]
+    global_defaults: Option<Value>,
+    access: Option<AccessFile>,
+    secret_key_file: Option<PathBuf>,
+    artifacts: ArtifactOptions,
 }
 
 impl ServeOptions {
@@ -46,13 +78,19 @@ impl ServeOptions {
         let data_dir = args.data_dir.clone().or(file.data_dir);
         let host_names =
             if args.host_names.is_empty() { file.host_names } else { args.host_names.clone() };
+        let listen = args.listen.or(file.listen).unwrap_or(LISTEN_DEFAULT);
         let events = args.events_per_deployment.or(file.events_per_deployment);
         Ok(Self {
-            listen: args.listen.or(file.listen).unwrap_or(LISTEN_DEFAULT),
+            access: AccessOptions::of(args, file.access.as_ref(), listen)?,
+            audit_days: file.access.and_then(|a| a.audit_days).unwrap_or(AUDIT_DAYS_DEFAULT),
+            listen,
             data_dir: data_dir.map_or_else(default_data_dir, Ok)?,
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
             host_names,
             events_per_deployment: events.and_then(NonZeroU32::new),
+            global_defaults: file.global_defaults,
+            secret_key_file: args.secret_key_file.clone().or(file.secret_key_file),
+            artifacts: file.artifacts,
         })
     }
 }
@@ -67,7 +105,12 @@ fn read(path: &Path) -> Result<File> {
     if text.trim().is_empty() {
         return Ok(File::default());
     }
-    serde_saphyr::from_str(&text).map_err(|e| refused(e.to_string()))
+    let mut file: File = serde_saphyr::from_str(&text).map_err(|e| refused(e.to_string()))?;
+    if file.global_deployment_defaults.is_some() {
+        file.global_defaults =
+            defaults::layer(&text).map_err(|problems| refused(problems.join("\n")))?;
+    }
+    Ok(file)
 }
 
 /// `$XDG_DATA_HOME/drey`, else `~/.local/share/drey`.
@@ -93,7 +136,9 @@ mod tests {
         let path = std::env::temp_dir().join(format!("drey-options-{}.yaml", std::process::id()));
         std::fs::write(
             &path,
-            "listen: 127.0.0.1:1234\ndataDir: /from/file\nlogFormat: json\nhostNames: [a]\n",
+            "listen: 127.0.0.1:1234\ndataDir: /from/file\nlogFormat: json\nhostNames: [a]\n\
+             globalDeploymentDefaults: {spec: {state: running}}\n\
+             secretKeyFile: /keys\nartifacts: {maxBytes: 7, baseUri: 's3://b/c'}\n",
         )
         .unwrap();
         let mut args = Serve { config: Some(path.clone()), ..Serve::default() };
@@ -104,7 +149,12 @@ mod tests {
         assert_eq!(options.data_dir.to_string_lossy(), "/from/flag");
         assert_eq!(options.log_format, LogFormat::Json);
         assert_eq!(options.host_names, ["a"]);
+        assert_eq!(options.secret_key_file, Some("/keys".into()));
+        assert_eq!(options.artifacts.max_bytes, Some(7));
+        assert_eq!(options.artifacts.base_uri.map(String::from), Some("s3://b/c".to_owned()));
         assert_eq!(options.events_per_deployment, None);
+        let state = options.global_defaults.as_ref().and_then(|d| d.pointer("/spec/state"));
+        assert_eq!(state.and_then(|s| s.as_str()), Some("RUNNING"));
         std::fs::write(&path, "listn: 127.0.0.1:1234\n").unwrap();
         let wrong = ServeOptions::of(&args).unwrap_err();
         assert!(wrong.to_string().contains("listn"), "{wrong}");

@@ -1,20 +1,24 @@
 //! The look at an artifact before a Deployment that is to run is stored: the Flink release is known, and the jar, its
 //! dependencies and its entry class are there.
 //!
+//! Secrets in the jar's URI are filled in for the look; while one is missing nothing can be told about the jar.
 //! What it fetches stays in the cache, so a launch finds it there. What takes too long is left to the launch: slow is
 //! not missing.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use drey_flink::artifact::{Artifacts, Fetched};
+use drey_cluster::secrets::SecretSource;
+use drey_flink::artifact::{Artifacts, Fetched, Uploads};
 use drey_flink::jar;
 use drey_flink::versions::{self, Version};
 use drey_model::Problem;
 use drey_model::causes::causes;
 use drey_model::deployment::{Artifact, ArtifactKind};
+use drey_model::secret::mask::Mask;
+use drey_model::secret::placeholder;
 use drey_server::Preflight;
+use secrecy::ExposeSecret;
 
 /// How long one file may take; a write waits for it.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -22,12 +26,23 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const ARTIFACT: &str = "spec.template.spec.artifact";
 
 /// The look, with fetched files going to the cache.
-pub(super) fn preflight(cache: &Path) -> anyhow::Result<Preflight> {
-    let artifacts = Arc::new(Artifacts::new(cache)?);
-    Ok(Preflight::new(move |artifact| look(Arc::clone(&artifacts), artifact)))
+pub(super) fn preflight(
+    cache: &Path,
+    uploads: Uploads,
+    secrets: SecretSource,
+) -> anyhow::Result<Preflight> {
+    let artifacts = Artifacts::new(cache)?.with(Some(uploads));
+    Ok(Preflight::new(move |namespace, artifact| {
+        look(artifacts.of(&namespace), secrets.clone(), namespace, artifact)
+    }))
 }
 
-async fn look(artifacts: Arc<Artifacts>, artifact: Artifact) -> Vec<Problem> {
+async fn look(
+    artifacts: Artifacts,
+    secrets: SecretSource,
+    namespace: String,
+    artifact: Artifact,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     if artifact.kind != ArtifactKind::Jar {
         return problems;
@@ -40,14 +55,24 @@ async fn look(artifacts: Arc<Artifacts>, artifact: Artifact) -> Vec<Problem> {
             .extend(patiently(artifacts.fetch(uri)).await.err().map(|why| Problem::new(path, why)));
     }
     let Some(uri) = &artifact.jar_uri else { return problems };
-    match patiently(artifacts.fetch_jar(uri)).await {
-        Err(why) => problems.push(Problem::new(format!("{ARTIFACT}.jarUri"), why)),
+    let Some((uri, mask)) = filled(uri, &secrets, &namespace).await else { return problems };
+    match patiently(artifacts.fetch_jar(&uri)).await {
+        Err(why) => problems.push(Problem::new(format!("{ARTIFACT}.jarUri"), mask.text(&why))),
         Ok(None) => {}
         Ok(Some((fetched, main_class))) => {
             problems.extend(missing_class(&artifact, fetched, main_class).await);
         }
     }
     problems
+}
+
+/// The URI with its secrets, and what hides them again; `None`: one is missing, which the launch will tell.
+async fn filled(uri: &str, secrets: &SecretSource, namespace: &str) -> Option<(String, Mask)> {
+    let names = placeholder::names(uri).into_iter().map(str::to_owned).collect();
+    let values = secrets.look_up(namespace, names).await.ok()?;
+    let value = |name: &str| values.get(name).map(ExposeSecret::expose_secret);
+    let mask = Mask::of(values.values().map(ExposeSecret::expose_secret));
+    Some((placeholder::fill(uri, value).ok()?, mask))
 }
 
 fn unknown_version(artifact: &Artifact) -> Option<Problem> {

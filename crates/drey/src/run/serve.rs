@@ -22,7 +22,7 @@ use drey_flink::dist::Cache;
 use drey_model::defaults::Layers;
 use drey_model::job::Job;
 use drey_model::meta::TextMap;
-use drey_server::{App, Build, Hosts, World};
+use drey_server::{AccessControl, App, Build, Hosts, World};
 use drey_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast::Receiver;
@@ -32,10 +32,11 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
+use super::access::AccessOptions;
 use super::options::ServeOptions;
 use super::preflight::preflight;
-use super::storage;
 use super::upkeep::Upkeep;
+use super::{artifacts, secrets, storage};
 use crate::args::LogFormat;
 use crate::output::{put_line, say};
 
@@ -96,36 +97,46 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
     let store = Store::open(&database).await;
     let store = store.with_context(|| format!("opening the database {}", database.display()))?;
     let world = World::real();
-    drey_server::bootstrap(&store, world.now(), world.id())
+    drey_server::bootstrap(&store, world.now(), || world.id())
         .await
         .context("preparing the database")?;
+    let access = match &options.access {
+        Some(access) => access.prepare(&data_dir).context("preparing access control")?,
+        None => AccessControl::Off,
+    };
+    let (keyring, values) =
+        secrets::open(&store, options.secret_key_file.as_deref(), &data_dir).await?;
+    let (artifacts, uploads) = artifacts::open(&options.artifacts, &data_dir)?;
     let cache = Cache::open().context("finding the cache")?;
-    let preflight = preflight(cache.root()).context("preparing the artifact cache")?;
-    let config = LocalConfig::new(&data_dir, cache.root());
+    let preflight = preflight(cache.root(), uploads.clone(), values.clone())
+        .context("preparing the artifact cache")?;
+    let config = LocalConfig {
+        uploads: Some(uploads),
+        secrets: values,
+        ..LocalConfig::new(&data_dir, cache.root())
+    };
     let backend = LocalBackend::open(config).await.context("opening the local backend")?;
     let backend = Arc::new(backend);
     let shutdown = CancellationToken::new();
     let metrics = drey_server::SharedRegistry::default();
     let parts = controller_parts(&store, &backend, storage, &metrics)?;
     let (handle, controller) = drey_controller::start(parts, shutdown.child_token());
-    let upkeep = Upkeep {
-        store: store.clone(),
-        world: world.clone(),
-        events_per_deployment: options.events_per_deployment,
-    };
-    let helpers = vec![
-        tokio::spawn(wake_on_ends(backend.process_ends(), handle.clone(), shutdown.clone())),
-        tokio::spawn(upkeep.run(shutdown.clone())),
-    ];
+    let helpers = helpers(&store, &backend, &handle, &world, options, &shutdown);
     let app = App {
         store,
         handle,
         world,
         preflight,
-        layers: Layers::new(&drey_flink::versions::DEFAULT.to_string(), []),
+        artifacts,
+        keyring,
+        layers: Layers::new(
+            &drey_flink::versions::DEFAULT.to_string(),
+            options.global_defaults.clone(),
+        ),
         metrics,
         build: Build::current(),
-        hosts: Hosts::of(address, options.host_names.iter().cloned()),
+        hosts: Hosts::of(address, host_names(options)),
+        access,
         shutdown: shutdown.clone(),
     };
     let http = tokio::spawn(drey_server::serve(listener, app, shutdown.clone()));
@@ -140,6 +151,33 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
         helpers,
         _lock: lock,
     })
+}
+
+/// The names that the server answers to, with the one that browsers log in at.
+fn host_names(options: &ServeOptions) -> Vec<String> {
+    let public = options.access.as_ref().and_then(AccessOptions::host_name);
+    options.host_names.iter().cloned().chain(public).collect()
+}
+
+/// The small tasks beside the server and the controller.
+fn helpers(
+    store: &Store,
+    backend: &LocalBackend,
+    handle: &Handle,
+    world: &World,
+    options: &ServeOptions,
+    shutdown: &CancellationToken,
+) -> Vec<JoinHandle<()>> {
+    let upkeep = Upkeep {
+        store: store.clone(),
+        world: world.clone(),
+        events_per_deployment: options.events_per_deployment,
+        audit_days: options.audit_days,
+    };
+    vec![
+        tokio::spawn(wake_on_ends(backend.process_ends(), handle.clone(), shutdown.clone())),
+        tokio::spawn(upkeep.run(shutdown.clone())),
+    ]
 }
 
 /// What the control loop works with.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use drey_model::Kind;
 use drey_server::World;
 use drey_store::{Error, Store};
+use jiff::SignedDuration;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,8 @@ pub(super) struct Upkeep {
     pub(super) world: World,
     /// Events that each Deployment keeps, the newest ones; all when not given.
     pub(super) events_per_deployment: Option<NonZeroU32>,
+    /// Days for which the audit log is kept.
+    pub(super) audit_days: u32,
 }
 
 impl Upkeep {
@@ -64,14 +67,23 @@ impl Upkeep {
                 events += self.store.trim_events(deployment, keep.get()).await?;
             }
         }
+        let now = self.world.now();
+        self.store.purge_sessions(now).await?;
+        let kept = SignedDuration::from_hours(24 * i64::from(self.audit_days));
+        if let Ok(before) = now.checked_sub(kept) {
+            let entries = self.store.purge_audit(before).await?;
+            if entries > 0 {
+                tracing::info!(entries, "old entries of the audit log were removed");
+            }
+        }
         Ok((traces, events))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use drey_store::{Filter, Object, Write};
-    use jiff::{SignedDuration, Timestamp};
+    use drey_store::{AuditEntry, AuditWindow, Filter, Object, Write};
+    use jiff::Timestamp;
     use uuid::Uuid;
 
     use super::*;
@@ -98,6 +110,7 @@ mod tests {
             store: store.clone(),
             world: World::of(move || now, Uuid::now_v7),
             events_per_deployment: NonZeroU32::new(keep),
+            audit_days: 7,
         }
     }
 
@@ -115,6 +128,35 @@ mod tests {
         assert_eq!(upkeep(&store, 8, 0).round().await.unwrap(), (1, 0));
         assert_eq!(upkeep(&store, 8, 2).round().await.unwrap(), (0, 3));
         assert_eq!(store.list(Kind::Event, &Filter::default()).await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn old_entries_of_the_audit_log_and_sessions_that_ended_go() {
+        let store = Store::in_memory().await.unwrap();
+        let entry = AuditEntry {
+            id: Uuid::now_v7(),
+            at: Timestamp::now(),
+            actor: "user:a".to_owned(),
+            address: String::new(),
+            method: "POST".to_owned(),
+            route: "/".to_owned(),
+            namespace: String::new(),
+            object: String::new(),
+            request_id: "1".to_owned(),
+            status: Some(200),
+            detail: String::new(),
+        };
+        store.add_audit(&entry).await.unwrap();
+        let tomorrow = Timestamp::now() + SignedDuration::from_hours(24);
+        store.open_session("s", "{}", tomorrow).await.unwrap();
+        let all =
+            AuditWindow { from: Timestamp::MIN, to: Timestamp::MAX, below: Uuid::nil(), limit: 10 };
+        upkeep(&store, 0, 0).round().await.unwrap();
+        assert_eq!(store.audit(&all).await.unwrap().len(), 1);
+        assert!(store.session("s", Timestamp::now()).await.unwrap().is_some());
+        upkeep(&store, 8, 0).round().await.unwrap();
+        assert_eq!(store.audit(&all).await.unwrap(), []);
+        assert_eq!(store.session("s", Timestamp::now()).await.unwrap(), None);
     }
 
     #[tokio::test]

@@ -311,6 +311,18 @@ fn a_data_folder_that_flink_cannot_name_is_refused_and_not_made() {
 }
 
 #[test]
+fn an_address_that_others_reach_takes_access_control_or_plain_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let args = ["serve", "--listen", "0.0.0.0:0", "--data-dir", data.to_str().unwrap()];
+    let refused = drey("http://127.0.0.1:1", &args);
+    ends(&refused, 2);
+    let text = err(&refused);
+    assert!(text.contains("--auth") && text.contains("--insecure-no-auth"), "{text}");
+    assert!(!data.exists());
+}
+
+#[test]
 fn a_server_on_this_machine_keeps_web_pages_out_and_counts_what_it_asks_of_flink() {
     let server = Server::start();
     let rebound = http(&server.url, "GET /api/v1/status HTTP/1.1\r\nhost: evil.example");
@@ -322,6 +334,52 @@ fn a_server_on_this_machine_keeps_web_pages_out_and_counts_what_it_asks_of_flink
     let metrics = http(&server.url, "GET /metrics HTTP/1.1\r\nhost: localhost");
     assert!(metrics.contains("drey_flink_rest_requests_total{op=\"savepoint\"} 0\n"), "{metrics}");
     assert!(metrics.contains("drey_store_commits_total"), "{metrics}");
+}
+
+#[test]
+fn defaults_are_declared_shown_and_never_deleted() {
+    let server = Server::start();
+    let spec = |parallelism: &str| {
+        format!(
+            "kind: DeploymentDefaults\nspec: {{template: {{spec: {{parallelism: {parallelism}}}}}}}\n"
+        )
+    };
+    let file = server.file("defaults.yaml", &spec("3"));
+    for did in ["configured", "unchanged"] {
+        let applied = server.drey(&["apply", "-f", &file]);
+        assert_eq!(out(&applied), format!("deploymentdefaults/deployment-defaults {did}\n"));
+    }
+    let table = out(&server.drey(&["get", "defaults"]));
+    let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().take(3).collect();
+    assert_eq!(row, ["deployment-defaults", "1", "3"], "{table}");
+    server.file("defaults.yaml", &spec("null"));
+    ends(&server.drey(&["apply", "-f", &file]), 0);
+    let name = "defaults/deployment-defaults";
+    let json: serde_json::Value =
+        serde_json::from_str(&out(&server.drey(&["get", name, "-o", "json"]))).unwrap();
+    assert_eq!(json["spec"], serde_json::json!({"template": {"spec": {}}}));
+    ends(&server.drey(&["delete", name, "--yes"]), 2);
+}
+
+#[test]
+fn a_server_does_not_start_with_defaults_that_make_no_sense() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("drey.yaml");
+    let text = "globalDeploymentDefaults:\n  spec:\n    state: PAUSED\n    maxJobCreationAttempts: 0\n    odd: 1\n";
+    std::fs::write(&config, text).unwrap();
+    let refused = Command::new(DREY)
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(dir.path().join("data"))
+        .arg("--config")
+        .arg(&config)
+        .output()
+        .unwrap();
+    ends(&refused, 2);
+    for path in ["state", "maxJobCreationAttempts", "odd"] {
+        let path = format!("globalDeploymentDefaults.spec.{path}: ");
+        assert!(err(&refused).contains(&path), "{path}: {}", err(&refused));
+    }
+    assert!(!dir.path().join("data").exists(), "nothing was made");
 }
 
 #[test]

@@ -57,6 +57,29 @@ impl Http {
         })
     }
 
+    /// Uploads a file as browsers and curl do.
+    pub(crate) fn upload(
+        &self,
+        url: &str,
+        filename: &str,
+        content: &[u8],
+    ) -> Result<Answer, String> {
+        let mut body = format!(
+            "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{filename}\"\r\n\r\n"
+        )
+        .into_bytes();
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n--XX--\r\n");
+        let kind = "multipart/form-data; boundary=XX";
+        let request = self.client.post(url).header("content-type", kind).body(body);
+        self.runtime.block_on(async {
+            let response = request.send().await.map_err(|e| format!("{url}: {e:?}"))?;
+            let status = response.status().as_u16();
+            let body = response.text().await.map_err(|e| format!("{url}: {e:?}"))?;
+            Ok(Answer { status, content_type: String::new(), body })
+        })
+    }
+
     /// The JSON at `url`, if it is there.
     pub(crate) fn json(&self, url: &str) -> Option<Value> {
         let answer = self.call("GET", url, None).ok()?;

@@ -72,6 +72,15 @@ impl Server {
         self.done("POST", &format!("{API}/deployments"), Some(document))
     }
 
+    /// Uploads an artifact; its URI.
+    #[track_caller]
+    pub(crate) fn upload(&self, artifacts: &str, filename: &str, content: &[u8]) -> String {
+        let url = format!("{}{artifacts}:upload", self.base.as_deref().expect("a server"));
+        let answer = self.http.upload(&url, filename, content).unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+        text(&answer.json(), "/artifact/uri")
+    }
+
     pub(crate) fn patch(&self, name: &str, change: &Value) -> Value {
         self.done("PATCH", &format!("{API}/deployments/{name}"), Some(change))
     }

@@ -1,0 +1,130 @@
+//! What the write of a Deployment depends on beside its document: the targets and the defaults of its namespace.
+//!
+//! They are read before the write is worked out, and the transaction that stores it fails when they have moved on:
+//! then everything is read and worked out again. So a Deployment is filled up from the defaults that hold when it is
+//! stored, and never from a mixture; neither write is lost. Writers of Deployments only look at the defaults
+//! (`Write::Guard`), so any number of them keep no one from changing the defaults.
+
+use drey_model::defaults::{DEFAULTS_NAME, DeploymentDefaults, Layers};
+use drey_model::write::{self, WriteContext};
+use drey_model::{Deployment, DeploymentTarget, Kind};
+use drey_store::{Filter, Object, Write};
+use uuid::Uuid;
+
+use super::decode;
+use super::objects::row;
+use crate::app::Shared;
+use crate::error::Error;
+
+/// The targets and the defaults of a namespace, as they were read.
+pub(super) struct Setting<'a> {
+    shared: &'a Shared,
+    namespace: &'a str,
+    rows: Vec<Object>,
+    targets: Vec<DeploymentTarget>,
+    defaults: Defaults,
+    layers: Layers,
+}
+
+/// The DeploymentDefaults of a namespace and their row.
+pub(super) struct Defaults {
+    pub(super) row: Object,
+    pub(super) object: DeploymentDefaults,
+    /// Whether the row is yet to be created.
+    pub(super) is_new: bool,
+}
+
+impl Shared {
+    /// Reads what the write of a Deployment of this namespace depends on.
+    pub(super) async fn setting<'a>(&'a self, ns: &'a str) -> Result<Setting<'a>, Error> {
+        let defaults = self.defaults_row(ns).await?;
+        let (rows, targets) = self.target_rows(ns).await?;
+        let layers = self.layers.with(defaults.object.layer());
+        Ok(Setting { shared: self, namespace: ns, rows, targets, defaults, layers })
+    }
+
+    /// The defaults of a namespace; those that it begins with when it has never set any.
+    pub(super) async fn defaults_row(&self, ns: &str) -> Result<Defaults, Error> {
+        if let Some(row) = self.store.get(Kind::DeploymentDefaults, ns, DEFAULTS_NAME).await? {
+            let object = decode(&row)?;
+            return Ok(Defaults { row, object, is_new: false });
+        }
+        let object = write::first_defaults(&self.context(ns, &[]));
+        let row = stored_defaults(&object)?;
+        Ok(Defaults { row, object, is_new: true })
+    }
+
+    /// The targets of a namespace, as rows and as what they say.
+    pub(super) async fn target_rows(
+        &self,
+        ns: &str,
+    ) -> Result<(Vec<Object>, Vec<DeploymentTarget>), Error> {
+        let filter = Filter { namespace: Some(ns.to_owned()), ..Filter::default() };
+        let rows = self.store.list(Kind::DeploymentTarget, &filter).await?;
+        let targets = rows.iter().map(decode).collect::<Result<_, _>>()?;
+        Ok((rows, targets))
+    }
+
+    /// What a write knows, of things that are not filled up from the defaults of a namespace.
+    pub(super) fn context<'a>(
+        &'a self,
+        ns: &'a str,
+        targets: &'a [DeploymentTarget],
+    ) -> WriteContext<'a> {
+        WriteContext {
+            now: self.world.now(),
+            id: self.world.id(),
+            namespace: ns,
+            layers: &self.layers,
+            targets,
+            session_clusters: &[],
+        }
+    }
+}
+
+impl Setting<'_> {
+    /// What a write of a Deployment knows.
+    pub(super) fn context(&self) -> WriteContext<'_> {
+        WriteContext { layers: &self.layers, ..self.shared.context(self.namespace, &self.targets) }
+    }
+
+    /// The targets.
+    pub(super) fn targets(&self) -> &[DeploymentTarget] {
+        &self.targets
+    }
+
+    /// What has to be written beside a Deployment so that what it was worked out from still holds.
+    pub(super) fn holds(&self, before: Option<&Deployment>, after: &Deployment) -> Vec<Write> {
+        let Defaults { row, is_new, .. } = &self.defaults;
+        let defaults = if *is_new {
+            Write::Create(row.clone())
+        } else {
+            Write::Guard { kind: row.kind, id: row.id, revision: row.revision }
+        };
+        let target = self.rows.iter().find(|row| refers(after, &row.name, row.id));
+        let target = target.filter(|row| !before.is_some_and(|d| refers(d, &row.name, row.id)));
+        [defaults].into_iter().chain(target.map(hold)).collect()
+    }
+}
+
+/// Moves a target's row to a new revision when something begins to refer to it, so that a deletion of the target that
+/// did not see this reference fails. A guard would not do: it leaves the row as it is, and the deletion would find what
+/// it had read.
+pub(super) fn hold(target: &Object) -> Write {
+    Write::Update(target.clone(), target.revision)
+}
+
+/// Whether a Deployment refers to this target.
+pub(super) fn refers(deployment: &Deployment, target_name: &str, target_id: Uuid) -> bool {
+    let spec = &deployment.spec;
+    spec.deployment_target_name.as_deref() == Some(target_name)
+        || spec.deployment_target_id == Some(target_id)
+}
+
+/// The row of the defaults of a namespace.
+pub(crate) fn stored_defaults(defaults: &DeploymentDefaults) -> Result<Object, drey_store::Error> {
+    let m = &defaults.metadata;
+    let mut object = row(Kind::DeploymentDefaults, &m.namespace, &m.name, m.id);
+    object.encode(defaults)?;
+    Ok(object)
+}

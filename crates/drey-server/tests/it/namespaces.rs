@@ -1,0 +1,162 @@
+//! Namespaces: made, changed, emptied, gone.
+
+use std::time::Duration;
+
+use drey_model::DeploymentState;
+use drey_server::{App, serve};
+use object_store::ObjectStoreExt;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::guard::tokens_of;
+use crate::world::{Server, deployment};
+
+const NAMESPACES: &str = "/namespaces/v1/namespaces";
+
+#[tokio::test]
+async fn a_namespace_is_made_changed_and_read_in_the_platforms_layout() {
+    let server = Server::start().await;
+    let bindings = json!([{ "role": "Owner", "members": ["user:ann"] }]);
+    let body = json!({ "name": "namespaces/team", "roleBindings": bindings });
+    let made = server.json("POST", NAMESPACES, body.clone()).await.expect(201);
+    assert_eq!(made["namespace"]["name"], "namespaces/team");
+    assert_eq!(made["namespace"]["lifecyclePhase"], "LIFECYCLE_PHASE_ACTIVE");
+    assert_eq!(made["namespace"]["roleBindings"][0]["role"], "owner");
+    server.json("POST", NAMESPACES, body).await.refused(409, "Conflict");
+
+    let team = format!("{NAMESPACES}/team");
+    let more = json!({ "roleBindings": [{ "role": "viewer", "members": ["group:all"] }] });
+    let patched = server.json("PATCH", &team, more).await.expect(200);
+    assert_eq!(patched["namespace"]["roleBindings"][0]["members"], json!(["group:all"]));
+    let action = format!("{team}:setPreviewSessionCluster");
+    let named = json!({ "name": "namespaces/team", "previewSessionClusterName": "sql" });
+    assert_eq!(server.json("POST", &action, named).await.expect(200), json!({}));
+    let answer = server.get(&team).await;
+    assert_eq!(answer.expect(200)["namespace"]["previewSessionClusterName"], "sql");
+    assert_eq!(answer.header("etag"), "\"3\"");
+
+    let stale = [("if-match", "\"2\""), ("content-type", "application/json")];
+    server.text("PUT", &team, &stale, "{}").await.refused(412, "PreconditionFailed");
+    let emptied = server.json("PUT", &team, json!({})).await.expect(200);
+    assert_eq!(emptied["namespace"]["roleBindings"], json!([]));
+    server.json("POST", &format!("{team}:explode"), json!({})).await.refused(404, "NotFound");
+    let wrong = json!({ "roleBindings": [{ "role": "king", "members": ["x"] }] });
+    assert!(
+        server.json("PATCH", &team, wrong).await.refused(400, "BadRequest").starts_with("2 pro")
+    );
+}
+
+#[tokio::test]
+async fn each_namespace_has_its_own_names() {
+    let server = Server::start().await;
+    server.json("POST", NAMESPACES, json!({ "name": "other" })).await.expect(201);
+    let target = json!({ "metadata": { "name": "local" }, "spec": { "local": {} } });
+    let targets = "/api/v1/namespaces/other/deployment-targets";
+    server.json("POST", targets, target).await.expect(201);
+    let deployments = "/api/v1/namespaces/other/deployments";
+    server.json("POST", deployments, deployment("one")).await.expect(201);
+    server.deploy("one").await;
+    let list = server.get(deployments).await.expect(200);
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    assert_eq!(list["items"][0]["metadata"]["namespace"], "other");
+}
+
+#[tokio::test]
+async fn the_default_namespace_stays() {
+    let server = Server::start().await;
+    let refused = server.delete(&format!("{NAMESPACES}/default")).await;
+    assert!(refused.refused(409, "Conflict").contains("cannot be deleted"));
+    let one = server.get(&format!("{NAMESPACES}/default")).await.expect(200);
+    assert_ne!(one["namespace"]["createTime"], "1970-01-01T00:00:00Z");
+}
+
+/// A server on a socket, over the same store: what `drey serve` runs.
+fn run(app: &App) -> (CancellationToken, JoinHandle<std::io::Result<()>>) {
+    let shutdown = CancellationToken::new();
+    let app = App { metrics: std::sync::Arc::default(), ..app.clone() };
+    let stop = shutdown.clone();
+    let serving = tokio::spawn(async move {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        serve(listener, app, stop).await
+    });
+    (shutdown, serving)
+}
+
+async fn until(server: &Server, path: &str, what: &str, is_so: impl Fn(u16, &Value) -> bool) {
+    let looking = async {
+        loop {
+            let answer = server.get(path).await;
+            if is_so(answer.status.as_u16(), &answer.json()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), looking).await.expect(what);
+}
+
+#[tokio::test]
+async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
+    let server = Server::start().await;
+    server.json("POST", NAMESPACES, json!({ "name": "team" })).await.expect(201);
+    let base = "/api/v1/namespaces/team";
+    let target = json!({ "metadata": { "name": "local" }, "spec": { "local": {} } });
+    server.json("POST", &format!("{base}/deployment-targets"), target.clone()).await.expect(201);
+    let mut body = deployment("one");
+    body["spec"]["state"] = json!("RUNNING");
+    let made = server.json("POST", &format!("{base}/deployments"), body).await.expect(201);
+    let id = made["metadata"]["id"].as_str().unwrap().parse().unwrap();
+    server.observe(id, DeploymentState::Running).await;
+    let token = json!({ "name": "ci", "role": "owner" });
+    server.json("POST", &tokens_of("team"), token.clone()).await.expect(201);
+
+    let secret = json!({ "metadata": { "name": "pw" }, "spec": { "value": "hunter2-hunter2" } });
+    server.json("POST", &format!("{base}/secret-values"), secret.clone()).await.expect(201);
+    server.get(&format!("{base}/deployment-defaults")).await.expect(200);
+    let jar: object_store::path::Path = "artifacts/namespaces/team/a.jar".into();
+    let foreign: object_store::path::Path = "artifacts/namespaces/team-b/a.jar".into();
+    for path in [&jar, &foreign] {
+        server.storage.put(path, "x".into()).await.unwrap();
+    }
+
+    let (shutdown, serving) = run(&server.app);
+    let team = format!("{NAMESPACES}/team");
+    let ended = server.delete(&team).await.expect(200);
+    assert_eq!(ended["namespace"]["lifecyclePhase"], "LIFECYCLE_PHASE_TERMINATING");
+    for (path, body) in [
+        (format!("{base}/deployments"), deployment("two")),
+        (format!("{base}/deployment-targets"), target),
+        (tokens_of("team"), token),
+        (format!("{base}/secret-values"), secret),
+        ("/artifacts/v1/namespaces/team/artifacts:upload".to_owned(), json!({})),
+    ] {
+        let refused = server.json("POST", &path, body).await.refused(409, "Conflict");
+        assert!(refused.contains("is being deleted"), "{refused}");
+    }
+    let patched = server.json("PATCH", &team, json!({ "roleBindings": [] })).await;
+    patched.refused(409, "Conflict");
+    let one = format!("{base}/deployments/one");
+    until(&server, &one, "cancelled", |_, d| d["spec"]["state"] == "CANCELLED").await;
+    let why = server.get("/ext/v1/namespaces/team").await.expect(200);
+    assert_eq!(why["contents"]["Deployment"], 1);
+    assert!(why["waitingFor"][0].as_str().unwrap().contains("one is RUNNING"), "{why}");
+
+    shutdown.cancel();
+    serving.await.unwrap().unwrap();
+    server.observe(id, DeploymentState::Cancelled).await;
+    assert_eq!(server.get(&one).await.status, 200, "nobody works on it");
+    let (shutdown, serving) = run(&server.app);
+    until(&server, &team, "gone", |status, _| status == 404).await;
+    server.get(&one).await.refused(404, "NotFound");
+    assert_eq!(server.app.store.api_tokens("team").await.unwrap(), []);
+    assert_eq!(server.app.store.contents("team").await.unwrap(), []);
+    assert!(server.storage.head(&jar).await.is_err(), "artifacts go with their namespace");
+    server.storage.head(&foreign).await.expect("those of others stay");
+    server.json("POST", NAMESPACES, json!({ "name": "team" })).await.expect(201);
+    let fresh = server.get(&format!("{base}/deployment-targets")).await.expect(200);
+    assert_eq!(fresh["items"], json!([]));
+    shutdown.cancel();
+    serving.await.unwrap().unwrap();
+}

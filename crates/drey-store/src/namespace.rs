@@ -1,0 +1,146 @@
+//! Namespaces: which exist, which are being emptied, and the one rule that binds them to objects.
+//!
+//! ```text
+//! create_namespace ─► active ─ end_namespace ─► terminating ─ remove_namespace (only when empty) ─► gone
+//! ```
+//!
+//! The rule: nothing new is created in a namespace that is not active. It is checked inside the transaction that
+//! creates ([`crate::commit`], [`Store::create_api_token`]), so a request that was under way while the namespace was
+//! ended leaves nothing behind. What the controller adds to a Deployment that is still there (Jobs, Events) is exempt.
+//!
+//! Does not own what the document says (`drey_model::namespace`), or who empties the namespace.
+
+use drey_model::Kind;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+use strum::VariantArray;
+
+use crate::{Error, Store};
+
+/// Namespaces of one installation.
+const NAMESPACES_MAX: i64 = 10_000;
+
+const GET: &str = "SELECT name, terminating, version, doc FROM namespaces WHERE name = $1";
+const LIST: &str = "SELECT name, terminating, version, doc FROM namespaces ORDER BY name LIMIT $1";
+const CREATE: &str = "INSERT INTO namespaces (name, terminating, version, doc) VALUES ($1, 0, 1, $2) \
+     ON CONFLICT DO NOTHING";
+const UPDATE: &str = "UPDATE namespaces SET doc = $1, version = version + 1 \
+     WHERE name = $2 AND version = $3 AND terminating = 0";
+const END: &str = "UPDATE namespaces SET terminating = 1, version = version + 1 \
+     WHERE name = $1 AND terminating = 0";
+// In one statement, so that nothing can slip in between the question and the deed.
+const REMOVE: &str = "DELETE FROM namespaces WHERE name = $1 AND terminating = 1 \
+     AND NOT EXISTS (SELECT 1 FROM objects WHERE namespace = $1 AND deleted = 0) \
+     AND NOT EXISTS (SELECT 1 FROM api_tokens WHERE namespace = $1)";
+const IS_ACTIVE: &str = "SELECT COUNT(*) FROM namespaces WHERE name = $1 AND terminating = 0";
+const COUNT: &str =
+    "SELECT COUNT(*) FROM objects WHERE kind = $1 AND namespace = $2 AND deleted = 0";
+
+/// A namespace as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    /// Its short name.
+    pub name: String,
+    /// Whether it is being emptied, to be removed.
+    pub is_terminating: bool,
+    /// 1 on creation, one higher after each write.
+    pub version: i64,
+    /// JSON document: what an administrator wrote.
+    pub doc: String,
+}
+
+impl Store {
+    /// The namespace with this name.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn namespace(&self, name: &str) -> Result<Option<Namespace>, Error> {
+        self.rows(sqlx::query(GET).bind(name)).await?.first().map(namespace).transpose()
+    }
+
+    /// All namespaces by name.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn namespaces(&self) -> Result<Vec<Namespace>, Error> {
+        self.rows(sqlx::query(LIST).bind(NAMESPACES_MAX)).await?.iter().map(namespace).collect()
+    }
+
+    /// Creates a namespace; `false` when the name is taken.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn create_namespace(&self, name: &str, doc: &str) -> Result<bool, Error> {
+        Ok(self.execute(sqlx::query(CREATE).bind(name).bind(doc)).await? == 1)
+    }
+
+    /// Replaces the document; `false` unless the namespace is active and still at this version.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn update_namespace(
+        &self,
+        name: &str,
+        version: i64,
+        doc: &str,
+    ) -> Result<bool, Error> {
+        let query = sqlx::query(UPDATE).bind(doc).bind(name).bind(version);
+        Ok(self.execute(query).await? == 1)
+    }
+
+    /// Closes a namespace for good: from now on nothing new is created in it. `false` when it was closed already or
+    /// does not exist.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn end_namespace(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.execute(sqlx::query(END).bind(name)).await? == 1)
+    }
+
+    /// Removes a namespace that is terminating and empty; `false` when it is not, or is gone already.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn remove_namespace(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.execute(sqlx::query(REMOVE).bind(name)).await? == 1)
+    }
+
+    /// How many objects of each kind a namespace holds; kinds without any are left out.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn contents(&self, name: &str) -> Result<Vec<(Kind, i64)>, Error> {
+        let mut found = Vec::new();
+        for kind in Kind::VARIANTS {
+            let rows = self.rows(sqlx::query(COUNT).bind(kind.to_string()).bind(name)).await?;
+            let count: i64 =
+                rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(unreadable)?;
+            if count > 0 {
+                found.push((*kind, count));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// [`Error::Closed`] unless the namespace is active; for use inside a transaction that creates something in it.
+pub(crate) async fn check_active(connection: &mut AnyConnection, name: &str) -> Result<(), Error> {
+    let failed = |source| Error::of("looking for a namespace", source);
+    let row = sqlx::query(IS_ACTIVE).bind(name).fetch_one(connection).await.map_err(failed)?;
+    let active: i64 = row.try_get(0).map_err(failed)?;
+    if active == 1 { Ok(()) } else { Err(Error::Closed { namespace: name.to_owned() }) }
+}
+
+fn namespace(row: &AnyRow) -> Result<Namespace, Error> {
+    let terminating: i64 = row.try_get(1).map_err(unreadable)?;
+    Ok(Namespace {
+        name: row.try_get(0).map_err(unreadable)?,
+        is_terminating: terminating != 0,
+        version: row.try_get(2).map_err(unreadable)?,
+        doc: row.try_get(3).map_err(unreadable)?,
+    })
+}
+
+fn unreadable(source: sqlx::Error) -> Error {
+    Error::Corrupt { what: "reading a namespace", source }
+}
