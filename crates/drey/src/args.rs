@@ -2,6 +2,7 @@
 //!
 //! Owns names and texts. Does nothing.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -9,9 +10,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::duration;
 
 mod local;
+mod manage;
 mod remote;
 
 pub(crate) use local::{Demo, Flink, FlinkVerb, LogFormat, Serve};
+pub(crate) use manage::{
+    ArtifactCommand, ArtifactVerb, ContextAdd, ContextCommand, ContextVerb, Diff, Explain,
+    NamespaceCommand, NamespaceVerb, SecretCommand, SecretSet, SecretVerb, TokenCommand, TokenVerb,
+};
 pub(crate) use remote::{
     Apply, Change, Delete, Edit, Events, FailOn, Get, Logs, One, SavepointVerb, Savepoints, Wait,
     WaitRules,
@@ -49,25 +55,18 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Address of the server
-    #[arg(
-        long,
-        global = true,
-        env = "DREY_SERVER",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8080"
-    )]
-    pub(crate) server: String,
-    /// Namespace to work in
-    #[arg(
-        short,
-        long,
-        global = true,
-        env = "DREY_NAMESPACE",
-        value_name = "NS",
-        default_value = "default"
-    )]
-    pub(crate) namespace: String,
+    /// Address of the server. Default: that of the context, else http://127.0.0.1:8080
+    #[arg(long, global = true, env = "DREY_SERVER", value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// Namespace to work in. Default: that of the context, else default
+    #[arg(short, long, global = true, env = "DREY_NAMESPACE", value_name = "NS")]
+    pub(crate) namespace: Option<String>,
+    /// Work with this context instead of the one in use (drey context --help)
+    #[arg(long, global = true, env = "DREY_CONTEXT", value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// File with the token to show. DREY_TOKEN can hold the token itself
+    #[arg(long, global = true, env = "DREY_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// How to print
     #[arg(short, long, global = true, value_enum, value_name = "FORMAT")]
     pub(crate) output: Option<Format>,
@@ -129,6 +128,8 @@ pub(crate) enum Command {
     Describe(One),
     /// Make the server hold what the files say: create or change
     Apply(Apply),
+    /// Show what apply would change, and what it would cost the job that runs
+    Diff(Diff),
     /// Change an object in $EDITOR
     Edit(Edit),
     /// Delete an object
@@ -151,6 +152,19 @@ pub(crate) enum Command {
     Events(Events),
     /// What a Deployment's processes wrote
     Logs(Logs),
+    /// Upload programs, list and delete them
+    Artifact(ArtifactCommand),
+    /// Set, list and delete secret values
+    Secret(SecretCommand),
+    /// Make, list and delete namespaces
+    #[command(visible_alias = "ns")]
+    Namespace(NamespaceCommand),
+    /// Make, list and delete API tokens
+    Token(TokenCommand),
+    /// Choose the server to work on, and the token to show
+    Context(ContextCommand),
+    /// What a kind or a member of it is: type, default, meaning
+    Explain(Explain),
     /// Run the server: API and controller in one process
     Serve(Serve),
     /// Run a real Flink job on this machine, from nothing

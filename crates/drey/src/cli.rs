@@ -5,28 +5,36 @@
 
 use std::io::{IsTerminal, Write};
 
-use drey_model::{Deployment, Kind};
+use drey_model::Deployment;
 
 use crate::args::{Command, Format, Global};
 use crate::client::Client;
+use crate::contexts::Connection;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::style::Style;
 use crate::output::{put, say};
-use crate::subject::{Subject, singular};
+use crate::subject::{Kind, Subject, handle_of, singular};
 
 mod apply;
+mod artifact;
 pub(crate) mod change;
+pub(crate) mod context;
 mod delete;
 mod describe;
+mod diff;
 mod documents;
 mod edit;
 mod events;
+pub(crate) mod explain;
 mod get;
 pub(crate) mod goal;
 pub(crate) mod judge;
 mod logs;
+mod namespace;
 mod printer;
 mod savepoint;
+mod secret;
+mod token;
 mod version;
 pub(crate) mod wait;
 
@@ -51,10 +59,11 @@ pub(crate) struct Shell {
 impl Shell {
     /// The surroundings that the global flags describe.
     pub(crate) fn new(global: &Global) -> Result<Self> {
+        let connection = Connection::of(global)?;
         let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         Ok(Self {
-            client: Client::new(&global.server, global.request_timeout, global.quiet)?,
-            ns: global.namespace.clone(),
+            client: Client::new(&connection, global.request_timeout, global.quiet)?,
+            ns: connection.namespace,
             format: global.output,
             headers: !global.no_headers,
             out: Style::of_stdout(global.color),
@@ -74,6 +83,11 @@ impl Shell {
     /// Whether notes are shown.
     pub(crate) fn talks(&self) -> bool {
         !self.quiet
+    }
+
+    /// The same, whose changes are only rehearsed.
+    pub(crate) fn rehearsing(&self) -> Self {
+        Self { client: self.client.rehearsing(), ..self.clone() }
     }
 
     /// Asks before something that cannot be taken back.
@@ -99,14 +113,15 @@ impl Shell {
 
     /// What was done to an object: one line, or the object itself with `-o json|yaml|jsonl`.
     pub(crate) fn report(&self, kind: Kind, object: &serde_json::Value, did: &str) -> Result<()> {
-        let name = printer::handle_of(kind, object);
+        let name = handle_of(kind, object);
+        let rehearsed = if self.client.is_rehearsing() { " (dry run)" } else { "" };
         match self.format {
             Some(Format::Json | Format::Yaml | Format::Jsonl) => {
                 put(&printer::document(self.format, object)?)
             }
             Some(Format::Name) => put(&format!("{}/{name}\n", singular(kind))),
             Some(Format::Table | Format::Wide) | None => {
-                put(&format!("{}/{name} {did}\n", singular(kind)))
+                put(&format!("{}/{name} {did}{rehearsed}\n", singular(kind)))
             }
         }
     }
@@ -120,6 +135,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Result<()> {
             Command::Get(args) => get::run(&shell, args).await,
             Command::Describe(args) => describe::run(&shell, args).await,
             Command::Apply(args) => apply::run(&shell, args).await,
+            Command::Diff(args) => diff::run(&shell, args).await,
             Command::Edit(args) => edit::run(&shell, args).await,
             Command::Delete(args) => delete::run(&shell, args).await,
             Command::Start(args) => change::run(&shell, args, change::START).await,
@@ -129,10 +145,16 @@ pub(crate) async fn run(command: Command, global: &Global) -> Result<()> {
             Command::Wait(args) => wait::run(&shell, args).await,
             Command::Events(args) => events::run(&shell, args).await,
             Command::Logs(args) => logs::run(&shell, args).await,
+            Command::Artifact(args) => artifact::run(&shell, args.verb).await,
+            Command::Secret(args) => secret::run(&shell, args.verb).await,
+            Command::Namespace(args) => namespace::run(&shell, args.verb).await,
+            Command::Token(args) => token::run(&shell, args.verb).await,
             Command::Version => version::run(&shell).await,
             Command::Serve(_)
             | Command::Demo(_)
             | Command::Flink(_)
+            | Command::Context(_)
+            | Command::Explain(_)
             | Command::Completion { .. } => {
                 Err(Failure::new(Exit::Bug, "this verb needs no server"))
             }

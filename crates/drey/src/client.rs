@@ -1,7 +1,7 @@
 //! The REST client of the command line: one request, one answer, one way to fail.
 //!
 //! ```text
-//! verb ──► Client::get / post / patch / delete ──► Value ──typed──► drey_model
+//! verb ──► Client::get / send / upload ──► Value ──typed──► drey_model
 //!                    │ every failure becomes a Failure with its exit code
 //!                    └ Drey-Warning headers go to stderr
 //! ```
@@ -10,22 +10,30 @@
 
 use std::time::Duration;
 
-use drey_model::{Deployment, ErrorBody, Event, Explanation, Job, Kind, List, Problem, Savepoint};
+use bytes::Bytes;
+use drey_model::{Deployment, ErrorBody, Event, Explanation, Job, Problem, Savepoint};
+use futures::future::ready;
+use futures::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 use reqwest::{Method, RequestBuilder, StatusCode};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
+use crate::contexts::{Connection, Credential};
 use crate::failure::{Exit, Failure, Result};
 use crate::output::say;
-use crate::subject::{collection, singular};
+use crate::subject::{Kind, Place, collection, items, singular};
 
 pub(crate) mod watch;
 
 /// How long to wait for a connection to the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Ends the parts of an upload: long and random, so that no file holds it.
+const BOUNDARY: &str = "drey-7c1f0a3e9b5d48c6a2e4f80b6d917c35-part";
 
 /// Query parameters of a request.
 pub(crate) type Query<'a> = &'a [(&'a str, &'a str)];
@@ -37,6 +45,8 @@ pub(crate) struct Client {
     base: Url,
     timeout: Duration,
     quiet: bool,
+    credential: Option<Credential>,
+    is_rehearsing: bool,
 }
 
 /// One Deployment with everything known about it (`/ext/v1/namespaces/{ns}/deployments/{name}`).
@@ -64,26 +74,31 @@ impl View {
     }
 }
 
-/// The path of one resource. A namespace has one DeploymentDefaults, which stands where others have their collection.
-pub(crate) fn place<'a>(ns: &'a str, kind: Kind, name: &'a str) -> Vec<&'a str> {
-    let mut path = vec!["api", "v1", "namespaces", ns, collection(kind)];
-    if kind != Kind::DeploymentDefaults {
-        path.push(name);
+/// The address of a server.
+pub(crate) fn address(server: &str) -> Result<Url> {
+    let wrong = |why: String| {
+        Failure::usage(format!("\"{server}\" is not the address of a server"))
+            .why(why)
+            .next("drey get dep --server http://127.0.0.1:8080")
+    };
+    let base = Url::parse(server).map_err(|e| wrong(e.to_string()))?;
+    if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
+        return Err(wrong("it must begin with http:// or https://".to_owned()));
     }
-    path
+    if !base.username().is_empty() || base.password().is_some() {
+        return Err(Failure::usage("the address of the server holds a user or a password")
+            .why("drey shows tokens: --token-file, DREY_TOKEN or a context"));
+    }
+    Ok(base)
 }
 
 impl Client {
-    /// A client for `server`. Does not connect yet.
-    pub(crate) fn new(server: &str, timeout: Duration, quiet: bool) -> Result<Self> {
-        let wrong = |why: String| {
-            Failure::usage(format!("--server \"{server}\" is not the address of a server"))
-                .why(why)
-                .next("drey get dep --server http://127.0.0.1:8080")
-        };
-        let base = Url::parse(server).map_err(|e| wrong(e.to_string()))?;
-        if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
-            return Err(wrong("it must begin with http:// or https://".to_owned()));
+    /// A client for a server. Does not connect yet.
+    pub(crate) fn new(to: &Connection, timeout: Duration, quiet: bool) -> Result<Self> {
+        let base = address(&to.server)?;
+        let credential = to.credential.clone();
+        if credential.is_some() && !quiet && is_in_the_open(&base) {
+            say(&format!("warning: the token goes to {base} unencrypted; use https://"));
         }
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -92,7 +107,26 @@ impl Client {
             .map_err(|e| {
                 Failure::new(Exit::Bug, "setting up the HTTP client").why(e.to_string())
             })?;
-        Ok(Self { http, base, timeout, quiet })
+        Ok(Self { http, base, timeout, quiet, credential, is_rehearsing: false })
+    }
+
+    /// The same client, whose changes are only rehearsed.
+    pub(crate) fn rehearsing(&self) -> Self {
+        Self { is_rehearsing: true, ..self.clone() }
+    }
+
+    /// Whether changes are only rehearsed.
+    pub(crate) fn is_rehearsing(&self) -> bool {
+        self.is_rehearsing
+    }
+
+    /// A request that says who sends it.
+    pub(crate) fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        let request = self.http.request(method, url);
+        match &self.credential {
+            Some(credential) => request.bearer_auth(credential.token.expose_secret()),
+            None => request,
+        }
     }
 
     /// The address of the server, without a trailing slash.
@@ -102,8 +136,8 @@ impl Client {
 
     /// GET; `doing` says what for, as in "getting deployment/x".
     pub(crate) async fn get(&self, doing: &str, path: &[&str], query: Query<'_>) -> Result<Value> {
-        let request = self.http.get(self.url(path, query)).timeout(self.timeout);
-        self.json(doing, request).await
+        let request = self.request(Method::GET, self.url(path, query)).timeout(self.timeout);
+        Ok(self.json(doing, request).await?.0)
     }
 
     /// Any other request with a body and, for changes, the `resourceVersion` that it must meet.
@@ -111,11 +145,11 @@ impl Client {
         &self,
         doing: &str,
         method: Method,
-        path: &[&str],
+        place: &Place,
         body: Option<Body>,
         if_version: Option<i32>,
     ) -> Result<Value> {
-        let mut request = self.http.request(method, self.url(path, &[])).timeout(self.timeout);
+        let mut request = self.request(method, self.target(place)).timeout(self.timeout);
         if let Some(version) = if_version {
             request = request.header("if-match", format!("\"{version}\""));
         }
@@ -124,7 +158,7 @@ impl Client {
             Some(Body::Text(kind, text)) => request.header("content-type", kind).body(text),
             None => request,
         };
-        self.json(doing, request).await
+        self.change(doing, place, request).await
     }
 
     /// A list of resources.
@@ -135,19 +169,18 @@ impl Client {
         query: Query<'_>,
     ) -> Result<Vec<T>> {
         let doing = format!("listing {}", collection(kind));
-        let path = ["api", "v1", "namespaces", ns, collection(kind)];
+        let place = Place::all(ns, kind);
+        let path: Vec<&str> = place.path.iter().map(String::as_str).collect();
         let found = self.get(&doing, &path, query).await?;
-        if kind == Kind::DeploymentDefaults {
-            return Ok(vec![typed(&doing, found)?]);
-        }
-        let list: List<T> = typed(&doing, found)?;
-        Ok(list.items)
+        items(kind, found).into_iter().map(|object| typed(&doing, object)).collect()
     }
 
     /// One resource, as the API shows it.
     pub(crate) async fn object(&self, ns: &str, kind: Kind, name: &str) -> Result<Value> {
         let doing = format!("getting {}/{name}", singular(kind));
-        self.get(&doing, &place(ns, kind, name), &[]).await
+        let place = Place::one(ns, kind, name);
+        let request = self.request(Method::GET, self.locate(&place)).timeout(self.timeout);
+        Ok(place.unwrapped(self.json(&doing, request).await?.0))
     }
 
     /// One Deployment.
@@ -192,6 +225,66 @@ impl Client {
         answer.error_for_status().map_err(failed)?.text().await.map_err(failed)
     }
 
+    /// Uploads an artifact of so many bytes; takes as long as it takes.
+    pub(crate) async fn upload<S, B>(
+        &self,
+        ns: &str,
+        name: &str,
+        bytes: u64,
+        pieces: S,
+    ) -> Result<Value>
+    where
+        S: Stream<Item = std::io::Result<B>> + Send + 'static,
+        B: Into<Bytes> + Send + 'static,
+    {
+        // Names that would need escapes here are refused before.
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        let tail = format!("\r\n--{BOUNDARY}--\r\n");
+        let length = head.len() as u64 + bytes + tail.len() as u64;
+        let whole = |text: String| stream::once(ready(Ok(Bytes::from(text))));
+        let body = whole(head).chain(pieces.map(|piece| piece.map(Into::into))).chain(whole(tail));
+        let place = Place::upload(ns);
+        let request = self
+            .request(Method::POST, self.target(&place))
+            .header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"))
+            .header("content-length", length)
+            .body(reqwest::Body::wrap_stream(body));
+        self.change(&format!("uploading artifact/{name}"), &place, request).await
+    }
+
+    /// The address of a place.
+    fn locate(&self, place: &Place) -> Url {
+        let path: Vec<&str> = place.path.iter().map(String::as_str).collect();
+        let pairs = place.query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        self.url(&path, &pairs.collect::<Vec<_>>())
+    }
+
+    /// The address of a change.
+    fn target(&self, place: &Place) -> Url {
+        let mut url = self.locate(place);
+        if self.is_rehearsing {
+            url.query_pairs_mut().append_pair("dryRun", "true");
+        }
+        url
+    }
+
+    /// Sends a change, or has it rehearsed.
+    async fn change(&self, doing: &str, place: &Place, request: RequestBuilder) -> Result<Value> {
+        if !self.is_rehearsing {
+            return Ok(place.unwrapped(self.json(doing, request).await?.0));
+        }
+        let (answer, is_rehearsed) = self.json(doing, request).await?;
+        if !is_rehearsed {
+            return Err(Failure::new(Exit::Bug, format!("{doing} was not only rehearsed"))
+                .why(format!("{} does not know dry runs and did the real thing", self.base()))
+                .next("drey version                 shows how old it is"));
+        }
+        Ok(place.unwrapped(answer))
+    }
+
     /// An address under the server; every segment is escaped.
     pub(crate) fn url(&self, path: &[&str], query: Query<'_>) -> Url {
         let mut url = self.base.clone();
@@ -204,7 +297,8 @@ impl Client {
         url
     }
 
-    async fn json(&self, doing: &str, request: RequestBuilder) -> Result<Value> {
+    /// The answer as JSON, and whether it is that of a rehearsal.
+    async fn json(&self, doing: &str, request: RequestBuilder) -> Result<(Value, bool)> {
         let request = request.header("accept", "application/json");
         let answer = request.send().await.map_err(|e| self.no_answer(doing, &e))?;
         if !self.quiet {
@@ -214,14 +308,36 @@ impl Client {
             }
         }
         let status = answer.status();
+        let is_rehearsed = answer.headers().contains_key("drey-dry-run");
         let text = answer.text().await.map_err(|e| self.no_answer(doing, &e))?;
         if !status.is_success() {
-            return Err(refused(doing, status, &text));
+            return Err(self.advised(refused(doing, status, &text), status));
         }
         if text.trim().is_empty() {
-            return Ok(Value::Null);
+            return Ok((Value::Null, is_rehearsed));
         }
-        serde_json::from_str(&text).map_err(|e| self.not_ours(doing, &e.to_string()))
+        let answer = serde_json::from_str(&text);
+        let answer = answer.map_err(|e| self.not_ours(doing, &e.to_string()))?;
+        Ok((answer, is_rehearsed))
+    }
+
+    /// What helps against a refusal of who asks.
+    fn advised(&self, failure: Failure, status: StatusCode) -> Failure {
+        match (status, &self.credential) {
+            (StatusCode::UNAUTHORIZED, None) => failure
+                .now(format!("no token was shown to {}", self.base()))
+                .next("--token-file FILE or DREY_TOKEN                     shows one")
+                .next("drey context add NAME --server URL --token-file F   keeps it"),
+            (StatusCode::UNAUTHORIZED, Some(credential)) => {
+                failure.now(format!("{} was shown to {}", credential.source, self.base())).next(
+                    "an owner of the namespace makes a new one: drey token create NAME --role ROLE",
+                )
+            }
+            (StatusCode::FORBIDDEN, Some(credential)) => {
+                failure.now(format!("{} was shown", credential.source))
+            }
+            _ => failure,
+        }
     }
 
     /// The server did not answer.
@@ -290,6 +406,17 @@ fn refused(doing: &str, status: StatusCode, text: &str) -> Failure {
         failure.why.push(body.message);
     }
     failure
+}
+
+/// Whether others on the way can read what is sent.
+fn is_in_the_open(base: &Url) -> bool {
+    let is_local = match base.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    base.scheme() == "http" && !is_local
 }
 
 /// The innermost cause: `Connection refused (os error 111)` rather than the layers around it.

@@ -73,6 +73,11 @@ impl Failure {
         Self { exit, what: what.into(), why: Vec::new(), now: None, next: Vec::new() }
     }
 
+    /// An answer by exit code alone: everything has been said.
+    pub(crate) fn silent(exit: Exit) -> Self {
+        Self::new(exit, "")
+    }
+
     /// The command line or a local file cannot be used.
     pub(crate) fn usage(what: impl Into<String>) -> Self {
         Self::new(Exit::Usage, what)

@@ -15,6 +15,7 @@ use clap::Parser;
 mod args;
 mod cli;
 mod client;
+mod contexts;
 mod duration;
 mod failure;
 mod flink;
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
     match run::process(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if failure.exit != failure::Exit::Done {
+            if !failure.what.is_empty() {
                 let error = style.paint(output::style::Colour::Red, "error:");
                 output::say(&format!("{error} {failure}"));
             }

@@ -21,7 +21,7 @@ pub(crate) fn put(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     written.map_err(|error| match error.kind() {
-        ErrorKind::BrokenPipe => Failure::new(Exit::Done, ""),
+        ErrorKind::BrokenPipe => Failure::silent(Exit::Done),
         _ => Failure::new(Exit::No, "writing to standard output").why(error.to_string()),
     })
 }

@@ -33,6 +33,8 @@ pub(crate) fn process(args: Cli) -> Result<()> {
                 serve::run(options::ServeOptions::of(&serve)?).await.map_err(Failure::from)
             }
             Command::Demo(demo) => demo::run(demo, &args.global).await,
+            Command::Context(context) => crate::cli::context::run(context.verb, &args.global),
+            Command::Explain(explain) => crate::cli::explain::run(&explain, &args.global),
             Command::Flink(flink) => crate::flink::run(flink, &args.global).await,
             other => crate::cli::run(other, &args.global).await,
         }

@@ -26,7 +26,8 @@ Examples:
   drey get sp top-speed              the savepoints of one Deployment
   drey get jobs -o wide")]
 pub(crate) struct Get {
-    /// Kind: deployments (dep), deploymenttargets (dt), defaults, jobs, savepoints (sp), events (ev); or KIND/NAME
+    /// Kind: deployments (dep), deploymenttargets (dt), deploymentdefaults (dd), jobs, savepoints (sp), events (ev),
+    /// secretvalues (sv), namespaces (ns), apitokens (token), artifacts; or KIND/NAME
     #[arg(value_name = "KIND")]
     pub(crate) subject: Subject,
     /// Names. For jobs, savepoints and events: ids, or the names of Deployments
@@ -56,14 +57,16 @@ pub(crate) struct One {
 /// `drey apply`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A Deployment that does not exist is created; one that exists is merged with the document: members that the
+Documents are applied in an order that works: namespaces, deployment targets, secret values, deployment defaults,
+Deployments. A Deployment that does not exist is created; one that exists is merged with the document: members that the
 document leaves out keep their value, and null removes one.
 
 Examples:
   drey apply -f deployment.yaml
   drey apply -f jobs/ --wait --timeout 5m
   kubectl get vvpdeployment x -o yaml | drey apply -f -
-  drey apply -f deployment.yaml --if-version 1842      only if nobody changed it since")]
+  drey apply -f deployment.yaml --if-version 1842      only if nobody changed it since
+  drey apply -f deployment.yaml --dry-run              only check it")]
 pub(crate) struct Apply {
     /// File, folder, URL, or - for standard input; YAML or JSON, also several documents. Repeatable
     #[arg(short, long = "filename", required = true, value_name = "FILE|DIR|URL|-")]
@@ -77,6 +80,9 @@ pub(crate) struct Apply {
     /// Change the object only if this is still its metadata.resourceVersion
     #[arg(long, value_name = "N")]
     pub(crate) if_version: Option<i32>,
+    /// Only have the server check everything; nothing is changed. `drey diff` shows what would be
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) dry_run: bool,
 }
 
 /// `drey edit`.
@@ -92,6 +98,9 @@ pub(crate) struct Edit {
     /// What to edit
     #[command(flatten)]
     pub(crate) one: One,
+    /// Only have the server check the change; nothing is changed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// `drey delete`.
@@ -101,11 +110,15 @@ A Deployment can be deleted when its job is not running. Snapshots stay in stora
 
 Examples:
   drey delete dep top-speed
-  drey delete dep/top-speed --yes")]
+  drey delete dep/top-speed --yes
+  drey delete secret db-password")]
 pub(crate) struct Delete {
     /// What to delete
     #[command(flatten)]
     pub(crate) one: One,
+    /// Only ask whether it could be deleted; nothing is changed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// `drey start`, `drey suspend`, `drey cancel`.

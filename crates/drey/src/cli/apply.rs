@@ -3,19 +3,18 @@
 //! Per document: read; create when it is missing (POST), else merge (PATCH). What the document leaves out stays as it
 //! is. The line at the end is honest: `unchanged` means that nothing a user wrote differs from before.
 
-use drey_model::Kind;
 use drey_model::defaults::DEFAULTS_NAME;
 use reqwest::Method;
 use serde_json::Value;
 
+use super::Shell;
+use super::diff::needs_what_is_not_there;
 use super::documents::{self, Declared, written};
 use super::goal::Goal;
 use super::wait::{self, Pin, Plan, Target};
-use super::{Shell, printer};
 use crate::args::{Apply, FailOn, WaitRules};
-use crate::client::place;
 use crate::failure::{Exit, Failure, Result};
-use crate::subject::{collection, singular};
+use crate::subject::{Kind, Place, handle_of, singular};
 
 pub(super) async fn run(shell: &Shell, args: Apply) -> Result<()> {
     let declared = documents::read(&shell.client, &args.files).await?;
@@ -23,12 +22,22 @@ pub(super) async fn run(shell: &Shell, args: Apply) -> Result<()> {
         return Err(Failure::usage("--if-version is about one document")
             .why(format!("the files hold {} documents", declared.len())));
     }
+    let rehearsing = args.dry_run.then(|| shell.rehearsing());
+    let shell = rehearsing.as_ref().unwrap_or(shell);
     let mut targets: Vec<(String, Target)> = Vec::new();
+    let mut made: Vec<String> = Vec::new();
     for (at, document) in declared.iter().enumerate() {
-        let outcome = apply(shell, document, args.if_version).await;
-        let outcome = outcome.map_err(|failure| untried(failure, &declared[at + 1..]))?;
+        let outcome = one(shell, document, args.if_version).await;
+        let outcome = outcome.map_err(|failure| {
+            let missing = needs_what_is_not_there(&made).filter(|_| args.dry_run);
+            let failure = missing.into_iter().fold(failure, Failure::now);
+            untried(failure, &declared[at + 1..])
+        })?;
         shell.report(document.kind, &outcome.object, outcome.did)?;
-        let name = printer::handle_of(document.kind, &outcome.object);
+        let name = handle_of(document.kind, &outcome.object);
+        if outcome.before.is_none() {
+            made.push(format!("{}/{name}", singular(document.kind)));
+        }
         if document.kind == Kind::Deployment {
             let ns = document.namespace.clone().unwrap_or_else(|| shell.ns.clone());
             targets.push((ns, Target { name, pin: outcome.pin() }));
@@ -68,20 +77,34 @@ fn untried(mut failure: Failure, rest: &[Declared]) -> Failure {
 }
 
 /// What became of one document.
-struct Outcome {
-    object: Value,
+pub(super) struct Outcome {
+    /// The object as it was; none when it is new.
+    pub(super) before: Option<Value>,
+    /// The object as it is.
+    pub(super) object: Value,
     did: &'static str,
     changed: bool,
 }
 
 impl Outcome {
+    /// Of something that is not sent.
+    #[cfg(test)]
+    pub(super) fn of(before: Option<Value>, object: Value) -> Self {
+        Self { before, object, did: "", changed: false }
+    }
+
     /// From which version on a wait counts; an unchanged object may be judged as it is.
     fn pin(&self) -> Option<Pin> {
         if self.changed { Pin::of(&self.object) } else { None }
     }
 }
 
-async fn apply(shell: &Shell, document: &Declared, if_version: Option<i32>) -> Result<Outcome> {
+/// Applies one document.
+pub(super) async fn one(
+    shell: &Shell,
+    document: &Declared,
+    if_version: Option<i32>,
+) -> Result<Outcome> {
     let word = singular(document.kind);
     let ns = document.namespace.as_deref().unwrap_or(&shell.ns);
     let only = Some(DEFAULTS_NAME).filter(|_| document.kind == Kind::DeploymentDefaults);
@@ -106,7 +129,7 @@ async fn apply(shell: &Shell, document: &Declared, if_version: Option<i32>) -> R
         Err(failure) => return Err(failure),
     };
     let doing = format!("applying {word}/{name}");
-    let path = place(ns, document.kind, name);
+    let place = Place::one(ns, document.kind, name);
     // Targets have no PATCH in the platform's API.
     let method = match document.kind {
         Kind::DeploymentTarget => Method::PUT,
@@ -115,21 +138,25 @@ async fn apply(shell: &Shell, document: &Declared, if_version: Option<i32>) -> R
         | Kind::Job
         | Kind::Savepoint
         | Kind::Event
-        | Kind::SecretValue => Method::PATCH,
+        | Kind::SecretValue
+        | Kind::Namespace
+        | Kind::ApiToken
+        | Kind::Artifact => Method::PATCH,
     };
-    let sent = shell.client.send(&doing, method, &path, Some(document.body.clone()), if_version);
+    let sent = shell.client.send(&doing, method, &place, Some(document.body.clone()), if_version);
     let after = sent.await.map_err(|failure| located(failure, document, &before))?;
     // What became of a secret's value cannot be seen.
-    let changed = document.kind == Kind::SecretValue || written(&before) != written(&after);
-    Ok(Outcome { object: after, did: if changed { "configured" } else { "unchanged" }, changed })
+    let changed = document.sends_value || written(&before) != written(&after);
+    let did = if changed { "configured" } else { "unchanged" };
+    Ok(Outcome { before: Some(before), object: after, did, changed })
 }
 
 async fn create(shell: &Shell, document: &Declared, ns: &str, what: &str) -> Result<Outcome> {
     let doing = format!("creating {what}");
-    let path = ["api", "v1", "namespaces", ns, collection(document.kind)];
-    let sent = shell.client.send(&doing, Method::POST, &path, Some(document.body.clone()), None);
+    let place = Place::all(ns, document.kind);
+    let sent = shell.client.send(&doing, Method::POST, &place, Some(document.body.clone()), None);
     let object = sent.await.map_err(|failure| located(failure, document, &Value::Null))?;
-    Ok(Outcome { object, did: "created", changed: true })
+    Ok(Outcome { before: None, object, did: "created", changed: true })
 }
 
 /// Says which document was refused, and that what runs is not touched by it.

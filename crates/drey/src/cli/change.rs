@@ -1,6 +1,6 @@
 //! `drey start`, `drey suspend`, `drey cancel`: set the desired state.
 
-use drey_model::{Deployment, DeploymentState, DesiredState, Kind};
+use drey_model::{Deployment, DeploymentState, DesiredState};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use super::wait::{self, Pin, Plan, Target};
 use crate::args::{Change, FailOn, WaitRules};
 use crate::client::Body;
 use crate::failure::{Exit, Failure, Result};
+use crate::subject::{Kind, Place};
 
 /// One of the three verbs.
 #[derive(Debug, Clone, Copy)]
@@ -79,10 +80,11 @@ pub(crate) async fn set(shell: &Shell, before: &Deployment, verb: Verb) -> Resul
     let given_up =
         before.status.state == DeploymentState::Failed && before.spec.state == verb.state;
     if given_up {
-        let retry = ["ext", "v1", "namespaces", &shell.ns, "deployments", name, "retry"];
+        let retry =
+            Place::at(&["ext", "v1", "namespaces", &shell.ns, "deployments", name, "retry"]);
         return shell.client.send(&doing, Method::POST, &retry, None, None).await;
     }
-    let path = ["api", "v1", "namespaces", &shell.ns, "deployments", name];
+    let path = Place::one(&shell.ns, Kind::Deployment, name);
     let body = Body::Json(json!({ "spec": { "state": verb.state } }));
     shell.client.send(&doing, Method::PATCH, &path, Some(body), None).await
 }

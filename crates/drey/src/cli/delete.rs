@@ -1,15 +1,24 @@
 //! `drey delete`: after a question, unless `--yes`.
 
-use drey_model::Kind;
 use reqwest::Method;
 
-use super::{Shell, one};
+use super::Shell;
 use crate::args::Delete;
 use crate::failure::{Exit, Failure, Result};
-use crate::subject::{collection, singular};
+use crate::subject::{Kind, Place, Subject, singular};
 
 pub(super) async fn run(shell: &Shell, args: Delete) -> Result<()> {
-    let (kind, name) = one(args.one.subject, args.one.name)?;
+    let (kind, name) = super::one(args.one.subject, args.one.name)?;
+    let subject = Subject { kind, name: Some(name) };
+    if args.dry_run {
+        return one(&shell.rehearsing(), subject).await;
+    }
+    one(shell, subject).await
+}
+
+/// Deletes one object.
+pub(super) async fn one(shell: &Shell, subject: Subject) -> Result<()> {
+    let (kind, name) = super::one(subject, None)?;
     let word = singular(kind);
     if matches!(kind, Kind::Job | Kind::Event) {
         return Err(Failure::usage(format!("a {word} cannot be deleted by hand"))
@@ -21,16 +30,38 @@ pub(super) async fn run(shell: &Shell, args: Delete) -> Result<()> {
             .next("drey apply -f defaults.yaml"));
     }
     // Before the question: a name that does not exist needs no answer.
-    shell.client.object(&shell.ns, kind, &name).await?;
-    shell.confirm(&format!("Delete {word}/{name} in namespace {}?", shell.ns))?;
+    let before = shell.client.object(&shell.ns, kind, &name).await?;
+    if !shell.client.is_rehearsing() {
+        shell.confirm(&question(shell, kind, &name))?;
+    }
     let doing = format!("deleting {word}/{name}");
-    let path = ["api", "v1", "namespaces", &shell.ns, collection(kind), &name];
-    let sent = shell.client.send(&doing, Method::DELETE, &path, None, None).await;
-    let object = sent.map_err(|failure| match (kind, failure.exit) {
+    let place = Place::deletion(&shell.ns, kind, &name);
+    let sent = shell.client.send(&doing, Method::DELETE, &place, None, None).await;
+    let answer = sent.map_err(|failure| match (kind, failure.exit) {
         (Kind::Deployment, Exit::Conflict) => failure
             .next(format!("drey suspend {name} --wait    stops it and keeps its state"))
             .next(format!("drey cancel {name} --wait     stops it at once")),
         _ => failure,
     })?;
-    shell.report(kind, &object, "deleted")
+    match kind {
+        Kind::Namespace => {
+            shell.report(kind, &answer, "is being deleted")?;
+            if !shell.client.is_rehearsing() {
+                shell.note(&format!("it is gone when drey get namespace {name} says so"));
+            }
+            Ok(())
+        }
+        // Their services answer nothing.
+        Kind::ApiToken | Kind::Artifact => shell.report(kind, &before, "deleted"),
+        _ => shell.report(kind, &answer, "deleted"),
+    }
+}
+
+fn question(shell: &Shell, kind: Kind, name: &str) -> String {
+    match kind {
+        Kind::Namespace => format!(
+            "Delete namespace/{name} with everything in it? Its Deployments are cancelled and removed."
+        ),
+        _ => format!("Delete {}/{name} in namespace {}?", singular(kind), shell.ns),
+    }
 }

@@ -1,6 +1,5 @@
 //! `drey describe`: one page about one object.
 
-use drey_model::Kind;
 use jiff::Timestamp;
 
 use super::{Shell, one, printer};
@@ -8,6 +7,7 @@ use crate::args::{Format, One};
 use crate::failure::Result;
 use crate::output::describe::{Page, deployment};
 use crate::output::{put, yaml};
+use crate::subject::Kind;
 
 pub(super) async fn run(shell: &Shell, args: One) -> Result<()> {
     let (kind, name) = one(args.subject, args.name)?;

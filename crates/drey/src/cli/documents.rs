@@ -3,20 +3,19 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use drey_model::Kind;
 use drey_model::document::{self, Content, Document};
 use serde_json::Value;
 
 use crate::client::{Body, Client};
 use crate::failure::{Exit, Failure, Result};
-use crate::subject::Subject;
+use crate::subject::{Kind, Subject};
 
 /// One document: what it is about, and the text to send.
 #[derive(Debug, Clone)]
 pub(super) struct Declared {
     /// Where it was read, for messages.
     pub(super) source: String,
-    /// Deployment or DeploymentTarget.
+    /// One that can be declared.
     pub(super) kind: Kind,
     /// `metadata.name`, or the name that the server will derive from `metadata.displayName`.
     pub(super) name: Option<String>,
@@ -24,9 +23,11 @@ pub(super) struct Declared {
     pub(super) namespace: Option<String>,
     /// What to send.
     pub(super) body: Body,
+    /// Whether it holds the value of a secret, of which nobody can say whether it differs.
+    pub(super) sends_value: bool,
 }
 
-/// All documents of all sources, in order. Nothing is sent before every one of them could be read.
+/// All documents of all sources, in an order in which each finds what it refers to. Nothing is sent before every one of them could be read.
 pub(super) async fn read(client: &Client, sources: &[String]) -> Result<Vec<Declared>> {
     let mut declared = Vec::new();
     for source in sources {
@@ -37,6 +38,7 @@ pub(super) async fn read(client: &Client, sources: &[String]) -> Result<Vec<Decl
     if declared.is_empty() {
         return Err(Failure::usage(format!("no document in {}", sources.join(", "))));
     }
+    declared.sort_by_key(|document| turn(document.kind));
     Ok(declared)
 }
 
@@ -122,23 +124,69 @@ fn declared(source: String, document: &Document, body: Body) -> Result<Declared>
                 kind @ (Kind::Deployment
                 | Kind::DeploymentTarget
                 | Kind::DeploymentDefaults
-                | Kind::SecretValue),
+                | Kind::SecretValue
+                | Kind::Namespace),
             ) => kind,
-            Ok(_) | Err(_) => {
-                return Err(Failure::new(Exit::Invalid, format!("{source} cannot be applied"))
-                    .why(format!(
-                        "kind \"{word}\" cannot be declared; Deployment, DeploymentTarget, DeploymentDefaults and SecretValue can"
-                    )));
-            }
+            Ok(kind) => return Err(undeclarable(&source, word, Some(kind))),
+            Err(_) => return Err(undeclarable(&source, word, None)),
         },
     };
+    if kind == Kind::Namespace {
+        return Ok(namespace(source, document));
+    }
+    let value = document.find(&["spec", "value"]).filter(|value| !value.is_null());
     Ok(Declared {
         kind,
         name: document.name().map(str::to_owned),
         namespace: document.text(&["metadata", "namespace"]).map(str::to_owned),
+        sends_value: kind == Kind::SecretValue && value.is_some(),
         source,
         body,
     })
+}
+
+/// A namespace, which the API reads without `kind` and `metadata`.
+fn namespace(source: String, document: &Document) -> Declared {
+    let mut value = document.root.to_value();
+    let nested = value.pointer("/metadata/name").cloned();
+    if let Some(members) = value.as_object_mut() {
+        members.retain(|key, _| !matches!(key.as_str(), "kind" | "apiVersion" | "metadata"));
+        if let Some(name) = nested {
+            members.entry("name").or_insert(name);
+        }
+    }
+    let name = value.get("name").and_then(Value::as_str);
+    let name = name.and_then(|name| name.rsplit('/').next()).map(str::to_owned);
+    let (kind, body) = (Kind::Namespace, Body::Json(value));
+    Declared { source, kind, name, namespace: None, body, sends_value: false }
+}
+
+/// The place of a kind in the order in which documents are applied.
+fn turn(kind: Kind) -> u8 {
+    match kind {
+        Kind::Namespace => 0,
+        Kind::DeploymentTarget => 1,
+        Kind::SecretValue => 2,
+        Kind::DeploymentDefaults => 3,
+        Kind::Deployment
+        | Kind::Job
+        | Kind::Savepoint
+        | Kind::Event
+        | Kind::ApiToken
+        | Kind::Artifact => 4,
+    }
+}
+
+fn undeclarable(source: &str, word: &str, kind: Option<Kind>) -> Failure {
+    let failure = Failure::new(Exit::Invalid, format!("{source} cannot be applied")).why(format!(
+        "kind \"{word}\" cannot be declared; Namespace, DeploymentTarget, SecretValue, DeploymentDefaults and \
+         Deployment can"
+    ));
+    match kind {
+        Some(Kind::ApiToken) => failure.next("drey token create NAME --role ROLE"),
+        Some(Kind::Artifact) => failure.next("drey artifact upload FILE"),
+        _ => failure,
+    }
 }
 
 /// The part of an object that its user wrote: what `apply` compares, and what `edit` shows.
@@ -157,7 +205,12 @@ pub(super) fn written(object: &Value) -> Value {
         let users = drey_model::meta::STOP_WITH_DRAIN;
         annotations.retain(|key, _| key == users || !key.starts_with(ours));
     }
-    kept.insert("metadata".to_owned(), Value::Object(metadata));
-    kept.extend(object.get("spec").map(|spec| ("spec".to_owned(), spec.clone())));
+    if !metadata.is_empty() {
+        kept.insert("metadata".to_owned(), Value::Object(metadata));
+    }
+    // Namespaces have no metadata and no spec.
+    for member in ["name", "roleBindings", "previewSessionClusterName", "spec"] {
+        kept.extend(object.get(member).map(|value| (member.to_owned(), value.clone())));
+    }
     Value::Object(kept)
 }

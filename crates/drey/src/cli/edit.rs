@@ -6,7 +6,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use drey_model::Kind;
 use drey_model::document::{self, Content, Document, Node, Place};
 use reqwest::Method;
 use serde_json::Value;
@@ -14,19 +13,21 @@ use serde_json::Value;
 use super::documents::written;
 use super::{Shell, one};
 use crate::args::Edit;
-use crate::client::{Body, place};
+use crate::client::Body;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::yaml;
-use crate::subject::singular;
+use crate::subject::{self, Kind, singular};
 
 pub(super) async fn run(shell: &Shell, args: Edit) -> Result<()> {
     let (kind, name) = one(args.one.subject, args.one.name)?;
     let word = singular(kind);
-    if kind != Kind::Deployment {
-        return Err(
-            Failure::usage(format!("a {word} cannot be edited")).why("only deployments can")
-        );
+    if !matches!(kind, Kind::Deployment | Kind::DeploymentDefaults | Kind::Namespace) {
+        return Err(Failure::usage(format!("a {word} cannot be edited"))
+            .why("deployments, deployment defaults and namespaces can")
+            .next("drey apply -f FILE"));
     }
+    let rehearsing = args.dry_run.then(|| shell.rehearsing());
+    let shell = rehearsing.as_ref().unwrap_or(shell);
     let object = shell.client.object(&shell.ns, kind, &name).await?;
     let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_i64);
     let version = version.and_then(|version| i32::try_from(version).ok());
@@ -87,8 +88,8 @@ async fn send(
     // As literal text, so that `1.20` does not turn into 1.2 on the way.
     let patch = Document { root, has_lines: false }.to_json_text();
     let body = Some(Body::Text("application/json", patch));
-    let path = place(&shell.ns, kind, name);
-    shell.client.send(&doing, Method::PATCH, &path, body, version).await
+    let place = subject::Place::one(&shell.ns, kind, name);
+    shell.client.send(&doing, Method::PATCH, &place, body, version).await
 }
 
 /// The merge patch (RFC 7386) that leads from one document to the other; `None` when they are equal.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use drey_model::{Event, Kind};
+use drey_model::Event;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -13,6 +13,7 @@ use crate::args::{Events, Format};
 use crate::client::watch::Watch;
 use crate::failure::Result;
 use crate::output::{put, table};
+use crate::subject::Kind;
 
 /// Without any hint, look this often anyway.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);

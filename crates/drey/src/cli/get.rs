@@ -4,8 +4,10 @@
 
 use std::collections::HashMap;
 
+use drey_model::artifact_file::ArtifactFile;
 use drey_model::{
-    Deployment, DeploymentDefaults, DeploymentTarget, Event, Job, Kind, Savepoint, SecretValue,
+    ApiToken, Deployment, DeploymentDefaults, DeploymentTarget, Event, Job, Namespace, Savepoint,
+    SecretValue,
 };
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -19,7 +21,7 @@ use crate::client::watch::Watch;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::table::{self, Beside, Table};
 use crate::output::{json_line, put};
-use crate::subject::{Subject, collection, singular};
+use crate::subject::{Kind, Subject, collection, handle_of, singular};
 
 /// How long the watch of `-w` rests without a change before it looks whether it should end; it never should.
 const REST: std::time::Duration = std::time::Duration::from_secs(3_600);
@@ -36,6 +38,12 @@ pub(super) async fn run(shell: &Shell, args: Get) -> Result<()> {
             collection(kind)
         )));
     }
+    if args.watch && matches!(kind, Kind::Namespace | Kind::ApiToken | Kind::Artifact) {
+        let word = collection(kind);
+        return Err(
+            Failure::usage(format!("{word} cannot be watched")).next(format!("drey get {word}"))
+        );
+    }
     let selector = args.selector.as_deref();
     if args.watch {
         return follow(shell, kind, &names, selector).await;
@@ -45,7 +53,9 @@ pub(super) async fn run(shell: &Shell, args: Get) -> Result<()> {
     let format = shell.format.unwrap_or(Format::Table);
     match format {
         Format::Table | Format::Wide if objects.is_empty() => {
-            shell.note(&format!("no {} in namespace {}", collection(kind), shell.ns));
+            let place = format!(" in namespace {}", shell.ns);
+            let place = if kind == Kind::Namespace { "" } else { &place };
+            shell.note(&format!("no {}{place}", collection(kind)));
             Ok(())
         }
         Format::Table | Format::Wide => {
@@ -60,6 +70,12 @@ pub(super) async fn run(shell: &Shell, args: Get) -> Result<()> {
             put(&printer::documents(format, kind, &objects)?)
         }
     }
+}
+
+/// All objects of a kind, for the verbs that list.
+pub(super) fn all_of(kind: Kind) -> Get {
+    let subject = Subject { kind, name: None };
+    Get { subject, names: Vec::new(), selector: None, watch: false }
 }
 
 /// `get dep a dep/b`: further names may repeat the kind.
@@ -81,7 +97,10 @@ fn is_object(kind: Kind, names: &[String]) -> bool {
         Kind::Deployment
         | Kind::DeploymentTarget
         | Kind::DeploymentDefaults
-        | Kind::SecretValue => true,
+        | Kind::SecretValue
+        | Kind::Namespace
+        | Kind::ApiToken
+        | Kind::Artifact => true,
         Kind::Job | Kind::Savepoint => names.iter().all(|name| name.parse::<Uuid>().is_ok()),
         Kind::Event => false,
     }
@@ -149,6 +168,9 @@ async fn tabulate(shell: &Shell, kind: Kind, objects: Vec<Value>, wide: bool) ->
             table::events(&shown, now)
         }
         Kind::SecretValue => table::secrets(&all::<SecretValue>(kind, objects)?, now),
+        Kind::Namespace => table::namespaces(&all::<Namespace>(kind, objects)?, now),
+        Kind::ApiToken => table::tokens(&all::<ApiToken>(kind, objects)?, now),
+        Kind::Artifact => table::artifacts(&all::<ArtifactFile>(kind, objects)?, now),
     })
 }
 
@@ -205,7 +227,7 @@ async fn follow(shell: &Shell, kind: Kind, names: &[String], selector: Option<&s
             continue;
         }
         if change.what == "DELETED" {
-            put(&format!("{} deleted\n", printer::handle_of(kind, &change.object)))?;
+            put(&format!("{} deleted\n", handle_of(kind, &change.object)))?;
             continue;
         }
         let table = tabulate(shell, kind, vec![change.object], format == Format::Wide).await?;
@@ -218,7 +240,7 @@ async fn follow(shell: &Shell, kind: Kind, names: &[String], selector: Option<&s
 fn covers(kind: Kind, names: &[String], selector: Option<&str>, object: &Value) -> bool {
     let meta =
         |member: &str| object.pointer(&format!("/metadata/{member}")).and_then(Value::as_str);
-    let handle = printer::handle_of(kind, object);
+    let handle = handle_of(kind, object);
     let owner = meta("deploymentName").or_else(|| meta("resourceName"));
     let named = names.is_empty()
         || names.iter().any(|name| *name == handle || Some(name.as_str()) == owner);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use drey_model::{Job, Kind};
+use drey_model::Job;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::sleep;
@@ -15,6 +15,7 @@ use crate::args::{Format, Logs};
 use crate::client::typed;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::put;
+use crate::subject::Kind;
 
 /// Between two looks at a log that is followed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(700);

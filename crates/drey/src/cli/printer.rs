@@ -1,25 +1,11 @@
 //! Objects in the format that was asked for.
 
-use drey_model::Kind;
 use serde_json::{Value, json as value};
 
 use crate::args::Format;
 use crate::failure::Result;
 use crate::output::{json, json_line, yaml};
-use crate::subject::singular;
-
-/// The name of an object, or its id where names mean nothing.
-pub(crate) fn handle_of(kind: Kind, object: &Value) -> String {
-    let member = match kind {
-        Kind::Deployment
-        | Kind::DeploymentTarget
-        | Kind::DeploymentDefaults
-        | Kind::SecretValue => "name",
-        Kind::Job | Kind::Savepoint | Kind::Event => "id",
-    };
-    let found = object.get("metadata").and_then(|metadata| metadata.get(member));
-    found.and_then(Value::as_str).unwrap_or("?").to_owned()
-}
+use crate::subject::{Kind, handle_of, singular};
 
 /// One object as text.
 pub(crate) fn document(format: Option<Format>, object: &Value) -> Result<String> {

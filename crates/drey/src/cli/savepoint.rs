@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use drey_model::{Kind, Savepoint, SavepointState};
+use drey_model::{Savepoint, SavepointState};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -14,7 +14,7 @@ use crate::client::{Body, typed};
 use crate::duration::short;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::table::newest;
-use crate::subject::Subject;
+use crate::subject::{Kind, Place, Subject};
 
 /// Between two looks at a savepoint that is being taken.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -40,7 +40,7 @@ async fn create(shell: &Shell, name: &str, wait: Option<Duration>) -> Result<()>
         "kind": "Savepoint", "apiVersion": "v1",
         "metadata": { "deploymentId": super::id_of(&deployment) },
     });
-    let path = ["api", "v1", "namespaces", &shell.ns, "savepoints"];
+    let path = Place::all(&shell.ns, Kind::Savepoint);
     let sent = shell.client.send(&doing, Method::POST, &path, Some(Body::Json(body)), None).await;
     let mut object = sent.map_err(|failure| match failure.exit {
         Exit::Invalid | Exit::Conflict => failure

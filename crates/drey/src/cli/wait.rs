@@ -12,7 +12,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use drey_model::{Deployment, DeploymentState, DesiredState, Kind};
+use drey_model::{Deployment, DeploymentState, DesiredState};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -27,6 +27,7 @@ use crate::client::watch::Watch;
 use crate::duration::{age, clock, short};
 use crate::failure::{Exit, Failure, Result};
 use crate::output::put;
+use crate::subject::Kind;
 
 /// Without any hint, look this often anyway.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);

@@ -6,12 +6,12 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use drey_model::Kind;
 use futures::{Stream, StreamExt};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Client;
+use crate::subject::Kind;
 
 /// First pause before connecting again; it doubles.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
@@ -105,7 +105,8 @@ impl Watch {
         let mut query = vec![("kinds", self.kinds.as_str()), ("namespace", self.ns.as_str())];
         query.extend(after.as_deref().map(|revision| ("after", revision)));
         let url = self.client.url(&["ext", "v1", "watch"], &query);
-        let request = self.client.http.get(url).header("accept", "text/event-stream");
+        let request =
+            self.client.request(reqwest::Method::GET, url).header("accept", "text/event-stream");
         let answer = timeout_at(deadline, request.send()).await;
         self.parser = Parser::default();
         match answer {

@@ -4,15 +4,18 @@
 
 use std::collections::HashMap;
 
+use drey_model::artifact_file::ArtifactFile;
 use drey_model::deployment::ConditionKind;
+use drey_model::namespace::LifecyclePhase;
 use drey_model::{
-    Deployment, DeploymentDefaults, DeploymentState, DeploymentTarget, Event, Job, Savepoint,
-    SavepointState, SecretValue,
+    ApiToken, Deployment, DeploymentDefaults, DeploymentState, DeploymentTarget, Event, Job,
+    Namespace, Savepoint, SavepointState, SecretValue,
 };
 use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::contexts::Context;
 use crate::duration::age;
 use crate::output::health::{Health, condition, health};
 use crate::output::style::{Colour, Style, colour_of};
@@ -230,6 +233,59 @@ pub(crate) fn secrets(shown: &[SecretValue], now: Timestamp) -> Table {
         ]
     });
     Table { titles: vec!["NAME", "KIND", "AGE", "CHANGED"], rows: rows.collect() }
+}
+
+/// Namespaces.
+pub(crate) fn namespaces(shown: &[Namespace], now: Timestamp) -> Table {
+    let rows = shown.iter().map(|namespace| {
+        let (phase, colour) = match namespace.lifecycle_phase {
+            LifecyclePhase::Active => ("Active", Colour::Green),
+            LifecyclePhase::Terminating => ("Terminating", Colour::Yellow),
+        };
+        vec![
+            namespace.short_name().into(),
+            Cell(phase.to_owned(), Some(colour)),
+            namespace.role_bindings.len().to_string().into(),
+            age(namespace.create_time, now).into(),
+        ]
+    });
+    Table { titles: vec!["NAME", "PHASE", "BINDINGS", "AGE"], rows: rows.collect() }
+}
+
+/// API tokens, without what they hold.
+pub(crate) fn tokens(shown: &[ApiToken], now: Timestamp) -> Table {
+    let rows = shown.iter().map(|token| {
+        vec![
+            token.short_name().into(),
+            token.role.to_string().into(),
+            age(token.create_time, now).into(),
+        ]
+    });
+    Table { titles: vec!["NAME", "ROLE", "AGE"], rows: rows.collect() }
+}
+
+/// Artifacts.
+pub(crate) fn artifacts(shown: &[ArtifactFile], now: Timestamp) -> Table {
+    let rows = shown.iter().map(|artifact| {
+        let uploaded = artifact.create_time.parse().map_or("-".to_owned(), |at| age(at, now));
+        vec![artifact.filename.clone().into(), uploaded.into(), artifact.uri.clone().into()]
+    });
+    Table { titles: vec!["NAME", "AGE", "URI"], rows: rows.collect() }
+}
+
+/// Contexts; of tokens only whether there is one.
+pub(crate) fn contexts(shown: &[Context], current: Option<&str>) -> Table {
+    let rows = shown.iter().map(|context| {
+        let is_current = current == Some(context.name.as_str());
+        vec![
+            if is_current { "*" } else { "" }.into(),
+            context.name.clone().into(),
+            context.server.clone().into(),
+            context.namespace.as_deref().unwrap_or("-").into(),
+            context.credential_kind().into(),
+        ]
+    });
+    Table { titles: vec!["IN USE", "NAME", "SERVER", "NAMESPACE", "TOKEN"], rows: rows.collect() }
 }
 
 /// Jobs.

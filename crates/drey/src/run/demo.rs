@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use drey_cluster::ClusterBackend;
 use drey_flink::versions::Version;
 use drey_flink::{dist::Cache, jdk};
-use drey_model::{Deployment, DeploymentState, Kind, document};
+use drey_model::{Deployment, DeploymentState, document};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -34,6 +34,7 @@ use crate::cli::{Shell, change};
 use crate::client::{Body, typed};
 use crate::failure::{Exit, Failure, Result};
 use crate::output::{put, say};
+use crate::subject::{Kind, Place};
 
 /// The Deployment; `jarUri` and `flinkVersion` are filled in.
 const MANIFEST: &str = include_str!("../../../../examples/top-speed-windowing/deployment.yaml");
@@ -88,8 +89,10 @@ pub(crate) async fn run(args: Demo, global: &Global) -> Result<()> {
     let url = format!("http://{}", server.address);
     say(&format!("Server: {url}"));
     let shell = Shell::new(&Global {
-        server: url,
-        namespace: NS.to_owned(),
+        server: Some(url),
+        namespace: Some(NS.to_owned()),
+        context: None,
+        token_file: None,
         output: None,
         ..global.clone()
     })?;
@@ -202,24 +205,23 @@ async fn declare(shell: &Shell, ready: &Ready) -> Result<(Value, Option<String>)
     artifact["jarUri"] = json!(format!("file://{}", ready.jar.display()));
     artifact["flinkVersion"] = json!(ready.version);
     let doing = format!("declaring deployment/{NAME}");
-    let send = |method: Method, path: Vec<&'static str>| {
+    let send = |method: Method, place: Place| {
         let body = Some(Body::Json(wanted.clone()));
         let doing = doing.clone();
-        async move { shell.client.send(&doing, method, &path, body, None).await }
+        async move { shell.client.send(&doing, method, &place, body, None).await }
     };
-    let collection = vec!["api", "v1", "namespaces", NS, "deployments"];
     match shell.client.object(NS, Kind::Deployment, NAME).await {
         Ok(before) => {
             let before: Deployment = typed(&doing, before)?;
-            let path = [collection, vec![NAME]].concat();
-            let mut written = send(Method::PATCH, path).await?;
+            let place = Place::one(NS, Kind::Deployment, NAME);
+            let mut written = send(Method::PATCH, place).await?;
             if before.status.state == DeploymentState::Failed {
                 written = change::set(shell, &before, change::START).await?;
             }
             Ok((written, Some(before.status.state.to_string())))
         }
         Err(failure) if failure.exit == Exit::NotFound => {
-            Ok((send(Method::POST, collection).await?, None))
+            Ok((send(Method::POST, Place::all(NS, Kind::Deployment)).await?, None))
         }
         Err(failure) => Err(failure),
     }

@@ -10,7 +10,7 @@
 //! Beside these run two small tasks: one wakes the controller when a process ends, one keeps the database small.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use anyhow::Context as _;
@@ -100,10 +100,7 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
     drey_server::bootstrap(&store, world.now(), || world.id())
         .await
         .context("preparing the database")?;
-    let access = match &options.access {
-        Some(access) => access.prepare(&data_dir).context("preparing access control")?,
-        None => AccessControl::Off,
-    };
+    let access = access(options, &data_dir)?;
     let (keyring, values) =
         secrets::open(&store, options.secret_key_file.as_deref(), &data_dir).await?;
     let (artifacts, uploads) = artifacts::open(&options.artifacts, &data_dir)?;
@@ -151,6 +148,14 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
         helpers,
         _lock: lock,
     })
+}
+
+/// Whether callers must say who they are, and how.
+fn access(options: &ServeOptions, data_dir: &Path) -> anyhow::Result<AccessControl> {
+    match &options.access {
+        Some(access) => access.prepare(data_dir).context("preparing access control"),
+        None => Ok(AccessControl::Off),
+    }
 }
 
 /// The names that the server answers to, with the one that browsers log in at.

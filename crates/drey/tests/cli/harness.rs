@@ -15,10 +15,19 @@ pub(crate) fn drey(server: &str, args: &[&str]) -> Output {
 }
 
 pub(crate) fn with_input(server: &str, args: &[&str], input: &str) -> Output {
-    let mut child = Command::new(DREY)
+    with_env(&[("DREY_SERVER", server)], args, input)
+}
+
+/// Runs `drey` in an environment in which nothing of the user's own is left.
+pub(crate) fn with_env(env: &[(&str, &str)], args: &[&str], input: &str) -> Output {
+    let mut command = Command::new(DREY);
+    for name in ["DREY_SERVER", "DREY_NAMESPACE", "DREY_CONTEXT", "DREY_TOKEN", "DREY_TOKEN_FILE"] {
+        command.env_remove(name);
+    }
+    let mut child = command
         .args(args)
-        .env("DREY_SERVER", server)
-        .env_remove("DREY_NAMESPACE")
+        .env("XDG_CONFIG_HOME", "/no/such/folder")
+        .envs(env.iter().copied())
         .env_remove("RUST_LOG")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -58,10 +67,25 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// One that asks who is calling; its administrator's token is in the file [`Server::admin`].
+    pub(crate) fn guarded() -> Self {
+        Self::start_with(&["--auth"])
+    }
+
+    /// The file with the administrator's token.
+    pub(crate) fn admin(&self) -> String {
+        self.dir.path().join("data").join("admin-token").display().to_string()
+    }
+
+    fn start_with(flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut child = Command::new(DREY)
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(dir.path().join("data"))
+            .args(flags)
             .env("DREY_CACHE", dir.path().join("cache"))
             .env_remove("DREY_LISTEN")
             .stdout(Stdio::piped())
@@ -127,6 +151,7 @@ pub(crate) struct Fake {
     pub(crate) url: String,
     answer: Answer,
     asked: Arc<Mutex<Vec<String>>>,
+    heads: Arc<Mutex<String>>,
 }
 
 impl Fake {
@@ -135,13 +160,19 @@ impl Fake {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let answer: Answer = Arc::new(Mutex::new(Box::new(answer)));
         let asked = Arc::<Mutex<Vec<String>>>::default();
-        let (shared, log) = (Arc::clone(&answer), Arc::clone(&asked));
+        let heads = Arc::<Mutex<String>>::default();
+        let (shared, log, all) = (Arc::clone(&answer), Arc::clone(&asked), Arc::clone(&heads));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                reply(stream, &shared, &log);
+                reply(stream, &shared, &log, &all);
             }
         });
-        Self { url, answer, asked }
+        Self { url, answer, asked, heads }
+    }
+
+    /// The heads of all requests so far.
+    pub(crate) fn heads(&self) -> String {
+        self.heads.lock().unwrap().to_ascii_lowercase()
     }
 
     /// What was asked so far, as `METHOD path`; begins anew.
@@ -154,7 +185,12 @@ impl Fake {
     }
 }
 
-fn reply(mut stream: TcpStream, answer: &Answer, asked: &Mutex<Vec<String>>) {
+fn reply(
+    mut stream: TcpStream,
+    answer: &Answer,
+    asked: &Mutex<Vec<String>>,
+    heads: &Mutex<String>,
+) {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
@@ -167,6 +203,7 @@ fn reply(mut stream: TcpStream, answer: &Answer, asked: &Mutex<Vec<String>>) {
     });
     // What is not read makes the kernel reset the connection, and the answer is lost.
     let _ = std::io::copy(&mut (&stream).take(length.unwrap_or(0)), &mut std::io::sink());
+    heads.lock().unwrap().push_str(&head);
     let mut words = head.split_whitespace();
     let method = words.next().unwrap_or_default();
     let path = words.next().unwrap_or("/").to_owned();

@@ -9,6 +9,8 @@
 
 mod follow;
 mod harness;
+mod kinds;
+mod who;
 
 use std::path::Path;
 use std::process::Command;
@@ -246,6 +248,7 @@ fn help_teaches_by_example_and_completion_knows_the_verbs() {
         "get",
         "describe",
         "apply",
+        "diff",
         "edit",
         "delete",
         "start",
@@ -255,6 +258,12 @@ fn help_teaches_by_example_and_completion_knows_the_verbs() {
         "wait",
         "events",
         "logs",
+        "artifact",
+        "secret",
+        "namespace",
+        "token",
+        "context",
+        "explain",
         "serve",
         "demo",
         "flink",
