@@ -7,14 +7,14 @@
 //! ```
 //!
 //! The tools are pinned (`xtask/api/requirements.txt`, `client-ts/package-lock.json`) and installed once into the cache
-//! directory, outside of the checkout. Each part gets a server of its own on a data folder that is thrown away. The
+//! directory, outside of the checkout, Node.js too where the machine has none. Each part gets a server of its own on a data folder that is thrown away. The
 //! client uses a real Flink when one is installed, and says so when none is.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
@@ -59,7 +59,7 @@ fn build() -> Result<PathBuf> {
 }
 
 fn fuzz(binary: &Path) -> Result<Tally> {
-    let python = python()?;
+    let python = python("python", "requirements.txt")?;
     let mut server = Server::start(binary, Flink::Hidden)?;
     let configuration = server.folder.path().join("schemathesis.toml");
     let script = run::root()?.join("xtask/api/prepare.py");
@@ -82,27 +82,27 @@ fn fuzz(binary: &Path) -> Result<Tally> {
 fn client(binary: &Path) -> Result<Tally> {
     let folder = client_folder()?;
     let server = Server::start(binary, Flink::Shown)?;
-    let mut generate = run::command("npm");
+    let mut generate = node("npm")?;
     let document = format!("{}/api/openapi.json", server.url);
     generate.current_dir(&folder).args(["exec", "--", "openapi-typescript", &document]);
     ensure!(
         run::run(generate.args(["--output", "src/schema.d.ts"]))?,
         "no client can be generated"
     );
-    let mut compile = run::command("npm");
+    let mut compile = node("npm")?;
     let is_compiled = run::run(compile.current_dir(&folder).args(["exec", "--", "tsc"]))?;
     let mut total = Tally::of(is_compiled);
     if is_compiled {
-        let mut node = run::command("node");
-        node.current_dir(&folder).arg("out/lifecycle.js").env("DREY_URL", &server.url);
+        let mut lifecycle = node("node")?;
+        lifecycle.current_dir(&folder).arg("out/lifecycle.js").env("DREY_URL", &server.url);
         match installed_flink(binary)? {
             Some((version, jar)) => {
                 let uri = format!("file://{}", jar.display());
-                node.env("DREY_FLINK_VERSION", version).env("DREY_JAR", uri);
+                lifecycle.env("DREY_FLINK_VERSION", version).env("DREY_JAR", uri);
             }
             None => total += no_flink(),
         }
-        total += cargo_test(&mut node)?;
+        total += cargo_test(&mut lifecycle)?;
     }
     Ok(total)
 }
@@ -124,10 +124,23 @@ fn installed_flink(binary: &Path) -> Result<Option<(String, PathBuf)>> {
     Ok(None)
 }
 
-/// The Python of the tools, installed when their list has changed.
-fn python() -> Result<PathBuf> {
-    let list = run::root()?.join("xtask/api/requirements.txt");
-    let folder = tools("python", &[&list])?;
+/// A program of Node.js: the machine's, or one that is installed once.
+fn node(program: &str) -> Result<Command> {
+    if run::capture(run::command("node").arg("--version")).is_ok() {
+        return Ok(run::command(program));
+    }
+    let programs = python("node", "node.txt")?.join("bin");
+    let mut command = run::command(programs.join(program));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let all = std::iter::once(programs).chain(std::env::split_paths(&path));
+    command.env("PATH", std::env::join_paths(all)?);
+    Ok(command)
+}
+
+/// A Python with the packages of a list, installed when the list has changed.
+fn python(name: &str, list: &str) -> Result<PathBuf> {
+    let list = run::root()?.join("xtask/api").join(list);
+    let folder = tools(name, &[&list])?;
     if !folder.join("ready").exists() {
         let made = run::run(run::command("python3").args(["-m", "venv"]).arg(&folder))?;
         ensure!(
@@ -136,7 +149,7 @@ fn python() -> Result<PathBuf> {
         );
         let mut pip = run::command(folder.join("bin/pip"));
         let installed = run::run(pip.args(["install", "--quiet", "--no-deps", "-r"]).arg(&list))?;
-        ensure!(installed, "the tools of xtask/api/requirements.txt cannot be installed");
+        ensure!(installed, "the tools of {} cannot be installed", list.display());
         File::create(folder.join("ready"))?;
     }
     Ok(folder)
@@ -152,7 +165,7 @@ fn client_folder() -> Result<PathBuf> {
             .with_context(|| format!("copying {name}"))?;
     }
     if !folder.join("ready").exists() {
-        let mut npm = run::command("npm");
+        let mut npm = node("npm")?;
         npm.current_dir(&folder).args([
             "ci",
             "--prefer-offline",
@@ -162,7 +175,7 @@ fn client_folder() -> Result<PathBuf> {
         ]);
         ensure!(
             run::run(&mut npm)?,
-            "the packages of {CLIENT} cannot be installed; Node.js 20 is needed"
+            "the packages of {CLIENT} cannot be installed"
         );
         File::create(folder.join("ready"))?;
     }
