@@ -68,7 +68,7 @@ impl Schemas {
                 members.iter().find(|(name, _)| name.eq_ignore_ascii_case(step))
             {
                 done.push(name.clone());
-                schema = self.plain(member);
+                schema = self.member(kind, &done, member);
                 rest = after;
             } else if let Some(values) =
                 schema.get("additionalProperties").filter(|v| v.is_object())
@@ -81,6 +81,16 @@ impl Schemas {
             }
         }
         Ok(Found { path: done, schema })
+    }
+
+    /// The schema of a member. The spec of defaults is kept as it was set, and has the members of a Deployment's.
+    fn member(&self, kind: Kind, path: &[String], schema: &Value) -> Value {
+        let plain = self.plain(schema);
+        let is_open = members(&plain).is_empty() && path.iter().map(String::as_str).eq(["spec"]);
+        match kind {
+            Kind::DeploymentDefaults if is_open => self.named("DeploymentSpec"),
+            _ => plain,
+        }
     }
 
     /// A schema by name, with the members that are only ever sent.
@@ -155,9 +165,9 @@ impl Schemas {
         into: &mut Vec<(String, String, String)>,
     ) {
         for (name, member) in members(schema) {
-            let plain = self.plain(&member);
             let mut inner = path.to_vec();
             inner.push(name.clone());
+            let plain = self.member(kind, &inner, &member);
             let mut about = first_sentence(plain["description"].as_str().unwrap_or_default());
             if let Some(default) = self.default_of(kind, &inner).filter(|text| text.len() <= 40) {
                 about = format!("{about} Default: {default}.");
@@ -169,12 +179,13 @@ impl Schemas {
         }
     }
 
-    /// The element of a list, at any depth; anything else is itself.
+    /// The element of a list or map, at any depth; anything else is itself.
     fn element(&self, schema: &Value) -> Value {
         let mut found = schema.clone();
         for _ in 0..DEPTH_MAX {
-            match found.get("items") {
-                Some(items) => found = self.plain(items),
+            let values = found.get("additionalProperties").filter(|values| values.is_object());
+            match found.get("items").or(values) {
+                Some(inner) => found = self.plain(inner),
                 None => break,
             }
         }
@@ -220,7 +231,6 @@ fn schema_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Deployment => "Deployment",
         Kind::DeploymentTarget => "DeploymentTarget",
-        // The spec of defaults is kept as it was set; its members are those of a Deployment.
         Kind::DeploymentDefaults => "DeploymentDefaults",
         Kind::Job => "Job",
         Kind::Savepoint => "Savepoint",
@@ -330,7 +340,7 @@ mod tests {
         );
         let text = page(Kind::Deployment, "spec.upgradeStrategy.kind");
         assert!(
-            text.contains("DEFAULT:  STATEFUL\nALLOWED:  STATELESS, STATEFUL, NONE\n"),
+            text.contains("DEFAULT:  STATEFUL\nALLOWED:  STATEFUL, STATELESS, NONE\n"),
             "{text}"
         );
         let text = page(
@@ -338,6 +348,10 @@ mod tests {
             "spec.template.spec.flinkConfiguration.execution.checkpointing.interval",
         );
         assert!(text.contains("TYPE:     text"), "{text}");
+        let text = page(Kind::Deployment, "spec.template.spec.resources");
+        assert!(text.contains("TYPE:     map of object") && text.contains("  memory "), "{text}");
+        let text = page(Kind::DeploymentDefaults, "spec.template.spec.parallelism");
+        assert!(text.contains("DEFAULT:  1\n"), "{text}");
         let text = page(Kind::SecretValue, "spec.value");
         assert!(text.contains("TYPE:     text"), "what is only sent is explained too: {text}");
     }

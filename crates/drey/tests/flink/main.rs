@@ -29,6 +29,7 @@ mod crashes;
 mod dashboard;
 mod failures;
 mod faults;
+mod guarded;
 mod input;
 mod lifecycle;
 mod savepoints;

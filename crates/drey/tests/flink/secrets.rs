@@ -11,9 +11,9 @@ use crate::harness::{Cluster, Server, Signal, deployment, jar, send, text};
 const SECRETS: &str = "/api/v1/namespaces/default/secret-values";
 const ARTIFACTS: &str = "/artifacts/v1/namespaces/default/artifacts";
 /// Under a key that Flink holds for harmless.
-const GREETING: &str = "gr33ting: \"ünïque\" #1";
+pub(crate) const GREETING: &str = "gr33ting: \"ünïque\" #1";
 /// On the command line of Java.
-const PASSWORD: &str = "p4ss w0rd'$\\";
+pub(crate) const PASSWORD: &str = "p4ss w0rd'$\\";
 
 fn keep(server: &Server, name: &str, value: &str) {
     let secret =
@@ -21,11 +21,11 @@ fn keep(server: &Server, name: &str, value: &str) {
     server.done("POST", SECRETS, Some(&secret));
 }
 
-fn hash(text: &str) -> String {
+pub(crate) fn hash(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn secret_job(name: &str, uri: &str) -> Value {
+pub(crate) fn secret_job(name: &str, uri: &str) -> Value {
     let mut document = deployment(name, "SecretJob", "--rate 2000");
     let spec = &mut document["spec"]["template"]["spec"];
     spec["artifact"]["jarUri"] = json!(uri);
@@ -36,7 +36,7 @@ fn secret_job(name: &str, uri: &str) -> Value {
 
 /// Both secrets, in any spelling that JSON gives them.
 #[track_caller]
-fn assert_hidden(what: &str, shown: &str) {
+pub(crate) fn assert_hidden(what: &str, shown: &str) {
     for part in ["gr33ting", "ünïque", "p4ss w0rd"] {
         assert!(!shown.contains(part), "{what} shows {part}");
     }
@@ -67,7 +67,7 @@ fn program(server: &Server, job: &str) -> String {
 
 /// Nobody who looks at the job sees a secret: through the API, the dashboard, or at its processes.
 #[track_caller]
-fn assert_unseen(server: &Server, job: &str) {
+pub(crate) fn assert_unseen(server: &Server, job: &str) {
     let configuration = server.job(job);
     let configured = configuration.pointer("/spec/flinkConfiguration/fixture.greeting");
     assert_eq!(configured, Some(&json!("hello ${greeting}")));

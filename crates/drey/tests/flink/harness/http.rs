@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
@@ -10,6 +10,8 @@ use tokio::runtime::{Builder, Runtime};
 pub(crate) struct Http {
     runtime: Runtime,
     client: Client,
+    /// What is shown as credentials.
+    pub(super) token: Option<String>,
 }
 
 /// Status, content type and body.
@@ -31,7 +33,15 @@ impl Http {
     pub(crate) fn new(timeout: Duration) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let client = Client::builder().timeout(timeout).no_proxy().build().unwrap();
-        Self { runtime, client }
+        Self { runtime, client, token: None }
+    }
+
+    fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        let request = self.client.request(method, url);
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
     /// What came back; an error when nothing did.
@@ -42,7 +52,7 @@ impl Http {
         body: Option<&Value>,
     ) -> Result<Answer, String> {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let mut request = self.client.request(method, url);
+        let mut request = self.request(method, url);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
@@ -71,7 +81,7 @@ impl Http {
         body.extend_from_slice(content);
         body.extend_from_slice(b"\r\n--XX--\r\n");
         let kind = "multipart/form-data; boundary=XX";
-        let request = self.client.post(url).header("content-type", kind).body(body);
+        let request = self.request(Method::POST, url).header("content-type", kind).body(body);
         self.runtime.block_on(async {
             let response = request.send().await.map_err(|e| format!("{url}: {e:?}"))?;
             let status = response.status().as_u16();

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -30,17 +30,70 @@ pub(crate) struct Server {
     pub(super) base: Option<String>,
     pub(super) http: Http,
     sentinel: Sentinel,
+    is_guarded: bool,
 }
 
 impl Server {
     /// A running server on an empty data folder.
     pub(crate) fn start() -> Self {
+        Self::begin(false)
+    }
+
+    /// The same, which asks who is calling; requests show the token of an owner of namespace default.
+    pub(crate) fn guarded() -> Self {
+        let mut server = Self::begin(true);
+        let admin = server.data_dir().join("admin-token");
+        let admin = admin.to_str().unwrap();
+        let create = ["token", "create", "tests", "--role", "owner", "--token-file", admin];
+        server.http.token = Some(server.drey(&create, "").trim().to_owned());
+        server
+    }
+
+    /// The token that requests show.
+    pub(crate) fn token(&self) -> String {
+        self.http.token.clone().unwrap_or_default()
+    }
+
+    /// What the command line prints to stdout; it has to end well. It shows the same token as the tests' requests.
+    #[track_caller]
+    pub(crate) fn drey(&self, args: &[&str], input: &str) -> String {
+        let (code, text) = self.try_drey(args, input);
+        assert_eq!(code, Some(0), "drey {args:?}: {text}");
+        text
+    }
+
+    /// The exit code of the command line, and what it prints to stdout; when it fails, also to stderr.
+    pub(crate) fn try_drey(&self, args: &[&str], input: &str) -> (Option<i32>, String) {
+        let mut command = Command::new(setting::binary());
+        command.args(args).env("XDG_CONFIG_HOME", self.data_dir());
+        command.env("DREY_SERVER", self.base.as_deref().expect("a server"));
+        command.env_remove("DREY_TOKEN").env_remove("DREY_NAMESPACE");
+        command.envs(self.http.token.as_ref().map(|token| ("DREY_TOKEN", token)));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // The program may end without reading its input.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let done = child.wait_with_output().unwrap();
+        let mut text = String::from_utf8_lossy(&done.stdout).into_owned();
+        if !done.status.success() {
+            text.push_str(&String::from_utf8_lossy(&done.stderr));
+        }
+        (done.status.code(), text)
+    }
+
+    fn begin(is_guarded: bool) -> Self {
         let folder = tempfile::Builder::new().prefix("drey-flink-test-").tempdir().unwrap();
         let data = folder.path().join("data");
         fs::create_dir_all(&data).unwrap();
         let sentinel = Sentinel::watch(&data);
-        let mut server =
-            Self { folder, child: None, base: None, http: Http::new(REQUEST), sentinel };
+        let mut server = Self {
+            folder,
+            child: None,
+            base: None,
+            http: Http::new(REQUEST),
+            sentinel,
+            is_guarded,
+        };
         assert!(server.run(None), "drey serve does not listen");
         server
     }
@@ -51,6 +104,7 @@ impl Server {
         let stderr = OpenOptions::new().create(true).append(true).open(self.stderr()).unwrap();
         let mut command = Command::new(setting::binary());
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(self.data_dir());
+        command.args(self.is_guarded.then_some("--auth"));
         command.env_remove("DREY_FAULT").envs(fault.map(|fault| ("DREY_FAULT", fault)));
         command.env(
             "RUST_LOG",
@@ -131,7 +185,7 @@ impl Server {
         processes::mentioning(&self.data_dir(), own.as_slice())
     }
 
-    fn stderr(&self) -> PathBuf {
+    pub(crate) fn stderr(&self) -> PathBuf {
         self.folder.path().join("stderr.log")
     }
 
