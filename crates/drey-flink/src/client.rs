@@ -136,7 +136,16 @@ impl Client {
 
     /// Something that only adds to what is known already: no answer in time is no answer.
     async fn detail<T: DeserializeOwned>(&self, ask: Ask, url: String) -> Option<T> {
-        let answer = tokio::time::timeout(DETAIL_TIMEOUT, self.get(ask, url)).await;
+        self.detail_within(DETAIL_TIMEOUT, ask, url).await
+    }
+
+    async fn detail_within<T: DeserializeOwned>(
+        &self,
+        limit: Duration,
+        ask: Ask,
+        url: String,
+    ) -> Option<T> {
+        let answer = tokio::time::timeout(limit, self.get(ask, url)).await;
         match answer {
             Ok(Ok((StatusCode::OK, body))) => serde_json::from_slice(&body).ok(),
             _ => None,
@@ -164,7 +173,10 @@ impl Client {
             return (restarts, None);
         }
         let url = format!("{job}/exceptions?maxExceptions={EXCEPTIONS_MAX}");
-        (restarts, self.detail(Ask::Exceptions, url).await)
+        // There is no later look at a job that has failed: its cluster goes, and the reason with it.
+        let limit =
+            if status == FlinkStatus::Failed { REQUEST_TIMEOUT } else { DETAIL_TIMEOUT };
+        (restarts, self.detail_within(limit, Ask::Exceptions, url).await)
     }
 
     fn unbroken(&self) -> MutexGuard<'_, HashMap<Uuid, i64>> {

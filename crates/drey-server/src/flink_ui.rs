@@ -6,7 +6,9 @@
 //! relative URLs, so they work under a prefix.
 //!
 //! Whoever may run a job decides what its JobManager serves, and browsers take that for a page of ours. So where people
-//! have sessions, each answer carries a policy that lets the page talk to its own prefix alone, and open nothing.
+//! have sessions, each answer carries a policy that lets the page talk to its own prefix alone, and open nothing. What
+//! would outlive a page or speak for all of the origin (service workers, headers that set rules for the browser) does not
+//! pass, and redirects are resolved here, so that none leads out.
 //!
 //! Flink shows its configuration (`/config`, `/jobmanager/config`, logs, the JVM's options) and hides only the values of
 //! keys that it holds for sensitive. Where a Job was launched with secrets, each answer is searched for their values
@@ -54,6 +56,29 @@ const NOT_FORWARDED: [HeaderName; 12] = [
     HeaderName::from_static("keep-alive"),
 ];
 
+/// Headers of Flink's answers that reach the browser.
+const ANSWERED: [HeaderName; 16] = [
+    header::ACCEPT_RANGES,
+    header::ALLOW,
+    header::CACHE_CONTROL,
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::CONTENT_SECURITY_POLICY,
+    header::CONTENT_TYPE,
+    header::DATE,
+    header::ETAG,
+    header::EXPIRES,
+    header::LAST_MODIFIED,
+    header::LOCATION,
+    header::RETRY_AFTER,
+    header::VARY,
+];
+
+/// What a browser says of itself when it asks for the code of a service worker (Service Workers, W3C).
+const SERVICE_WORKER: &str = "service-worker";
+
 /// The client towards JobManagers.
 #[derive(Debug)]
 pub(crate) struct Proxy(Option<Client>);
@@ -85,6 +110,9 @@ pub(crate) async fn pass(
     request: Request,
 ) -> Result<Response, Error> {
     let param = |name: &str| params.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str());
+    if request.headers().contains_key(SERVICE_WORKER) {
+        return Err(no_service_worker());
+    }
     let job = shared.object_by_id(Kind::Job, param("ns"), param("jobId")).await?;
     let base = shared.handle.flink_rest(job.id).await.ok_or_else(|| not_up(job.id))?;
     let mask = shared.handle.mask(job.id).await.map_err(|error| unmasked(job.id).because(error))?;
@@ -97,16 +125,21 @@ pub(crate) async fn pass(
             outgoing.request.headers_mut().remove(name);
         }
     }
-    let prefix = outgoing.prefix.clone();
+    let (asked, prefix) = (outgoing.url.clone(), outgoing.prefix.clone());
     let answer = shared.proxy.send(outgoing, job.id).await?;
     if !mask.is_empty() && answer.headers().contains_key(header::CONTENT_ENCODING) {
         return Err(unmasked(job.id));
     }
-    let mut response = incoming(answer, &base, &prefix, mask);
+    let mut response = incoming(answer, &asked, &prefix, mask);
     if shared.gate.as_ref().is_some_and(|gate| gate.oidc.is_some()) {
         fence(response.headers_mut(), &host, &prefix);
     }
     Ok(response)
+}
+
+fn no_service_worker() -> Error {
+    let message = "Pages of Flink's dashboard may not register service workers here: one would speak for all of this server.";
+    Error::new(StatusCode::FORBIDDEN, message)
 }
 
 fn unmasked(job_id: Uuid) -> Error {
@@ -209,11 +242,13 @@ fn forwarded(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// Flink's answer as the client should see it.
-fn incoming(answer: reqwest::Response, base: &str, prefix: &str, mask: Mask) -> Response {
+fn incoming(answer: reqwest::Response, asked: &Url, prefix: &str, mask: Mask) -> Response {
     let status = answer.status();
-    let mut headers = forwarded(answer.headers());
+    let crossing = forwarded(answer.headers());
+    let passing = crossing.iter().filter(|(name, _)| ANSWERED.contains(name));
+    let mut headers: HeaderMap = passing.map(|(n, v)| (n.clone(), v.clone())).collect();
     if let Some(location) = headers.get(header::LOCATION) {
-        let moved = location.to_str().ok().and_then(|l| moved(l, base, prefix));
+        let moved = location.to_str().ok().and_then(|l| moved(l, asked, prefix));
         match moved.and_then(|l| HeaderValue::from_str(&l).ok()) {
             Some(value) => headers.insert(header::LOCATION, value),
             None => headers.remove(header::LOCATION),
@@ -247,22 +282,13 @@ fn masked(
     }
 }
 
-/// A redirect of Flink, below our prefix; `None` when it leads elsewhere.
-fn moved(location: &str, base: &str, prefix: &str) -> Option<String> {
-    let base = base.trim_end_matches('/');
-    let rest = match location.strip_prefix(base) {
-        Some(rest) => rest,
-        None if location.starts_with("//") || location.contains("://") => return None,
-        None => location,
-    };
-    match rest.as_bytes().first() {
-        None => Some(format!("{prefix}/")),
-        Some(b'/') => Some(format!("{prefix}{rest}")),
-        Some(b'?' | b'#') => Some(rest.to_owned()),
-        // After the base, only a path may follow: `http://host:80` is not a prefix of `http://host:8081`.
-        Some(_) if location.len() != rest.len() => None,
-        Some(_) => Some(rest.to_owned()),
-    }
+/// A redirect of Flink, below our prefix; `None` when it leads elsewhere. Resolved as a browser would, so that nothing of
+/// it can climb out of the prefix.
+fn moved(location: &str, asked: &Url, prefix: &str) -> Option<String> {
+    let target = asked.join(location).ok().filter(|target| target.origin() == asked.origin())?;
+    let query = target.query().map(|q| format!("?{q}")).unwrap_or_default();
+    let fragment = target.fragment().map(|f| format!("#{f}")).unwrap_or_default();
+    Some(format!("{prefix}{}{query}{fragment}", target.path()))
 }
 
 #[cfg(test)]
@@ -271,14 +297,18 @@ mod tests {
 
     #[test]
     fn redirects_stay_below_the_prefix_or_vanish() {
-        let at = |location: &str| moved(location, "http://h:80", "/p/j");
-        assert_eq!(at("http://h:80/x?y=1").as_deref(), Some("/p/j/x?y=1"));
+        let asked = Url::parse("http://h:80/a/b?c=d").expect("a URL");
+        let at = |location: &str| moved(location, &asked, "/p/j");
+        assert_eq!(at("http://h:80/x?y=1#z").as_deref(), Some("/p/j/x?y=1#z"));
         assert_eq!(at("/x").as_deref(), Some("/p/j/x"));
-        assert_eq!(at("http://h:80").as_deref(), Some("/p/j/"));
-        assert_eq!(at("../x").as_deref(), Some("../x"));
-        assert_eq!(at("http://h:8081/x"), None);
-        assert_eq!(at("//evil/x"), None);
-        assert_eq!(at("https://evil/x"), None);
+        assert_eq!(at("x").as_deref(), Some("/p/j/a/x"));
+        assert_eq!(at("http://h").as_deref(), Some("/p/j/"));
+        for climbing in ["../../../../x", "/../../x", "/%2e%2e/../x", "\\..\\..\\x", "./.././../x"] {
+            assert_eq!(at(climbing).as_deref(), Some("/p/j/x"), "{climbing}");
+        }
+        for elsewhere in ["http://h:8081/x", "//evil/x", "https://evil/x", "https://h:80/x", "\\\\evil/x"] {
+            assert_eq!(at(elsewhere), None, "{elsewhere}");
+        }
     }
 
     #[test]

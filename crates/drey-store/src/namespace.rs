@@ -27,11 +27,16 @@ const CREATE: &str = "INSERT INTO namespaces (name, terminating, version, doc) V
 const UPDATE: &str = "UPDATE namespaces SET doc = $1, version = version + 1 \
      WHERE name = $2 AND version = $3 AND terminating = 0";
 const END: &str = "UPDATE namespaces SET terminating = 1, version = version + 1 \
-     WHERE name = $1 AND terminating = 0";
+     WHERE name = $1 AND version = $2 AND terminating = 0";
 // In one statement, so that nothing can slip in between the question and the deed.
 const REMOVE: &str = "DELETE FROM namespaces WHERE name = $1 AND terminating = 1 \
      AND NOT EXISTS (SELECT 1 FROM objects WHERE namespace = $1 AND deleted = 0) \
      AND NOT EXISTS (SELECT 1 FROM api_tokens WHERE namespace = $1)";
+// The mark moves before the traces go: a watcher can see that it missed something.
+const MARK: &str = "UPDATE clock SET purged = (SELECT MAX(known.revision) FROM \
+       (SELECT purged AS revision FROM clock WHERE id = 1 UNION ALL \
+        SELECT revision FROM objects WHERE deleted = 1 AND namespace = $1) AS known) WHERE id = 1";
+const FORGET: &str = "DELETE FROM objects WHERE deleted = 1 AND namespace = $1";
 const IS_ACTIVE: &str = "SELECT COUNT(*) FROM namespaces WHERE name = $1 AND terminating = 0";
 const COUNT: &str =
     "SELECT COUNT(*) FROM objects WHERE kind = $1 AND namespace = $2 AND deleted = 0";
@@ -88,21 +93,27 @@ impl Store {
         Ok(self.execute(query).await? == 1)
     }
 
-    /// Closes a namespace for good: from now on nothing new is created in it. `false` when it was closed already or
-    /// does not exist.
+    /// Closes a namespace for good: from now on nothing new is created in it. `false` unless it is active and still at
+    /// this version.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn end_namespace(&self, name: &str) -> Result<bool, Error> {
-        Ok(self.execute(sqlx::query(END).bind(name)).await? == 1)
+    pub async fn end_namespace(&self, name: &str, version: i64) -> Result<bool, Error> {
+        Ok(self.execute(sqlx::query(END).bind(name).bind(version)).await? == 1)
     }
 
-    /// Removes a namespace that is terminating and empty; `false` when it is not, or is gone already.
+    /// Removes a namespace that is terminating and empty, with the traces of what was in it: another one of the same
+    /// name must not show them. `false` when it is not, or is gone already.
     ///
     /// # Errors
     /// When the database cannot be written.
     pub async fn remove_namespace(&self, name: &str) -> Result<bool, Error> {
-        Ok(self.execute(sqlx::query(REMOVE).bind(name)).await? == 1)
+        let work = async {
+            let mut transaction = self.inner.writer.begin().await?;
+            let removed = remove(transaction.connection(), name).await;
+            transaction.finish(removed.map_err(|e| Error::of("removing a namespace", e))).await
+        };
+        self.run(work).await
     }
 
     /// How many objects of each kind a namespace holds; kinds without any are left out.
@@ -121,6 +132,17 @@ impl Store {
         }
         Ok(found)
     }
+}
+
+async fn remove(connection: &mut AnyConnection, name: &str) -> Result<bool, sqlx::Error> {
+    let removed = sqlx::query(REMOVE).bind(name).execute(&mut *connection).await?;
+    let is_gone = removed.rows_affected() == 1;
+    if is_gone {
+        for statement in [MARK, FORGET] {
+            sqlx::query(statement).bind(name).execute(&mut *connection).await?;
+        }
+    }
+    Ok(is_gone)
 }
 
 /// [`Error::Closed`] unless the namespace is active; for use inside a transaction that creates something in it.

@@ -100,7 +100,7 @@ pub(crate) async fn callback(
     let (gate, oidc) = provider(&shared)?;
     let from = head.extensions.get::<Address>().and_then(|address| address.0);
     let now = shared.world.now();
-    if let Some(wait_s) = gate.limiter.wait_s(from, "", now) {
+    if let Some(wait_s) = gate.logins.wait_s(from, now) {
         return Err(too_many(wait_s));
     }
     let public_url = &oidc.settings.public_url;
@@ -110,7 +110,7 @@ pub(crate) async fn callback(
         Ok(done) => done,
         Err(error) => {
             if error.status() == StatusCode::UNAUTHORIZED {
-                gate.limiter.failed(from, "", now);
+                gate.logins.failed(from, now);
                 audit::refused(
                     &shared,
                     Entry::of(&head, Caller::Nobody.name(), CALLBACK),

@@ -6,12 +6,14 @@
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, StatusCode, header};
+use drey_model::role::{Access, Resource};
 
 use super::secret::{hash, id_of, matches};
 use super::session::Cookie;
 use super::{Caller, Gate, Session, decide};
 use crate::app::Shared;
 use crate::error::Error;
+use crate::routes::Permission;
 
 /// Who sent these headers from there.
 pub(crate) async fn authenticate(
@@ -24,16 +26,15 @@ pub(crate) async fn authenticate(
         return session(shared, gate, headers).await;
     }
     let secret = bearer(headers).unwrap_or_default();
-    let (hash, now) = (hash(secret), shared.world.now());
-    if let Some(wait_s) = gate.limiter.wait_s(from, &hash, now) {
-        return Err(too_many(wait_s));
-    }
     let Some(caller) = token(shared, gate, secret).await? else {
-        gate.limiter.failed(from, &hash, now);
+        let now = shared.world.now();
+        if let Some(wait_s) = gate.limiter.wait_s(from, now) {
+            return Err(too_many(wait_s));
+        }
+        gate.limiter.failed(from, now);
         let shown = if secret.is_empty() { Shown::NoToken } else { Shown::WrongToken };
         return Err(decide::unknown(shared, Some(shown.what())));
     };
-    gate.limiter.succeeded(&hash, now);
     Ok(caller)
 }
 
@@ -91,6 +92,24 @@ async fn session_of(shared: &Shared, hash: &str) -> Result<Option<Caller>, Error
 }
 
 impl Caller {
+    /// Whether they may still do this in a namespace; not when nobody can say. For answers that go on for long.
+    pub(crate) async fn may_still(
+        &self,
+        shared: &Shared,
+        ns: &str,
+        resource: Resource,
+        access: Access,
+    ) -> bool {
+        if *self == Self::Everyone {
+            return true;
+        }
+        let Ok(Some(caller)) = self.again(shared).await else { return false };
+        let Ok(Some(room)) = shared.room(ns).await else { return false };
+        let place = decide::Place { name: Some(ns), namespace: Some(&room.namespace) };
+        let permission = Permission::Namespaced { resource, access };
+        decide::decide(shared, &caller, permission, place).is_ok()
+    }
+
     /// The same caller as of now; `None` when what they showed is no longer good. For answers that go on for long.
     pub(crate) async fn again(&self, shared: &Shared) -> Result<Option<Self>, Error> {
         match self {
@@ -107,7 +126,7 @@ impl Caller {
 /// 429: too many failures came from there.
 pub(crate) fn too_many(wait_s: u16) -> Error {
     let message = format!(
-        "Too many failed attempts to log in. Nothing was looked at; try again in {wait_s} s, with a token that is good."
+        "Too many failed attempts to log in. Try again in {wait_s} s, or at once with a token that is good."
     );
     Error::new(StatusCode::TOO_MANY_REQUESTS, message).retry_after(wait_s)
 }

@@ -1,8 +1,8 @@
 //! Failed attempts to prove an identity cost time: per client address, and for all together.
 //!
-//! Whoever is over the limit is refused without a look at what they show, so that guessing gains nothing. What was
-//! shown with success before (remembered as a hash) is looked at all the same: nobody can lock out those who are in by
-//! failing from their address. Memory is bounded; time is the caller's.
+//! It only ever turns one refusal (401) into another (429, try later): what is good is let in whoever else failed from
+//! there, so nobody can lock out others. With secrets of 256 bits there is nothing to guess; what is limited is the noise.
+//! Memory is bounded; time is the caller's.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -16,7 +16,7 @@ const ADDRESS_PAUSE_MS: i64 = 6_000;
 /// Failures of all addresses in a row; then one more each [`TOTAL_PAUSE_MS`].
 const TOTAL_BURST: i64 = 300;
 const TOTAL_PAUSE_MS: i64 = 200;
-/// Addresses, and credentials, that are remembered.
+/// Addresses that are remembered.
 const REMEMBERED_MAX: usize = 4_096;
 
 /// A leaky bucket: empty at first, each drop leaves after a pause.
@@ -59,8 +59,6 @@ pub(crate) struct Limiter(Mutex<State>);
 struct State {
     addresses: HashMap<Option<IpAddr>, Bucket>,
     total: Bucket,
-    /// Hashes of credentials that were good, with when they were last.
-    proven: HashMap<String, Timestamp>,
 }
 
 impl Default for Limiter {
@@ -68,27 +66,22 @@ impl Default for Limiter {
         Self(Mutex::new(State {
             addresses: HashMap::new(),
             total: Bucket::new(TOTAL_BURST, TOTAL_PAUSE_MS),
-            proven: HashMap::new(),
         }))
     }
 }
 
 impl Limiter {
-    /// Seconds to wait before a credential with this hash is looked at; `None`: it may be looked at.
-    pub(crate) fn wait_s(&self, from: Option<IpAddr>, hash: &str, now: Timestamp) -> Option<u16> {
+    /// Seconds until there is room for a failure; `None`: there is.
+    pub(crate) fn wait_s(&self, from: Option<IpAddr>, now: Timestamp) -> Option<u16> {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.proven.contains_key(hash) {
-            return None;
-        }
         let own = state.addresses.get(&network(from)).map_or(0, |bucket| bucket.wait_ms(now));
         let wait_ms = own.max(state.total.wait_ms(now));
         (wait_ms > 0).then(|| u16::try_from(wait_ms.div_euclid(1_000) + 1).unwrap_or(u16::MAX))
     }
 
     /// Counts a failure.
-    pub(crate) fn failed(&self, from: Option<IpAddr>, hash: &str, now: Timestamp) {
+    pub(crate) fn failed(&self, from: Option<IpAddr>, now: Timestamp) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.proven.remove(hash);
         state.total.add(now);
         let from = network(from);
         if state.addresses.len() >= REMEMBERED_MAX && !state.addresses.contains_key(&from) {
@@ -96,17 +89,6 @@ impl Limiter {
         }
         let fresh = Bucket::new(ADDRESS_BURST, ADDRESS_PAUSE_MS);
         state.addresses.entry(from).or_insert(fresh).add(now);
-    }
-
-    /// Remembers a credential that was good.
-    pub(crate) fn succeeded(&self, hash: &str, now: Timestamp) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.proven.len() >= REMEMBERED_MAX && !state.proven.contains_key(hash) {
-            let oldest =
-                state.proven.iter().min_by_key(|(_, at)| **at).map(|(hash, _)| hash.clone());
-            oldest.map(|oldest| state.proven.remove(&oldest));
-        }
-        state.proven.insert(hash.to_owned(), now);
     }
 }
 
@@ -148,25 +130,13 @@ mod tests {
     fn after_ten_failures_an_address_waits_and_the_others_do_not() {
         let limiter = Limiter::default();
         for _ in 0..ADDRESS_BURST {
-            assert_eq!(limiter.wait_s(address("192.0.2.1"), "x", at(0)), None);
-            limiter.failed(address("192.0.2.1"), "x", at(0));
+            assert_eq!(limiter.wait_s(address("192.0.2.1"), at(0)), None);
+            limiter.failed(address("192.0.2.1"), at(0));
         }
-        assert_eq!(limiter.wait_s(address("192.0.2.1"), "x", at(0)), Some(7));
-        assert_eq!(limiter.wait_s(address("192.0.2.1"), "x", at(5_999)), Some(1));
-        assert_eq!(limiter.wait_s(address("192.0.2.1"), "x", at(6_000)), None);
-        assert_eq!(limiter.wait_s(address("192.0.2.2"), "x", at(0)), None);
-    }
-
-    #[test]
-    fn who_is_in_is_not_locked_out_until_their_credential_fails() {
-        let limiter = Limiter::default();
-        limiter.succeeded("good", at(0));
-        for _ in 0..ADDRESS_BURST {
-            limiter.failed(address("192.0.2.1"), "bad", at(0));
-        }
-        assert_eq!(limiter.wait_s(address("192.0.2.1"), "good", at(0)), None);
-        limiter.failed(address("192.0.2.1"), "good", at(0));
-        assert!(limiter.wait_s(address("192.0.2.1"), "good", at(0)).is_some());
+        assert_eq!(limiter.wait_s(address("192.0.2.1"), at(0)), Some(7));
+        assert_eq!(limiter.wait_s(address("192.0.2.1"), at(5_999)), Some(1));
+        assert_eq!(limiter.wait_s(address("192.0.2.1"), at(6_000)), None);
+        assert_eq!(limiter.wait_s(address("192.0.2.2"), at(0)), None);
     }
 
     #[test]
@@ -174,32 +144,31 @@ mod tests {
         let limiter = Limiter::default();
         for n in 0..10_000_u32 {
             let from = Some(IpAddr::V4(n.into()));
-            limiter.failed(from, "x", at(0));
-            limiter.succeeded(&n.to_string(), at(i64::from(n)));
+            limiter.failed(from, at(0));
         }
-        assert!(limiter.wait_s(address("198.51.100.1"), "x", at(0)).is_some());
-        assert_eq!(limiter.wait_s(address("198.51.100.1"), "x", at(TOTAL_PAUSE_MS)), None);
+        assert!(limiter.wait_s(address("198.51.100.1"), at(0)).is_some());
+        assert_eq!(limiter.wait_s(address("198.51.100.1"), at(TOTAL_PAUSE_MS)), None);
         let state = limiter.0.lock().expect("a lock");
-        assert!(state.addresses.len() <= REMEMBERED_MAX && state.proven.len() <= REMEMBERED_MAX);
+        assert!(state.addresses.len() <= REMEMBERED_MAX);
     }
 
     #[test]
     fn neighbours_in_a_small_ipv6_network_are_one() {
         let limiter = Limiter::default();
         for n in 0..ADDRESS_BURST {
-            limiter.failed(address(&format!("2001:db8::{n:x}")), "x", at(0));
+            limiter.failed(address(&format!("2001:db8::{n:x}")), at(0));
         }
-        assert!(limiter.wait_s(address("2001:db8::ffff"), "x", at(0)).is_some());
-        assert_eq!(limiter.wait_s(address("2001:db8:0:1::1"), "x", at(0)), None);
+        assert!(limiter.wait_s(address("2001:db8::ffff"), at(0)).is_some());
+        assert_eq!(limiter.wait_s(address("2001:db8:0:1::1"), at(0)), None);
     }
 
     #[test]
     fn a_clock_that_was_set_back_locks_nobody_out_for_longer_than_the_limit() {
         let limiter = Limiter::default();
-        limiter.failed(address("192.0.2.1"), "x", at(86_400_000));
-        let wait = limiter.wait_s(address("192.0.2.1"), "x", at(0)).map_or(0, i64::from);
+        limiter.failed(address("192.0.2.1"), at(86_400_000));
+        let wait = limiter.wait_s(address("192.0.2.1"), at(0)).map_or(0, i64::from);
         assert!(wait <= ADDRESS_BURST * ADDRESS_PAUSE_MS / 1_000 + 1, "{wait}");
-        limiter.failed(address("192.0.2.1"), "x", at(0));
-        assert_eq!(limiter.wait_s(address("192.0.2.1"), "x", at(60_000)), None);
+        limiter.failed(address("192.0.2.1"), at(0));
+        assert_eq!(limiter.wait_s(address("192.0.2.1"), at(60_000)), None);
     }
 }

@@ -109,7 +109,10 @@ pub(crate) struct Gate {
     pub(crate) settings: AccessSettings,
     /// SHA-256 of the administrator's token.
     pub(crate) admin_hash: String,
+    /// Of wrong tokens.
     pub(crate) limiter: Limiter,
+    /// Of logins that failed at the provider, which nobody shall have us ask without end.
+    pub(crate) logins: Limiter,
     pub(crate) refusals: Refusals,
     pub(crate) oidc: Option<oidc::Oidc>,
 }
@@ -122,6 +125,7 @@ impl Gate {
             AccessControl::On(settings) => Some(Self {
                 admin_hash: hash(&settings.admin_token),
                 limiter: Limiter::default(),
+                logins: Limiter::default(),
                 refusals: Refusals::default(),
                 oidc: settings.oidc.clone().map(oidc::Oidc::new),
                 settings: *settings,

@@ -15,6 +15,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -23,6 +24,7 @@ use axum::response::{IntoResponse, Response};
 pub(crate) use drey_controller::handle::logs::Chunk;
 use drey_controller::handle::logs::{File, Query};
 use drey_model::causes::causes;
+use drey_model::role::{Access, Resource};
 use drey_model::{Job, Kind};
 use futures::{Stream, StreamExt};
 use schemars::JsonSchema;
@@ -30,6 +32,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::app::Shared;
+use crate::auth::Caller;
 use crate::error::Error;
 use crate::wire::{Params, Reply, Wants, wants};
 
@@ -64,6 +67,7 @@ pub(crate) async fn list(
 pub(crate) async fn read(
     State(shared): State<Arc<Shared>>,
     Path((ns, id, file)): Path<(String, String, String)>,
+    Extension(caller): Extension<Caller>,
     params: Params,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
@@ -77,10 +81,12 @@ pub(crate) async fn read(
         }
         (false, Wants::Yaml) => Ok(Reply::ok(first.chunk).into_response()),
         (false, _) => Ok(text(&first.chunk, Body::from(first.chunk.text.clone()))),
-        (true, Wants::EventStream) => Ok(events(follow(shared, job.id, first)).into_response()),
+        (true, Wants::EventStream) => {
+            Ok(events(follow(shared, Reader { caller, ns }, job.id, first)).into_response())
+        }
         (true, _) => {
             let position = Chunk { text: String::new(), ..first.chunk.clone() };
-            let pieces = follow(shared, job.id, first).map(|c| Ok::<_, Infallible>(c.text));
+            let pieces = follow(shared, Reader { caller, ns }, job.id, first).map(|c| Ok::<_, Infallible>(c.text));
             Ok(text(&position, Body::from_stream(pieces)))
         }
     }
@@ -179,13 +185,26 @@ fn events(chunks: impl Stream<Item = Chunk> + Send + 'static) -> impl IntoRespon
     Sse::new(lines).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
-/// Piece after piece, each only when the client has taken the one before.
-fn follow(shared: Arc<Shared>, job_id: Uuid, first: First) -> impl Stream<Item = Chunk> + Send {
+/// Who follows a log, and in which namespace.
+struct Reader {
+    caller: Caller,
+    ns: String,
+}
+
+/// Piece after piece, each only when the client has taken the one before, and only while the client may read it.
+fn follow(
+    shared: Arc<Shared>,
+    reader: Reader,
+    job_id: Uuid,
+    first: First,
+) -> impl Stream<Item = Chunk> + Send {
     async_stream::stream! {
         let First { mut query, chunk } = first;
         let mut next = chunk.next_offset;
         yield chunk;
-        while !shared.shutdown.is_cancelled() {
+        while !shared.shutdown.is_cancelled()
+            && reader.caller.may_still(&shared, &reader.ns, Resource::Logs, Access::Get).await
+        {
             // Asked before reading: what a Job wrote before it ended is still shown.
             let has_ended = has_ended(&shared, job_id).await;
             query.offset = Some(next);

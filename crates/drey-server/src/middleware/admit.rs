@@ -57,7 +57,9 @@ pub(crate) async fn admit(
         }
         return error.into_response();
     }
-    let entry = visit.changes.then(|| visit.entry(&caller, &head));
+    // Nobody may do nothing that is worth an entry, and could fill the log with it.
+    let is_noted = visit.changes && caller != Caller::Nobody;
+    let entry = is_noted.then(|| visit.entry(&caller, &head));
     head.extensions.insert(caller);
     let request = Request::from_parts(head, body);
     match entry {

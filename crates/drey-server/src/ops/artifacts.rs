@@ -78,6 +78,7 @@ impl Writer {
     ) -> Result<ArtifactFile, Error> {
         let name = file.file_name().unwrap_or_default().to_owned();
         let path = path(ns, &name)?;
+        let room = self.present_room(ns).await?;
         let Ok(_turn) = self.artifacts.turns.try_acquire() else {
             return Err(Error::unavailable(
                 "Too many uploads at once. Nothing was stored; try again in a few seconds.",
@@ -102,8 +103,10 @@ impl Writer {
             return Err(error);
         }
         upload.finish().await.map_err(|error| unavailable("store an artifact", error))?;
-        // Who empties a namespace meanwhile may have looked here before this file was there.
-        if self.room(ns).await?.is_none_or(|room| room.is_terminating()) {
+        // Who empties a namespace meanwhile may have looked here before this file was there; and the one that is there
+        // now may be another one.
+        let now = self.room(ns).await?.filter(|now| !now.is_terminating());
+        if now.is_none_or(|now| now.namespace.create_time != room.namespace.create_time) {
             self.remove(&path).await?;
             return Err(Error::conflict(format!(
                 "Namespace {ns:?} was deleted during the upload. Nothing was stored."

@@ -33,9 +33,9 @@ impl Writer {
             let setting = self.setting(ns).await?;
             let accepted = write::create_deployment(document, &setting.context());
             let mut accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
-            self.check_secrets(None, &mut accepted).await?;
+            let held = self.check_secrets(None, &mut accepted).await?;
             self.look_first(None, &accepted.object, &setting, &mut looked_at).await?;
-            if self.commit(&created(&accepted.object, &setting)?).await? {
+            if self.commit(&created(&accepted.object, &setting, held)?).await? {
                 self.wake(accepted.object.metadata.id);
                 return Ok(accepted);
             }
@@ -61,9 +61,9 @@ impl Writer {
             let setting = self.setting(ns).await?;
             let mut accepted = write::patch_deployment(&current, document, &setting.context())
                 .map_err(|problems| Error::invalid(&problems))?;
-            self.check_secrets(Some(&current), &mut accepted).await?;
+            let held = self.check_secrets(Some(&current), &mut accepted).await?;
             self.look_first(Some(&current), &accepted.object, &setting, &mut looked_at).await?;
-            if let Some(done) = self.update(object, &setting, accepted).await? {
+            if let Some(done) = self.update(object, &setting, held, accepted).await? {
                 return Ok(done);
             }
         }
@@ -97,12 +97,12 @@ impl Writer {
             let mut accepted =
                 write::replace_deployment(current.as_ref(), name, document, &context)
                     .map_err(|problems| Error::invalid(&problems))?;
-            self.check_secrets(current.as_ref(), &mut accepted).await?;
+            let held = self.check_secrets(current.as_ref(), &mut accepted).await?;
             self.look_first(current.as_ref(), &accepted.object, &setting, &mut looked_at).await?;
             let is_new = object.is_none();
             let done = match object {
-                Some(object) => self.update(object, &setting, accepted).await?,
-                None => self.insert(&setting, accepted).await?,
+                Some(object) => self.update(object, &setting, held, accepted).await?,
+                None => self.insert(&setting, held, accepted).await?,
             };
             if let Some(done) = done {
                 return Ok((is_new, done));
@@ -185,6 +185,7 @@ impl Writer {
         &self,
         object: Object,
         setting: &Setting<'_>,
+        held: Vec<Write>,
         accepted: Accepted<Deployment>,
     ) -> Result<Option<Accepted<Deployment>>, Error> {
         let (id, revision) = (object.id, object.revision);
@@ -193,6 +194,7 @@ impl Writer {
         changed.encode(&accepted.object)?;
         let mut writes = vec![Write::Update(changed, revision)];
         writes.extend(setting.holds(Some(&before), &accepted.object));
+        writes.extend(held);
         let done = self.commit(&writes).await?;
         if done {
             self.wake(id);
@@ -204,9 +206,10 @@ impl Writer {
     async fn insert(
         &self,
         setting: &Setting<'_>,
+        held: Vec<Write>,
         accepted: Accepted<Deployment>,
     ) -> Result<Option<Accepted<Deployment>>, Error> {
-        let done = self.commit_put(&created(&accepted.object, setting)?).await?;
+        let done = self.commit_put(&created(&accepted.object, setting, held)?).await?;
         if done {
             self.wake(accepted.object.metadata.id);
         }
@@ -214,7 +217,11 @@ impl Writer {
     }
 }
 
-fn created(deployment: &Deployment, setting: &Setting<'_>) -> Result<Vec<Write>, Error> {
+fn created(
+    deployment: &Deployment,
+    setting: &Setting<'_>,
+    held: Vec<Write>,
+) -> Result<Vec<Write>, Error> {
     let mut object = super::objects::row(
         Kind::Deployment,
         &deployment.metadata.namespace,
@@ -225,5 +232,6 @@ fn created(deployment: &Deployment, setting: &Setting<'_>) -> Result<Vec<Write>,
     object.encode(deployment)?;
     let mut writes = vec![Write::Create(object)];
     writes.extend(setting.holds(None, deployment));
+    writes.extend(held);
     Ok(writes)
 }

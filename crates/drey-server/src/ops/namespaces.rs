@@ -148,6 +148,10 @@ impl Writer {
                 "Namespace {short:?} already exists. Choose another name, or change the existing one with PATCH or PUT."
             )));
         }
+        if !self.is_rehearsal() {
+            // An upload that was cut off while a former namespace of this name ended may have left a file.
+            self.delete_artifacts(&short).await?;
+        }
         let room = Room { namespace: accepted.object, version: 1 };
         Ok(WrittenRoom { room, warnings: accepted.warnings })
     }
@@ -183,26 +187,31 @@ impl Writer {
 
     /// Begins to empty a namespace, which then goes by itself ([`crate::ending`]).
     pub(crate) async fn end_room(&self, name: &str, if_match: &IfMatch) -> Result<Room, Error> {
-        let current = self.present_room(name).await?;
-        if_match.check(name, Some(current.version()))?;
-        if name == DEFAULT_NAMESPACE {
-            return Err(Error::conflict(
-                "Namespace \"default\" is where clients look when they are told nothing, so it cannot be deleted. \
-                 Delete what is in it instead.",
-            ));
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next(name).await?;
+            let current = self.present_room(name).await?;
+            if_match.check(name, Some(current.version()))?;
+            if name == DEFAULT_NAMESPACE {
+                return Err(Error::conflict(
+                    "Namespace \"default\" is where clients look when they are told nothing, so it cannot be deleted. \
+                     Delete what is in it instead.",
+                ));
+            }
+            if self.is_rehearsal() {
+                let lifecycle_phase = LifecyclePhase::Terminating;
+                let namespace = Namespace { lifecycle_phase, ..current.namespace };
+                return Ok(Room { namespace, ..current });
+            }
+            if current.is_terminating() {
+                return Ok(current);
+            }
+            if self.store.end_namespace(name, current.version).await? {
+                self.ending.notify_one();
+                tracing::info!(namespace = name, "a namespace is being deleted");
+                return self.present_room(name).await;
+            }
         }
-        if self.is_rehearsal() {
-            let lifecycle_phase = LifecyclePhase::Terminating;
-            return Ok(Room {
-                namespace: Namespace { lifecycle_phase, ..current.namespace },
-                ..current
-            });
-        }
-        if self.store.end_namespace(name).await? {
-            self.ending.notify_one();
-            tracing::info!(namespace = name, "a namespace is being deleted");
-        }
-        self.present_room(name).await
     }
 }
 

@@ -11,6 +11,7 @@ use drey_model::{Deployment, DesiredState, Kind, Problem};
 use drey_store::{Filter, Object, Write};
 
 use super::objects::row;
+use super::setting::hold;
 use super::{Attempts, Writer, decode, names};
 use crate::app::Shared;
 use crate::error::Error;
@@ -75,10 +76,7 @@ impl Writer {
         }
     }
 
-    /// Deletes a secret that no Deployment names.
-    ///
-    /// A Deployment that begins to name it between the check and the deletion is in no danger that it would not be in a
-    /// moment later: its next launch says which secret is missing.
+    /// Deletes a secret that no Deployment names. One that begins to name it meanwhile moves the secret's row.
     pub(crate) async fn delete_secret(
         &self,
         ns: &str,
@@ -101,14 +99,22 @@ impl Writer {
 
     /// Warns of secrets that a Deployment names and the namespace lacks. An upgrade of a Deployment that shall run is
     /// refused for them: the running job would be taken down for one that cannot start.
+    ///
+    /// Returns what has to be written beside the Deployment, so that a secret that it begins to name cannot be deleted
+    /// by somebody who did not see that.
     pub(crate) async fn check_secrets(
         &self,
         before: Option<&Deployment>,
         accepted: &mut Accepted<Deployment>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Write>, Error> {
         let after = &accepted.object;
-        let missing =
-            self.missing(&after.metadata.namespace, secret::references(&after.spec)).await?;
+        let wanted = secret::references(&after.spec);
+        let (found, missing) = self.look_up(&after.metadata.namespace, wanted).await?;
+        let named_before = before.map(|before| secret::references(&before.spec));
+        let is_new = |row: &&Object| {
+            !named_before.iter().flatten().any(|reference| reference.name == row.name)
+        };
+        let held = found.values().filter(is_new).map(hold).collect();
         let is_running = |d: &&Deployment| d.spec.state == DesiredState::Running;
         let running = before.filter(is_running).filter(|_| is_running(&after));
         // What is missing already harms no more than before.
@@ -120,21 +126,24 @@ impl Writer {
             missing.into_iter().partition(|(reference, _)| is_tolerated(&reference.name));
         if problems.is_empty() {
             accepted.warnings.extend(warnings.into_iter().map(|(_, warning)| warning));
-            return Ok(());
+            return Ok(held);
         }
         let problems: Vec<Problem> = problems.into_iter().map(|(_, problem)| problem).collect();
         Err(Error::invalid(&problems))
     }
 
-    async fn missing(
+    /// The rows of the secrets that are there, by name, and what to say of the others.
+    async fn look_up(
         &self,
         ns: &str,
         wanted: Vec<Reference>,
-    ) -> Result<BTreeMap<Reference, Problem>, Error> {
-        let mut missing = BTreeMap::new();
+    ) -> Result<(BTreeMap<String, Object>, BTreeMap<Reference, Problem>), Error> {
+        let (mut found, mut missing) = (BTreeMap::new(), BTreeMap::new());
         for reference in wanted {
             let name = &reference.name;
-            if self.store.get(Kind::SecretValue, ns, name).await?.is_none() {
+            if let Some(row) = self.store.get(Kind::SecretValue, ns, name).await? {
+                found.insert(name.clone(), row);
+            } else {
                 let message = format!(
                     "No SecretValue '{name}' in namespace '{ns}': a job cannot start without it. Create it, or write \
                      $${{{name}}} if the text ${{{name}}} is meant."
@@ -143,7 +152,7 @@ impl Writer {
                 missing.insert(reference, problem);
             }
         }
-        Ok(missing)
+        Ok((found, missing))
     }
 
     /// The row with the document, and with the value if there is one.

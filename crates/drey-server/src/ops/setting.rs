@@ -107,11 +107,10 @@ impl Setting<'_> {
     }
 }
 
-/// Moves a target's row to a new revision when something begins to refer to it, so that a deletion of the target that
-/// did not see this reference fails. A guard would not do: it leaves the row as it is, and the deletion would find what
-/// it had read.
-pub(super) fn hold(target: &Object) -> Write {
-    Write::Update(target.clone(), target.revision)
+/// Moves a row to a new revision when something begins to refer to it, so that a deletion that did not see this
+/// reference fails. A guard would not do: it leaves the row as it is, and the deletion would find what it had read.
+pub(super) fn hold(row: &Object) -> Write {
+    Write::Update(row.clone(), row.revision)
 }
 
 /// Whether a Deployment refers to this target.

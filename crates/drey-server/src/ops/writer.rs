@@ -45,12 +45,7 @@ impl Writer {
 
     /// Commits, or rehearses it; `false` when something that was read has changed meanwhile.
     pub(crate) async fn commit(&self, writes: &[Write]) -> Result<bool, Error> {
-        let done = if self.is_rehearsal {
-            self.shared.store.rehearse(writes).await
-        } else {
-            self.shared.store.commit(writes).await.map(|_| ())
-        };
-        match done {
+        match self.attempt(writes).await {
             Ok(()) => Ok(true),
             // The defaults of a namespace come into being with its first write that needs them; somebody was faster.
             Err(
@@ -64,10 +59,18 @@ impl Writer {
     /// Commits a PUT of what was not there: `false` also when somebody has created it meanwhile, so that this PUT
     /// replaces that one.
     pub(crate) async fn commit_put(&self, writes: &[Write]) -> Result<bool, Error> {
-        match self.commit(writes).await {
-            Err(error) if error.status() == StatusCode::CONFLICT => Ok(false),
-            other => other,
+        match self.attempt(writes).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict { .. } | StoreError::Taken { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
         }
+    }
+
+    async fn attempt(&self, writes: &[Write]) -> Result<(), StoreError> {
+        if self.is_rehearsal {
+            return self.shared.store.rehearse(writes).await;
+        }
+        self.shared.store.commit(writes).await.map(|_| ())
     }
 
     /// Has the controller look at a Deployment; not after a rehearsal.

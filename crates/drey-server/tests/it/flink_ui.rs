@@ -17,7 +17,7 @@ async fn flink() -> String {
         let seen = ["cookie", "authorization", "x-kept", "connection", "x-hop"]
             .map(|n| format!("{n}={}", headers.contains_key(n)));
         let answer =
-            [("set-cookie", "a=b"), ("x-flink", "yes"), ("connection", "x-hop"), ("x-hop", "1")];
+            [("set-cookie", "a=b"), ("etag", "yes"), ("service-worker-allowed", "/"), ("x-hop", "1")];
         (StatusCode::ACCEPTED, answer, format!("{uri} {} {}", seen.join(" "), body.len()))
     };
     let moved = |request: Request| async move {
@@ -67,7 +67,8 @@ async fn requests_pass_with_path_query_and_body_but_without_credentials() {
         answer.text,
         "/a%20b/c?d=%2F cookie=false authorization=false x-kept=true connection=false x-hop=false 70000"
     );
-    assert_eq!(answer.header("x-flink"), "yes");
+    assert_eq!(answer.header("etag"), "yes");
+    assert_eq!(answer.header("service-worker-allowed"), "", "rules for the whole origin stay there");
     assert_eq!((answer.header("set-cookie"), answer.header("x-hop")), ("", ""));
     assert!(server.get(&format!("{path}/")).await.text.starts_with("/ cookie"));
 }
@@ -85,6 +86,14 @@ async fn flinks_own_errors_and_redirects_come_through() {
     let absolute = server.get(&format!("{path}/moved?absolute")).await;
     assert_eq!(absolute.header("location"), format!("{path}/jars?a=1"));
     assert_eq!(server.get(&format!("{path}/moved?away")).await.header("location"), "");
+}
+
+#[tokio::test]
+async fn pages_of_a_job_install_nothing_in_the_browser() {
+    let (server, _, path) = server().await;
+    let headers = [("service-worker", "script")];
+    let asked = request("GET", &format!("{path}/sw.js"), &headers, Body::empty());
+    server.send(asked).await.refused(403, "Forbidden");
 }
 
 #[tokio::test]

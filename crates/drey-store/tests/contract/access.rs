@@ -31,8 +31,9 @@ pub(crate) async fn nothing_new_is_created_in_a_namespace_that_is_not_active(sto
     assert!(!store.create_namespace("b", "{}").await.unwrap(), "the name is taken");
     let deployment = within("b", new(Kind::Deployment, "a"));
     store.commit(&[create(&deployment)]).await.unwrap();
-    assert!(store.end_namespace("b").await.unwrap());
-    assert!(!store.end_namespace("b").await.unwrap(), "it ends once");
+    assert!(!store.end_namespace("b", 2).await.unwrap(), "it is at another version");
+    assert!(store.end_namespace("b", 1).await.unwrap());
+    assert!(!store.end_namespace("b", 2).await.unwrap(), "it ends once");
     for kind in [Kind::Deployment, Kind::DeploymentTarget] {
         let late = within("b", new(kind, "late"));
         assert!(is_closed(&store.commit(&[create(&late)]).await.unwrap_err()), "{kind}");
@@ -50,15 +51,17 @@ pub(crate) async fn a_namespace_goes_when_it_is_empty_and_not_before(store: Stor
     let revision = store.commit(&[create(&deployment)]).await.unwrap();
     assert!(store.create_api_token(&token("b", "t")).await.unwrap());
     assert!(!store.remove_namespace("b").await.unwrap(), "it is active");
-    store.end_namespace("b").await.unwrap();
+    store.end_namespace("b", 1).await.unwrap();
     assert!(!store.remove_namespace("b").await.unwrap(), "it has a Deployment");
-    store.commit(&[delete(&deployment, revision)]).await.unwrap();
+    let deleted_at = store.commit(&[delete(&deployment, revision)]).await.unwrap();
     assert!(!store.remove_namespace("b").await.unwrap(), "it has a token");
     assert_eq!(store.delete_api_tokens("b").await.unwrap(), 1);
     assert!(store.remove_namespace("b").await.unwrap());
     assert!(!store.remove_namespace("b").await.unwrap());
     assert_eq!(store.namespace("b").await.unwrap(), None);
     assert!(store.create_namespace("b", "{}").await.unwrap(), "the name is free again");
+    assert!(store.changes(0, 10).await.unwrap().is_empty(), "and nothing tells of the former one");
+    assert_eq!(store.oldest_change().await.unwrap(), deleted_at, "which watchers can see");
 }
 
 pub(crate) async fn a_write_of_a_namespace_needs_the_version_that_was_read(store: Store) {
@@ -69,7 +72,7 @@ pub(crate) async fn a_write_of_a_namespace_needs_the_version_that_was_read(store
     let found = store.namespaces().await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].doc.as_str(), found[0].version), ("[1]", 2));
-    store.end_namespace("default").await.unwrap();
+    store.end_namespace("default", 2).await.unwrap();
     assert!(!store.update_namespace("default", 3, "[3]").await.unwrap(), "it is terminating");
 }
 

@@ -251,6 +251,10 @@ fn shown(path: &str, value: Option<&Value>) -> Option<String> {
             });
             format!("{{{}}}", inner.collect::<Vec<_>>().join(", "))
         }
+        Value::Array(items) if !items.is_empty() => {
+            let inner = items.iter().map(|item| shown(path, Some(item)).unwrap_or_default());
+            format!("[{}]", inner.collect::<Vec<_>>().join(", "))
+        }
         other => other.to_string(),
     };
     let is_long = text.chars().count() > VALUE_CHARS_MAX;
@@ -318,9 +322,12 @@ mod tests {
 
     #[test]
     fn secrets_are_hidden_at_any_depth_and_long_values_cut() {
-        let value = json!({ "s3.secret-key": "abc", "x": 1, "in": { "password": "def" } });
+        let value = json!({
+            "s3.secret-key": "abc", "x": 1, "in": { "password": "def" }, "list": [{ "password": "ghi" }],
+        });
         let text = shown("spec.c", Some(&value)).unwrap();
-        assert!(!text.contains("abc") && !text.contains("def") && text.contains("x: 1"), "{text}");
+        assert!(!["abc", "def", "ghi"].iter().any(|secret| text.contains(secret)), "{text}");
+        assert!(text.contains("x: 1"), "{text}");
         assert_eq!(shown("a[s3.secret-key]", Some(&json!("abc"))).unwrap(), HIDDEN);
         assert_eq!(shown("a", Some(&json!("x".repeat(100)))).unwrap().chars().count(), 61);
         assert_eq!(shown("a.password", Some(&json!("${pw}"))).unwrap(), "${pw}");

@@ -2,6 +2,7 @@
 //!
 //! Answers are kept for an hour. A token with a key that is not known has the keys fetched again, at most once a minute:
 //! that is how keys rotate, and no stranger can have us knock without end, since tokens come from the provider itself.
+//! A provider that does not answer is asked again after some seconds only; who comes meanwhile hears so at once.
 
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ const KEPT: SignedDuration = SignedDuration::from_hours(1);
 /// Between two fetches of keys because of tokens with unknown ones.
 const REFETCH: SignedDuration = SignedDuration::from_secs(60);
 
+/// Between two attempts to ask a provider what it says of itself.
+const RETRY: SignedDuration = SignedDuration::from_secs(5);
+
 /// What the provider says of itself.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Metadata {
@@ -46,6 +50,8 @@ pub(super) struct Provider {
     issuer: String,
     client: Option<Client>,
     metadata: Mutex<Option<(Metadata, Timestamp)>>,
+    /// When the provider was last asked in vain.
+    silent_at: Mutex<Option<Timestamp>>,
     keys: Mutex<Option<(JwkSet, Timestamp)>>,
 }
 
@@ -65,18 +71,29 @@ impl Provider {
         if let Err(e) = &client {
             tracing::error!(error = causes(e), "no client for the identity provider");
         }
-        let (metadata, keys) = (Mutex::default(), Mutex::default());
-        Self { issuer, client: client.ok(), metadata, keys }
+        let (metadata, silent_at, keys) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { issuer, client: client.ok(), metadata, silent_at, keys }
     }
 
     /// What the provider says of itself.
     pub(super) async fn metadata(&self, now: Timestamp) -> Result<Metadata, Error> {
-        let mut kept = self.metadata.lock().await;
-        if let Some((metadata, at)) = &*kept
+        if let Some((metadata, at)) = &*self.metadata.lock().await
             && is_fresh(*at, now)
         {
             return Ok(metadata.clone());
         }
+        let is_silent = |at: Timestamp| now.duration_since(at).abs() < RETRY;
+        if self.silent_at.lock().await.is_some_and(is_silent) {
+            return Err(unreachable_provider("it did not answer a moment ago"));
+        }
+        let discovered = self.discover().await;
+        *self.silent_at.lock().await = discovered.is_err().then_some(now);
+        let metadata = discovered?;
+        *self.metadata.lock().await = Some((metadata.clone(), now));
+        Ok(metadata)
+    }
+
+    async fn discover(&self) -> Result<Metadata, Error> {
         let place =
             format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
         let metadata: Metadata = self.get(&place).await?;
@@ -91,7 +108,6 @@ impl Provider {
         if let Some(plain) = places.iter().find(|url| is_tls && url.scheme() != "https") {
             return Err(unreachable_provider(&format!("{plain} is not https")));
         }
-        *kept = Some((metadata.clone(), now));
         Ok(metadata)
     }
 
