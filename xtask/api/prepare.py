@@ -16,6 +16,8 @@ SEED = 20261121
 # Many, because requests delete them.
 DEPLOYMENTS = 60
 SAVEPOINTS = 60
+SECRETS = 20
+TOKENS = 20
 IN_NAMESPACE = "/api/v1/namespaces/default"
 # A stream has no end, and these say nothing that the tests of the page do not say.
 EXCLUDED = ["/ext/v1/watch", "/swagger", "/swagger/{file}"]
@@ -50,10 +52,18 @@ def seed(url):
     savepoints = [ask(f"{base}/savepoints", savepoint(ids[n % DEPLOYMENTS], n)) for n in range(SAVEPOINTS)]
     target = {"metadata": {"name": "fuzzed"}, "spec": {"local": {}}}
     ask(f"{base}/deployment-targets", target)
+    for number in range(SECRETS):
+        secret = {"metadata": {"name": f"fuzzed-{number}"}, "spec": {"kind": "Plain", "value": "correct-horse"}}
+        ask(f"{base}/secret-values", secret)
+    for number in range(TOKENS):
+        token = {"name": f"namespaces/default/apitokens/fuzzed-{number}", "role": "viewer"}
+        ask(f"{url}/apitokens/v1/namespaces/default/apitokens", token)
     return {
         "deployments/{name}": [made["metadata"]["name"] for made in deployments] + ids,
         "savepoints/{id}": [made["metadata"]["id"] for made in savepoints],
         "deployment-targets/{name}": ["local", "fuzzed"],
+        "secret-values/{name}": [f"fuzzed-{number}" for number in range(SECRETS)],
+        "apitokens/{name}": [f"fuzzed-{number}" for number in range(TOKENS)],
     }
 
 

@@ -72,7 +72,8 @@ impl Names<'_> {
 fn whole(name: &str, from: &Value, names: &Names<'_>) -> Value {
     let mut made = schema(from, names);
     let second = names.0.and_then(|all| all.get(&format!("{name}Input")));
-    if let (Some(second), Some(known)) = (second, made["properties"].as_object_mut()) {
+    let known = made.get_mut("properties").and_then(Value::as_object_mut);
+    if let (Some(second), Some(known)) = (second, known) {
         for (member, value) in members(&second["properties"]) {
             known.entry(member.clone()).or_insert_with(|| schema(value, names));
         }
@@ -231,7 +232,9 @@ mod tests {
                 let pointer = reference.strip_prefix('#').unwrap();
                 assert!(swagger.pointer(pointer).is_some(), "{reference}");
             }
-            let is_schema = members.contains_key("properties");
+            let properties = members.get("properties");
+            assert!(properties.is_none_or(Value::is_object), "{members:?}");
+            let is_schema = properties.is_some();
             assert!(!is_schema || !members.contains_key("required"), "{members:?}");
             for newer in ["anyOf", "oneOf", "const", "content", "requestBody"] {
                 assert!(!members.contains_key(newer), "{newer}: {members:?}");

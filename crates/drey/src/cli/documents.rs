@@ -27,7 +27,8 @@ pub(super) struct Declared {
     pub(super) sends_value: bool,
 }
 
-/// All documents of all sources, in an order in which each finds what it refers to. Nothing is sent before every one of them could be read.
+/// All documents of all sources, in an order in which each finds what it refers to. Nothing is sent before every one of
+/// them could be read.
 pub(super) async fn read(client: &Client, sources: &[String]) -> Result<Vec<Declared>> {
     let mut declared = Vec::new();
     for source in sources {
@@ -84,9 +85,23 @@ fn folder(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn parse(source: &str, text: &str) -> Result<Vec<Declared>> {
+    // What stands where the text goes wrong may be the value of a secret.
+    let is_quiet = text.to_ascii_lowercase().contains("secretvalue");
     let refused = |why: Vec<drey_model::Problem>| {
         let mut failure = Failure::new(Exit::Invalid, format!("{source} cannot be read"));
-        failure.why.extend(why.into_iter().map(|problem| problem.message));
+        let told = |message: String| match message.rsplit_once(" (") {
+            Some((_, place)) if is_quiet => {
+                format!(
+                    "it is no YAML or JSON at {}; what stands there is not repeated",
+                    place.trim_end_matches(['.', ')'])
+                )
+            }
+            None if is_quiet => {
+                "it is no YAML or JSON; what stands there is not repeated".to_owned()
+            }
+            _ => message,
+        };
+        failure.why.extend(why.into_iter().map(|problem| told(problem.message)));
         failure
     };
     let documents = document::parse_many(text.as_bytes()).map_err(refused)?;

@@ -97,7 +97,8 @@ impl Schemas {
     fn named(&self, name: &str) -> Value {
         let mut schema = self.all.get(name).cloned().unwrap_or_default();
         let sent = self.all.get(&format!("{name}Input")).map(members).unwrap_or_default();
-        if let Some(known) = schema["properties"].as_object_mut() {
+        let known = schema.get_mut("properties").and_then(Value::as_object_mut);
+        if let Some(known) = known {
             for (member, value) in sent {
                 known.entry(member).or_insert(value);
             }

@@ -108,6 +108,12 @@ fn a_secret_goes_in_from_a_stream_or_a_file_and_never_comes_out() {
         "{}",
         out(&differs)
     );
+    for broken in [format!("spec: {{value: [{VALUE}\n"), format!("spec:\n\tvalue: {VALUE}\n")] {
+        let refused =
+            with_input(&server.url, &["apply", "-f", "-"], &format!("kind: SecretValue\n{broken}"));
+        ends(&refused, 6);
+        assert!(!err(&refused).contains("hunter"), "{}", err(&refused));
+    }
     ends(&server.drey(&["secret", "delete", "pw", "--yes"]), 0);
     ends(&server.drey(&["get", "secret", "pw"]), 3);
 }
