@@ -173,10 +173,7 @@ fn client_folder() -> Result<PathBuf> {
             "--no-audit",
             "--no-fund",
         ]);
-        ensure!(
-            run::run(&mut npm)?,
-            "the packages of {CLIENT} cannot be installed"
-        );
+        ensure!(run::run(&mut npm)?, "the packages of {CLIENT} cannot be installed");
         File::create(folder.join("ready"))?;
     }
     fs::create_dir_all(folder.join("src"))?;

@@ -174,8 +174,7 @@ impl Client {
         }
         let url = format!("{job}/exceptions?maxExceptions={EXCEPTIONS_MAX}");
         // There is no later look at a job that has failed: its cluster goes, and the reason with it.
-        let limit =
-            if status == FlinkStatus::Failed { REQUEST_TIMEOUT } else { DETAIL_TIMEOUT };
+        let limit = if status == FlinkStatus::Failed { REQUEST_TIMEOUT } else { DETAIL_TIMEOUT };
         (restarts, self.detail_within(limit, Ask::Exceptions, url).await)
     }
 

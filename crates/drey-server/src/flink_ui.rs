@@ -303,10 +303,13 @@ mod tests {
         assert_eq!(at("/x").as_deref(), Some("/p/j/x"));
         assert_eq!(at("x").as_deref(), Some("/p/j/a/x"));
         assert_eq!(at("http://h").as_deref(), Some("/p/j/"));
-        for climbing in ["../../../../x", "/../../x", "/%2e%2e/../x", "\\..\\..\\x", "./.././../x"] {
+        for climbing in ["../../../../x", "/../../x", "/%2e%2e/../x", "\\..\\..\\x", "./.././../x"]
+        {
             assert_eq!(at(climbing).as_deref(), Some("/p/j/x"), "{climbing}");
         }
-        for elsewhere in ["http://h:8081/x", "//evil/x", "https://evil/x", "https://h:80/x", "\\\\evil/x"] {
+        for elsewhere in
+            ["http://h:8081/x", "//evil/x", "https://evil/x", "https://h:80/x", "\\\\evil/x"]
+        {
             assert_eq!(at(elsewhere), None, "{elsewhere}");
         }
     }

@@ -59,6 +59,20 @@ pub struct Statistics {
     pub retries: u64,
 }
 
+/// Makes the file when it is missing, for this user only: specs and the audit log are not for everybody. The files that
+/// SQLite puts beside it get the same mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        // What is wrong with a file that is there is said by those who read it.
+        Err(error) if !path.exists() => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 impl Store {
     /// Opens the database in this file; makes the folder and the file when they are missing.
     ///
@@ -69,6 +83,7 @@ impl Store {
             let made = tokio::fs::create_dir_all(folder).await;
             made.map_err(|source| Error::Place { path: path.to_owned(), source })?;
         }
+        make_private(path).map_err(|source| Error::Place { path: path.to_owned(), source })?;
         schema::inspect(path).await?;
         let url = url(path, "rwc")?;
         let writer = Lane::file(url.clone(), WRITER, 1);

@@ -102,6 +102,8 @@ impl Client {
         }
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
+            // The API has none, and the token is for the address that was given.
+            .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("drey/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|e| {
@@ -221,7 +223,9 @@ impl Client {
         let failed = |e: reqwest::Error| {
             Failure::new(Exit::Usage, format!("reading {url}")).why(root_cause(&e))
         };
-        let answer = self.http.get(url).timeout(self.timeout).send().await.map_err(failed)?;
+        // Not the client of the server: pages may be moved, and get no token.
+        let answer = reqwest::Client::new().get(url).timeout(self.timeout).send().await;
+        let answer = answer.map_err(failed)?;
         answer.error_for_status().map_err(failed)?.text().await.map_err(failed)
     }
 
@@ -308,6 +312,10 @@ impl Client {
             }
         }
         let status = answer.status();
+        if status.is_redirection() {
+            let to = answer.headers().get("location").and_then(|to| to.to_str().ok());
+            return Err(self.sent_elsewhere(doing, to.unwrap_or("nowhere")));
+        }
         let is_rehearsed = answer.headers().contains_key("drey-dry-run");
         let text = answer.text().await.map_err(|e| self.no_answer(doing, &e))?;
         if !status.is_success() {
@@ -319,6 +327,13 @@ impl Client {
         let answer = serde_json::from_str(&text);
         let answer = answer.map_err(|e| self.not_ours(doing, &e.to_string()))?;
         Ok((answer, is_rehearsed))
+    }
+
+    /// Redirects are not followed: what was shown to one server is not for another.
+    fn sent_elsewhere(&self, doing: &str, to: &str) -> Failure {
+        Failure::new(Exit::Unreachable, doing)
+            .why(format!("{} sends its clients on to {to}", self.base()))
+            .next("drey --server URL    with the address of the server itself")
     }
 
     /// What helps against a refusal of who asks.

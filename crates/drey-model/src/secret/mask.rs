@@ -160,7 +160,11 @@ impl Masking {
 /// A value in the forms in which it may appear.
 fn spellings(value: &str) -> BTreeSet<String> {
     let trimmed = value.trim();
-    let mut all = BTreeSet::from([value.to_owned(), trimmed.to_owned()]);
+    // Hosts are shown in lower case.
+    let lower = trimmed.to_lowercase();
+    let mut all = BTreeSet::from([value.to_owned(), trimmed.to_owned(), lower]);
+    // A URI ends at its query or fragment wherever these are not shown.
+    all.extend(trimmed.split(['?', '#']).map(str::to_owned));
     if value.contains('\n') {
         let lines = value.lines().map(str::trim).filter(|line| line.len() >= LINE_BYTES_MIN);
         all.extend(lines.map(str::to_owned));
@@ -194,6 +198,9 @@ fn in_uris(value: &str) -> Vec<String> {
     if let Ok(mut url) = Url::parse("http://u@h/") {
         url.set_path(value);
         all.push(url.path().trim_start_matches('/').to_owned());
+        if url.set_host(Some(value)).is_ok() {
+            all.extend(url.host_str().map(str::to_owned));
+        }
         url.set_query(Some(value));
         all.extend(url.query().map(str::to_owned));
         if url.set_password(Some(value)).is_ok() {
@@ -225,6 +232,24 @@ mod tests {
             assert!(shown.contains(HIDDEN) && !shown.contains("word"), "{shown}");
         }
         assert_eq!(mask.text("p@ss"), "p@ss");
+    }
+
+    #[test]
+    fn a_value_is_hidden_as_far_as_a_uri_shows_it() {
+        let mask = Mask::of([
+            "SuperSecretHost.invalid",
+            "b\u{fc}cher.example",
+            "Quest?ion-Mark",
+            "S3CR/ET?x#y z",
+        ]);
+        for (text, shown) in [
+            ("http://supersecrethost.invalid/x.jar", "http://******/x.jar"),
+            ("http://xn--bcher-kva.example/x.jar", "http://******/x.jar"),
+            ("http://h/Quest?\u{2026}", "http://h/******?\u{2026}"),
+            ("file:///S3CR/ET", "file:///******"),
+        ] {
+            assert_eq!(mask.text(text), shown);
+        }
     }
 
     #[test]

@@ -102,11 +102,27 @@ fn created(
     let merged = match expand_created(ctx.layers, &only_spec(&submitted)) {
         Ok(expanded) => Ok(with_spec(submitted, expanded)),
         Err(problems) => {
-            let bare = expand_created(ctx.layers, &json!({})).unwrap_or_default();
-            Err((with_spec(submitted, bare), problems))
+            // What else is wrong is looked for in the rest of the document.
+            let mut rest = only_spec(&submitted);
+            drop_directives(&mut rest);
+            let rest = expand_created(ctx.layers, &rest);
+            let rest = rest.or_else(|_| expand_created(ctx.layers, &json!({})));
+            Err((with_spec(submitted, rest.unwrap_or_default()), problems))
         }
     };
     finish(draft, merged, None, metadata, ctx)
+}
+
+/// Takes the elements out of arrays that say how to merge.
+fn drop_directives(value: &mut Value) {
+    match value {
+        Value::Array(items) => {
+            items.retain(|item| item.get("$patch").is_none());
+            items.iter_mut().for_each(drop_directives);
+        }
+        Value::Object(members) => members.values_mut().for_each(drop_directives),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn check_same_name(draft: &mut Draft, name: &str) {

@@ -149,6 +149,13 @@ fn spec_of(spec: &Node, problems: &mut Vec<Problem>) -> Given {
         let message = "Holds a member that SecretValues do not have (its name is not repeated here, since it may be a secret). Expected kind and value.";
         problems.push(Problem::new("spec", message));
     }
+    for known in ["kind", "value"] {
+        let given = members.iter().filter(|(key, _)| key.eq_ignore_ascii_case(known)).count();
+        if given > 1 {
+            let message = "Given more than once, in different letter cases.";
+            problems.push(Problem::new(format!("spec.{known}"), message));
+        }
+    }
     if let Some(kind) = spec.member("kind").filter(|kind| !kind.is_null())
         && !kind.text().is_some_and(|text| text.eq_ignore_ascii_case("plain"))
     {

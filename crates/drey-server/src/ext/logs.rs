@@ -86,7 +86,8 @@ pub(crate) async fn read(
         }
         (true, _) => {
             let position = Chunk { text: String::new(), ..first.chunk.clone() };
-            let pieces = follow(shared, Reader { caller, ns }, job.id, first).map(|c| Ok::<_, Infallible>(c.text));
+            let pieces = follow(shared, Reader { caller, ns }, job.id, first)
+                .map(|c| Ok::<_, Infallible>(c.text));
             Ok(text(&position, Body::from_stream(pieces)))
         }
     }

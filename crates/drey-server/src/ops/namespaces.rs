@@ -4,14 +4,14 @@ use drey_model::document::Document;
 use drey_model::meta::DEFAULT_NAMESPACE;
 use drey_model::namespace::{self, LifecyclePhase, Namespace, long_name};
 use drey_model::role::{Access, Resource, allows};
-use drey_model::{Deployment, Kind, Problem};
-use drey_store::{Filter, Store};
+use drey_model::{Deployment, Kind, Problem, write};
+use drey_store::{Filter, Store, Write};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-use super::{Attempts, Writer, decode};
+use super::{Attempts, Writer, decode, stored_target};
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::ending::at_rest;
@@ -151,6 +151,9 @@ impl Writer {
         if !self.is_rehearsal() {
             // An upload that was cut off while a former namespace of this name ended may have left a file.
             self.delete_artifacts(&short).await?;
+            // As namespace `default` has it from the first start.
+            let target = write::local_target(&self.context(&short, &[]));
+            self.commit(&[Write::Create(stored_target(&target)?)]).await?;
         }
         let room = Room { namespace: accepted.object, version: 1 };
         Ok(WrittenRoom { room, warnings: accepted.warnings })

@@ -58,6 +58,9 @@ impl Writer {
                 None => write::create_target(&named(document, name)?, &context),
             };
             let accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
+            if let Some(current) = current.filter(|current| says_nothing_new(&accepted, current)) {
+                return Ok((false, Accepted { object: current, warnings: accepted.warnings }));
+            }
             let is_new = object.is_none();
             let write = match object {
                 Some(row) => update(row, &accepted.object)?,
@@ -166,6 +169,15 @@ pub(crate) fn stored(target: &DeploymentTarget) -> Result<Object, drey_store::Er
     let mut object = row(Kind::DeploymentTarget, &m.namespace, &m.name, m.id);
     object.encode(target)?;
     Ok(object)
+}
+
+/// Whether a write leaves a target as it is: then it has no new version either, and whoever applies the same file again
+/// and again hears that nothing has changed.
+fn says_nothing_new(accepted: &Accepted<DeploymentTarget>, current: &DeploymentTarget) -> bool {
+    let mut same = accepted.object.clone();
+    same.metadata.resource_version = current.metadata.resource_version;
+    same.metadata.modified_at = current.metadata.modified_at;
+    same == *current
 }
 
 fn update(mut object: Object, target: &DeploymentTarget) -> Result<Write, Error> {

@@ -16,8 +16,12 @@ async fn flink() -> String {
     let echo = |uri: Uri, headers: HeaderMap, body: Bytes| async move {
         let seen = ["cookie", "authorization", "x-kept", "connection", "x-hop"]
             .map(|n| format!("{n}={}", headers.contains_key(n)));
-        let answer =
-            [("set-cookie", "a=b"), ("etag", "yes"), ("service-worker-allowed", "/"), ("x-hop", "1")];
+        let answer = [
+            ("set-cookie", "a=b"),
+            ("etag", "yes"),
+            ("service-worker-allowed", "/"),
+            ("x-hop", "1"),
+        ];
         (StatusCode::ACCEPTED, answer, format!("{uri} {} {}", seen.join(" "), body.len()))
     };
     let moved = |request: Request| async move {
@@ -68,7 +72,11 @@ async fn requests_pass_with_path_query_and_body_but_without_credentials() {
         "/a%20b/c?d=%2F cookie=false authorization=false x-kept=true connection=false x-hop=false 70000"
     );
     assert_eq!(answer.header("etag"), "yes");
-    assert_eq!(answer.header("service-worker-allowed"), "", "rules for the whole origin stay there");
+    assert_eq!(
+        answer.header("service-worker-allowed"),
+        "",
+        "rules for the whole origin stay there"
+    );
     assert_eq!((answer.header("set-cookie"), answer.header("x-hop")), ("", ""));
     assert!(server.get(&format!("{path}/")).await.text.starts_with("/ cookie"));
 }

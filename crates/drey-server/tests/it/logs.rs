@@ -9,7 +9,8 @@ use futures::StreamExt;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::world::{Server, request};
+use crate::guard::{ADMIN, guarded, settings, tokens_of};
+use crate::world::{DEPLOYMENTS, Server, deployment, request};
 
 async fn server_with_log(text: &str, state: JobState) -> (Server, Uuid, String) {
     let server = Server::start().await;
@@ -85,4 +86,34 @@ async fn following_as_events_says_where_to_go_on() {
         server.text("GET", &format!("{path}/jobmanager.log?follow=true"), &headers, "").await;
     assert!(answer.text.contains("id: 4\n"), "{}", answer.text);
     assert!(answer.text.contains(r#""text":"one\n""#), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn following_ends_when_the_reader_is_no_longer_known() {
+    let server = guarded(settings()).await;
+    let (owner, viewer) =
+        (server.token("default", "owner").await, server.token("default", "viewer").await);
+    let made = server.bearing(&owner, "POST", DEPLOYMENTS, Some(deployment("one"))).await;
+    let id = made.expect(201)["metadata"]["id"].as_str().unwrap().parse().unwrap();
+    let job = server.job(id, JobState::Started).await;
+    server.backend.logs.lock().unwrap().insert("jobmanager.log".into(), b"one\n".to_vec());
+    let path = format!("/ext/v1/namespaces/default/jobs/{job}/logs/jobmanager.log?follow=true");
+    let authorization = format!("Bearer {viewer}");
+    let headers = [("authorization", authorization.as_str())];
+    let response = server.open(request("GET", &path, &headers, Body::empty())).await;
+    let mut pieces = response.into_body().into_data_stream();
+    assert_eq!(pieces.next().await.unwrap().unwrap(), "one\n");
+
+    let path = format!("{}/viewer", tokens_of("default"));
+    server.bearing(ADMIN, "DELETE", &path, None).await.expect(200);
+    server.backend.logs.lock().unwrap().insert("jobmanager.log".into(), b"one\ntwo\n".to_vec());
+    let rest = async {
+        let mut text = String::new();
+        while let Some(piece) = pieces.next().await {
+            text.push_str(std::str::from_utf8(&piece.unwrap()).unwrap());
+        }
+        text
+    };
+    let rest = tokio::time::timeout(Duration::from_secs(5), rest).await.unwrap();
+    assert_eq!(rest, "", "what is written after that is not theirs to read");
 }

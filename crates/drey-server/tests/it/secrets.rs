@@ -1,5 +1,7 @@
 //! SecretValues: written, listed, changed, deleted; and that no answer of any kind repeats a value.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::world::{Answer, DEPLOYMENTS, Server, deployment};
@@ -174,4 +176,31 @@ async fn placeholders_are_refused_where_drey_itself_reads_the_setting() {
     let warnings: Vec<_> = made.headers.get_all("drey-warning").iter().collect();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     made.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_running_deployment_that_begins_to_name_a_secret_and_its_deletion_never_both_succeed() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Arc::new(Server::on_disk(&folder).await);
+    let mut body = deployment("one");
+    body["spec"]["state"] = json!("CANCELLED");
+    server.json("POST", DEPLOYMENTS, body).await.expect(201);
+    for n in 0..30 {
+        let name = format!("s{n}");
+        server.json("POST", SECRETS, secret(&name)).await.expect(201);
+        let (one, two) = (Arc::clone(&server), Arc::clone(&server));
+        let patch = json!({ "spec": { "template": { "spec": {
+            "flinkConfiguration": { "key": format!("${{{name}}}") } } } } });
+        let path = format!("{DEPLOYMENTS}/one");
+        let named = tokio::spawn(async move { one.json("PATCH", &path, patch).await });
+        let path = format!("{SECRETS}/{name}");
+        let gone = tokio::spawn(async move { two.delete(&path).await.status });
+        let (named, gone) = (named.await.unwrap(), gone.await.unwrap());
+        // Who named it before it was gone has it; who came later was warned.
+        let quoted = format!("'{name}'");
+        let mut warnings = named.headers.get_all("drey-warning").iter();
+        let was_warned = warnings.any(|warning| warning.to_str().unwrap().contains(&quoted));
+        named.expect(200);
+        assert!(gone.is_success() == was_warned, "{gone} {was_warned}");
+    }
 }

@@ -33,7 +33,7 @@ pub(super) async fn run(shell: &Shell, args: Edit) -> Result<()> {
     let version = version.and_then(|version| i32::try_from(version).ok());
     let before = written(&object);
     let original = yaml(&before)?;
-    let file = std::env::temp_dir().join(format!("drey-{word}-{name}-{}.yaml", std::process::id()));
+    let file = new_file(&format!("drey-{word}-{name}-"))?;
     let mut text = original.clone();
     let mut refused: Option<Failure> = None;
     loop {
@@ -132,6 +132,13 @@ fn with_message(text: &str, refused: Option<&Failure>, word: &str, name: &str) -
 
 fn without_message(text: &str) -> String {
     text.split_inclusive('\n').filter(|line| !line.starts_with("#:")).collect()
+}
+
+/// A file that only this user can read, and that nobody else has put there.
+fn new_file(prefix: &str) -> Result<PathBuf> {
+    let made = tempfile::Builder::new().prefix(prefix).suffix(".yaml").tempfile();
+    let kept = made.and_then(|file| Ok(file.into_temp_path().keep()?));
+    kept.map_err(|e| Failure::usage("making a file to edit").why(e.to_string()))
 }
 
 /// Lets the user edit the text in a file.
