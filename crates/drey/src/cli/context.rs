@@ -30,7 +30,7 @@ pub(crate) fn run(verb: ContextVerb, global: &Global) -> Result<()> {
             contexts.write()?;
             put(&format!("context/{name} is in use\n"))
         }
-        ContextVerb::Add(args) => add(contexts, args, global),
+        ContextVerb::Add(args) => add(contexts, &args, global),
         ContextVerb::Remove { name } => {
             contexts.get(&name)?;
             contexts.contexts.retain(|context| context.name != name);
@@ -95,7 +95,7 @@ impl Context {
     }
 }
 
-fn add(mut contexts: Contexts, args: ContextAdd, global: &Global) -> Result<()> {
+fn add(mut contexts: Contexts, args: &ContextAdd, global: &Global) -> Result<()> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if args.name.is_empty() || !args.name.chars().all(is_name) {
         return Err(Failure::usage(format!("\"{}\" is not the name of a context", args.name))

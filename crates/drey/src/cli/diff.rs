@@ -138,9 +138,8 @@ fn preview(document: &Declared, outcome: &Outcome) -> Result<Preview> {
     let (old, new) = (written(before), written(&outcome.object));
     match document.kind {
         Kind::Deployment => {
-            for part in ["metadata"] {
-                leaves(part, old.get(part), new.get(part), &mut preview.changes);
-            }
+            let (old, new) = (old.get("metadata"), new.get("metadata"));
+            leaves("metadata", old, new, &mut preview.changes);
             deployment(before, &outcome.object, &mut preview)?;
         }
         _ => {
@@ -335,7 +334,7 @@ mod tests {
     }
 
     /// What would become of a running Deployment.
-    fn running(strategy: &str, spec: Value) -> Preview {
+    fn running(strategy: &str, spec: &Value) -> Preview {
         let object = |spec: &Value| {
             let mut whole = json!({
                 "kind": "Deployment", "apiVersion": "v1", "metadata": { "name": "a", "resourceVersion": 4 },
@@ -355,7 +354,7 @@ mod tests {
             body: crate::client::Body::Json(json!({})),
             sends_value: false,
         };
-        let outcome = Outcome::of(Some(object(&json!({}))), object(&spec));
+        let outcome = Outcome::of(Some(object(&json!({}))), object(spec));
         preview(&document, &outcome).unwrap()
     }
 
@@ -367,7 +366,7 @@ mod tests {
             ("STATELESS", "restart without state"),
             ("NONE", "at the next start"),
         ] {
-            let preview = running(strategy, wider.clone());
+            let preview = running(strategy, &wider);
             let line = preview.changes.iter().find(|line| line.path.ends_with("parallelism"));
             assert_eq!(line.map(|line| line.cost), Some(cost), "{strategy}");
         }
@@ -375,9 +374,9 @@ mod tests {
             ("SUSPENDED", "the job is stopped with a savepoint"),
             ("CANCELLED", "the job is stopped without a savepoint"),
         ] {
-            assert_eq!(running("STATEFUL", json!({ "state": state })).changes[0].cost, cost);
+            assert_eq!(running("STATEFUL", &json!({ "state": state })).changes[0].cost, cost);
         }
-        let quiet = running("STATEFUL", json!({ "maxJobCreationAttempts": 9 }));
+        let quiet = running("STATEFUL", &json!({ "maxJobCreationAttempts": 9 }));
         assert_eq!(quiet.note.as_deref(), Some("the running job goes on"));
     }
 
