@@ -52,9 +52,7 @@ async fn a_namespace_is_made_changed_and_read_in_the_platforms_layout() {
 async fn each_namespace_has_its_own_names() {
     let server = Server::start().await;
     server.json("POST", NAMESPACES, json!({ "name": "other" })).await.expect(201);
-    let target = json!({ "metadata": { "name": "local" }, "spec": { "local": {} } });
-    let targets = "/api/v1/namespaces/other/deployment-targets";
-    server.json("POST", targets, target).await.expect(201);
+    // As in `default`, there is a target from the beginning.
     let deployments = "/api/v1/namespaces/other/deployments";
     server.json("POST", deployments, deployment("one")).await.expect(201);
     server.deploy("one").await;
@@ -103,7 +101,6 @@ async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
     server.json("POST", NAMESPACES, json!({ "name": "team" })).await.expect(201);
     let base = "/api/v1/namespaces/team";
     let target = json!({ "metadata": { "name": "local" }, "spec": { "local": {} } });
-    server.json("POST", &format!("{base}/deployment-targets"), target.clone()).await.expect(201);
     let mut body = deployment("one");
     body["spec"]["state"] = json!("RUNNING");
     let made = server.json("POST", &format!("{base}/deployments"), body).await.expect(201);
@@ -155,7 +152,7 @@ async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
     assert!(server.storage.head(&jar).await.is_err(), "artifacts go with their namespace");
     server.storage.head(&foreign).await.expect("those of others stay");
     server.json("POST", NAMESPACES, json!({ "name": "team" })).await.expect(201);
-    let fresh = server.get(&format!("{base}/deployment-targets")).await.expect(200);
+    let fresh = server.get(&format!("{base}/secret-values")).await.expect(200);
     assert_eq!(fresh["items"], json!([]));
     shutdown.cancel();
     serving.await.unwrap().unwrap();

@@ -289,12 +289,14 @@ async fn put_can_ask_not_to_replace() {
     for (path, body) in
         [(format!("{DEPLOYMENTS}/one"), deployment("one")), (format!("{TARGETS}/t"), spec)]
     {
-        let body = body.to_string();
+        let mut changed = body.clone();
+        changed["metadata"]["labels"] = json!({ "a": "b" });
+        let (body, changed) = (body.to_string(), changed.to_string());
         let new = [("if-none-match", "*")];
         server.text("PUT", &path, &new, &body).await.expect(201);
         let refused = server.text("PUT", &path, &new, &body).await;
         assert!(refused.refused(412, "PreconditionFailed").contains("exists at resourceVersion 1"));
-        server.text("PUT", &path, &[("if-match", "\"9\", W/\"1\"")], &body).await.expect(200);
+        server.text("PUT", &path, &[("if-match", "\"9\", W/\"1\"")], &changed).await.expect(200);
         let absent = server.text("PUT", &format!("{path}2"), &[("if-match", "*")], &body).await;
         absent.refused(412, "PreconditionFailed");
         server

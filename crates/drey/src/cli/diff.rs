@@ -321,12 +321,11 @@ mod tests {
 
     #[test]
     fn secrets_are_hidden_at_any_depth_and_long_values_cut() {
-        let value = json!({
-            "s3.secret-key": "abc", "x": 1, "in": { "password": "def" }, "list": [{ "password": "ghi" }],
-        });
+        let value = json!({ "s3.secret-key": "abc", "x": 1, "in": { "password": "def" } });
         let text = shown("spec.c", Some(&value)).unwrap();
-        assert!(!["abc", "def", "ghi"].iter().any(|secret| text.contains(secret)), "{text}");
-        assert!(text.contains("x: 1"), "{text}");
+        assert!(!text.contains("abc") && !text.contains("def") && text.contains("x: 1"), "{text}");
+        let list = shown("a", Some(&json!([{ "password": "ghi" }, 1]))).unwrap();
+        assert_eq!(list, format!("[{{password: {HIDDEN}}}, 1]"));
         assert_eq!(shown("a[s3.secret-key]", Some(&json!("abc"))).unwrap(), HIDDEN);
         assert_eq!(shown("a", Some(&json!("x".repeat(100)))).unwrap().chars().count(), 61);
         assert_eq!(shown("a.password", Some(&json!("${pw}"))).unwrap(), "${pw}");
