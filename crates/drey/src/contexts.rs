@@ -101,11 +101,13 @@ impl Connection {
     /// What the global flags, the environment and the contexts say.
     pub(crate) fn of(global: &Global) -> Result<Self> {
         let contexts = Contexts::read()?;
-        let context = contexts.chosen(global.context.as_deref())?;
-        let named = global.server.clone();
+        // An empty variable is one that somebody unset.
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let context = contexts.chosen(given(&global.context).as_deref())?;
+        let named = given(&global.server);
         let server = named.or_else(|| context.map(|context| context.server.clone()));
         let server = server.unwrap_or_else(|| SERVER_DEFAULT.to_owned());
-        let namespace = global.namespace.clone();
+        let namespace = given(&global.namespace);
         let namespace = namespace.or_else(|| context.and_then(|c| c.namespace.clone()));
         Ok(Self {
             credential: credential(global, context, &server)?,
