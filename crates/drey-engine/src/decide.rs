@@ -11,7 +11,7 @@ use drey_model::{DesiredState, EventName, JobState, SavepointOrigin, SavepointSt
 use jiff::SignedDuration;
 
 use crate::draft::{Draft, SaturatingAdd};
-use crate::facts::{DeploymentFacts, JobRecord, Rest};
+use crate::facts::{DeploymentFacts, JobRecord, Rest, Restarts};
 use crate::plan::{Action, Plan};
 use crate::situation::Situation;
 use crate::{backoff, cancel, phase, restore, run, savepoint, start, suspend, upgrade};
@@ -67,6 +67,10 @@ fn notice_new_spec(d: &mut Draft) {
             gave_up: None,
             ..std::mem::take(&mut d.facts)
         };
+        if d.active_job().is_none() {
+            // What starts next is a beginning, not a restart.
+            d.facts.restarts = Restarts::default();
+        }
     }
     let expiration = d.deployment.spec.job_failure_expiration_time.as_deref();
     let expiration = expiration.and_then(|text| duration::parse(text).ok());

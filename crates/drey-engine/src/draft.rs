@@ -11,7 +11,9 @@ use drey_model::{Deployment, DeploymentTarget, EventName, JobState, Seen};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use crate::facts::{Cancel, DeploymentFacts, End, How, JobFacts, JobRecord, SavepointRecord};
+use crate::facts::{
+    Cancel, DeploymentFacts, End, How, JobFacts, JobRecord, Restarts, SavepointRecord,
+};
 use crate::plan::NewEvent;
 use crate::situation::{Observation, Report, Situation};
 
@@ -156,6 +158,11 @@ impl Draft {
         record.facts.end = Some(End { how, at: now, why: why.to_owned(), confirmed });
         record.facts.swept = matches!(how, How::Finished | How::Stopped);
         record.facts.last_checkpoint = checkpoint;
+        if !matches!(how, How::Failed | How::FailedToStart) {
+            // What comes next is a beginning, not a restart.
+            self.facts.restarts = Restarts::default();
+        }
+        let Some(record) = self.job_mut(id) else { return };
         if let Some(started) = &mut record.job.status.started {
             started.observed_flink_job_status = last_word;
         }

@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use crate::restarts::{Counted, Restarts};
+
 /// Facts about a Deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -24,6 +26,8 @@ pub struct DeploymentFacts {
     pub failed_starts: Vec<Timestamp>,
     /// When running Jobs failed; only the recent ones, to pace recovery.
     pub failed_runs: Vec<Timestamp>,
+    /// Restarts of the job in the last hour, whoever restarted it.
+    pub restarts: Restarts,
     /// Stop-with-savepoint operations that failed in a row.
     pub failed_savepoints: u32,
     /// The next attempt (start or savepoint) is not made earlier.
@@ -83,6 +87,8 @@ pub struct JobFacts {
     pub alive_since: Option<Timestamp>,
     /// Since when a reachable JobManager has not known the job.
     pub missing_since: Option<Timestamp>,
+    /// What is counted of the restarts that Flink tells.
+    pub counted: Counted,
     /// Set once the Job is being cancelled.
     pub cancel: Option<Cancel>,
     /// The Savepoints of every stop-with-savepoint that may still take effect in Flink.

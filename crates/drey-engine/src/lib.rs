@@ -25,6 +25,7 @@ mod draft;
 pub mod facts;
 mod phase;
 mod plan;
+mod restarts;
 mod restore;
 mod run;
 mod savepoint;

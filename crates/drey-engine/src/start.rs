@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::backoff;
 use crate::draft::{Draft, SaturatingAdd, next_mark};
 use crate::facts::{How, JobFacts, JobRecord};
+use crate::restarts;
 use crate::restore::{self, Choice};
 use crate::situation::Observation;
 
@@ -270,11 +271,10 @@ fn mark_started(d: &mut Draft, id: Uuid, job: &FlinkJob) {
         started_at: now,
         flink_job_id: record.job.flink_job_id(),
         last_update_time: now,
-        observed_flink_job_restarts: job
-            .restarts
-            .map_or(0, |n| i32::try_from(n).unwrap_or(i32::MAX)),
+        observed_flink_job_restarts: 0,
         observed_flink_job_status: job.status.to_string(),
     });
+    restarts::note(d, id, job);
     d.facts.failed_starts.clear();
     d.facts.not_before = None;
     d.facts.last_failure = None;

@@ -253,6 +253,7 @@ impl Run {
             status: self.status,
             tasks_running: self.running,
             tasks_total: self.total,
+            since: None,
             restarts: Some(self.failures.len() as u32),
             failures: self.failures.iter().rev().take(16).map(|at| timestamp(*at)).collect(),
             cause: self.cause.clone(),

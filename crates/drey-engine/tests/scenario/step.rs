@@ -253,10 +253,13 @@ fn flink(world: &mut World, words: &[&str]) -> Option<()> {
                 match word.split_once('=') {
                     Some(("cause", why)) => flink.cause = Some(why.to_owned()),
                     Some(("restarts", n)) => flink.restarts = n.parse().ok(),
+                    // Without a word about them there were as many restarts.
                     Some(("failed", ages)) => {
                         flink.failures =
                             ages.split(',').filter_map(|t| seconds_ago(world, t)).collect();
+                        flink.restarts = u32::try_from(flink.failures.len()).ok();
                     }
+                    Some(("since", age)) => flink.since = seconds_ago(world, age),
                     Some(("checkpoint", location)) => {
                         let location = location.to_owned();
                         flink.checkpoint = Some(Snapshot { location, completed_at: now });

@@ -130,7 +130,9 @@ fn attention(world: &World) -> Vec<String> {
     }
     if let Some(running) = &world.deployment.status.running {
         let notable = running.conditions.iter().filter(|c| c.status != ConditionStatus::False);
-        lines.extend(notable.map(|c| format!("condition {} is {}", c.kind, c.status)));
+        lines.extend(notable.map(|c| {
+            format!("condition {} is {}: {}", c.kind, c.status, shown(world, &c.message))
+        }));
     }
     let open = world
         .savepoints

@@ -119,6 +119,7 @@ pub(crate) fn flink_job(status: FlinkStatus, running: u32, total: u32) -> FlinkJ
         status,
         tasks_running: running,
         tasks_total: total,
+        since: None,
         restarts: Some(0),
         failures: Vec::new(),
         cause: None,
