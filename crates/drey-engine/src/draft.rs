@@ -15,7 +15,7 @@ use crate::facts::{
     Cancel, DeploymentFacts, End, How, JobFacts, JobRecord, Restarts, SavepointRecord,
 };
 use crate::plan::NewEvent;
-use crate::situation::{Observation, Report, Situation};
+use crate::situation::{Observation, Quota, Report, Situation};
 
 pub(crate) struct Draft {
     pub(crate) now: Timestamp,
@@ -23,6 +23,9 @@ pub(crate) struct Draft {
     pub(crate) deployment: Deployment,
     pub(crate) facts: DeploymentFacts,
     pub(crate) target: Option<DeploymentTarget>,
+    pub(crate) quota: Quota,
+    /// Whether this decision refused a launch for lack of cores.
+    pub(crate) is_refused: bool,
     pub(crate) jobs: Vec<JobRecord>,
     pub(crate) savepoints: Vec<SavepointRecord>,
     observed: BTreeMap<Uuid, Observation>,
@@ -44,6 +47,8 @@ impl Draft {
             deployment: s.deployment,
             facts: s.facts,
             target: s.target,
+            quota: s.quota,
+            is_refused: false,
             jobs,
             savepoints: s.savepoints,
             observed: s.observed,
@@ -207,6 +212,11 @@ impl Draft {
             return;
         }
         self.event(event, Some(job), message.clone());
+        self.note_failure(reason, message);
+    }
+
+    /// Shows a failure until something succeeds.
+    pub(crate) fn note_failure(&mut self, reason: &str, message: String) {
         self.facts.last_failure =
             Some(Failure { message, reason: reason.to_owned(), failed_at: self.now });
     }

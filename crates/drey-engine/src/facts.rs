@@ -6,6 +6,7 @@
 use drey_model::diff::Launched;
 use drey_model::explanation::Explanation;
 use drey_model::meta::Failure;
+use drey_model::quota::Claim;
 use drey_model::seen::Snapshot;
 use drey_model::{DesiredState, Job, Savepoint};
 use jiff::Timestamp;
@@ -44,6 +45,8 @@ pub struct DeploymentFacts {
     pub holds_savepoint: bool,
     /// Ordinal of the newest Job whose checkpoints could not be looked for: what is older may be out of date.
     pub blind_ordinal: u32,
+    /// The cores that it holds, and whether it waits for some.
+    pub claim: Claim,
     /// The transition under way.
     pub transition: Option<Transition>,
     /// What the server shows under `/ext/v1`.

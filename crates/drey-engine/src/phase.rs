@@ -252,6 +252,10 @@ fn explanation(d: &Draft, state: DeploymentState) -> Explanation {
         (None, _, _) => format!("{state}, as it should be"),
     };
     let next = match (&d.facts.gave_up, d.active_job()) {
+        (None, _) if d.facts.claim.refused.is_some() => vec![
+            "drey quota      who uses the cores".to_owned(),
+            format!("drey edit deployment {name}      ask for fewer"),
+        ],
         (None, _) => Vec::new(),
         (Some(_), Some(_)) => vec![
             match spec.state {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::backoff;
 use crate::draft::{Draft, SaturatingAdd, next_mark};
 use crate::facts::{How, JobFacts, JobRecord};
+use crate::quota;
 use crate::restarts;
 use crate::restore::{self, Choice};
 use crate::situation::Observation;
@@ -46,6 +47,9 @@ pub(crate) fn create(d: &mut Draft) {
         return d.pause(format!("the pause before attempt {number} of {limit}"), since, at);
     }
     let Some(target) = job_target(d) else { return };
+    if !quota::admits_launch(d) {
+        return;
+    }
     if restore::is_undecided(d) {
         return;
     }

@@ -27,6 +27,7 @@ pub mod nearest;
 pub mod patchset;
 pub mod problem;
 pub mod quantity;
+pub mod quota;
 pub mod savepoint;
 pub mod seen;
 pub mod selector;

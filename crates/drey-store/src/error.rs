@@ -17,6 +17,12 @@ pub enum Error {
         /// Its id.
         id: Uuid,
     },
+    /// Somebody else created such an object first.
+    #[error("another {kind} was created meanwhile; read all of them again and repeat")]
+    Outdated {
+        /// Kind of the object.
+        kind: Kind,
+    },
     /// The name belongs to another object.
     #[error("{kind} {name:?} already exists in namespace {namespace:?}")]
     Taken {
@@ -132,9 +138,11 @@ impl Error {
                     sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::PoolTimedOut
                 ) || code(source) == Some(CODE_IO)
             }
-            Self::Conflict { .. } | Self::Taken { .. } | Self::Fenced { .. } | Self::ReadOnly => {
-                false
-            }
+            Self::Conflict { .. }
+            | Self::Outdated { .. }
+            | Self::Taken { .. }
+            | Self::Fenced { .. }
+            | Self::ReadOnly => false,
             Self::Newer { .. }
             | Self::Foreign { .. }
             | Self::Corrupt { .. }

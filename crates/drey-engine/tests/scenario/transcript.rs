@@ -124,6 +124,9 @@ fn attention(world: &World) -> Vec<String> {
     if let Some(failure) = &e.failure {
         lines.push(format!("failure {}: {}", failure.reason, shown(world, &failure.message)));
     }
+    if world.quota.limit.is_some() {
+        lines.push(format!("holds {} cores", world.facts.claim.held));
+    }
     let restores = e.restores_from.as_ref().filter(|_| world.state() != DeploymentState::Running);
     if let Some(location) = restores {
         lines.push(format!("a start would restore {}", shown(world, location)));
