@@ -10,7 +10,7 @@
 //! and the old run goes on. Owns the judgement and the Deployment's claim. Does not own what others hold, nor that two
 //! launches cannot both take the last cores: `drey-controller` brings the one and commits under a guard for the other.
 
-use drey_model::quota::{Claim, Cores, Holder, Limit, Refusal, is_non_production};
+use drey_model::quota::{Claim, Cores, EXCEEDED, Holder, Limit, Refusal, is_non_production};
 use drey_model::{DesiredState, EventName};
 use jiff::SignedDuration;
 use uuid::Uuid;
@@ -19,8 +19,6 @@ use crate::draft::{Draft, SaturatingAdd, next_mark};
 use crate::facts::Rest;
 use crate::situation::Quota;
 
-/// Why a launch waits: the reason word of its failure.
-pub(crate) const EXCEEDED: &str = "ResourceQuotaExceeded";
 /// A waiting launch is woken when cores come free; should that be missed, it looks by itself.
 const RECHECK: SignedDuration = SignedDuration::from_secs(60);
 /// How soon the next look comes when this one did not ask who holds what.

@@ -21,6 +21,9 @@ use crate::deployment::{Deployment, DeploymentSpec, ResourceSpec};
 use crate::job::Job;
 use crate::meta::{API_VERSION, NON_PRODUCTION};
 
+/// Why a launch waits for cores: the reason word of its failure.
+pub const EXCEEDED: &str = "ResourceQuotaExceeded";
+
 /// A number of CPU cores, exact to a thousandth. In JSON a number.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -170,6 +173,32 @@ pub struct Refusal {
     pub since: Timestamp,
 }
 
+/// The quota with everybody's part in it: our addition under `/ext/v1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QuotaUse {
+    /// The quota.
+    pub resource_quota: ResourceQuota,
+    /// Who holds cores, the largest part first.
+    pub holders: Vec<Holder>,
+    /// Whose launch waits for cores, the longest first.
+    pub waiting: Vec<Waiter>,
+}
+
+/// A launch that waits for cores.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiter {
+    /// Namespace of the Deployment.
+    pub namespace: String,
+    /// Its name.
+    pub deployment_name: String,
+    /// What it needs.
+    pub cpu: Cores,
+    /// Since when it waits.
+    pub since: Timestamp,
+}
+
 /// Whether a Deployment is in non-production mode, which the quota leaves out (platform API reference §3.17).
 #[must_use]
 pub fn is_non_production(deployment: &Deployment) -> bool {
@@ -187,8 +216,9 @@ pub struct ResourceQuota {
     pub api_version: String,
     /// The limit.
     pub spec: ResourceQuotaSpec,
-    /// What is used of it.
-    pub status: ResourceQuotaStatus,
+    /// What is used of it; absent when that cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<ResourceQuotaStatus>,
 }
 
 /// A limit.
@@ -233,7 +263,7 @@ pub struct ResourceConsumption {
 impl ResourceQuota {
     /// The quota as the API shows it.
     #[must_use]
-    pub fn new(limit: Option<Limit>, used: Cores) -> Self {
+    pub fn new(limit: Option<Limit>, used: Option<Cores>) -> Self {
         let amount = |cpu| ResourceConsumption { cpu };
         Self {
             kind: "ResourceQuota".to_owned(),
@@ -243,7 +273,7 @@ impl ResourceQuota {
                 limits: limit.map(|limit| amount(limit.cpu)),
                 tolerated_overuse: limit.map(|limit| amount(limit.tolerated)),
             },
-            status: ResourceQuotaStatus { used: amount(used) },
+            status: used.map(|used| ResourceQuotaStatus { used: amount(used) }),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use drey_controller::Handle;
 use drey_model::defaults::Layers;
+use drey_model::quota::Limit;
 use drey_store::Store;
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
@@ -35,6 +36,8 @@ pub struct App {
     pub layers: Layers,
     /// Where metrics are registered and scraped from.
     pub metrics: SharedRegistry,
+    /// How many CPU cores Deployments may use; `None`: as many as there are.
+    pub quota: Option<Limit>,
     /// What is running.
     pub build: Build,
     /// The names that the server answers to.
@@ -111,6 +114,7 @@ pub(crate) struct Shared {
     pub(crate) layers: Layers,
     pub(crate) registry: SharedRegistry,
     pub(crate) metrics: Metrics,
+    pub(crate) quota: Option<Limit>,
     pub(crate) build: Build,
     pub(crate) hosts: Hosts,
     pub(crate) shutdown: CancellationToken,
@@ -133,6 +137,7 @@ impl Shared {
             layers: app.layers,
             registry: app.metrics,
             metrics,
+            quota: app.quota,
             build: app.build,
             hosts: app.hosts,
             shutdown: app.shutdown,

@@ -33,7 +33,7 @@ const BURY_OWNED: &str = "UPDATE objects SET deleted = 1, open = 0, facts = NULL
      WHERE objects.id = ranked.id";
 const GUARD: &str =
     "SELECT COUNT(*) FROM objects WHERE id = $1 AND kind = $2 AND revision = $3 AND deleted = 0";
-const NONE_CREATED: &str =
+pub(crate) const NONE_CREATED: &str =
     "SELECT COUNT(*) FROM objects WHERE kind = $1 AND created > $2 AND deleted = 0";
 // An update that changes nothing holds the row until the commit, so that nobody can take the lease in between.
 const FENCE: &str =

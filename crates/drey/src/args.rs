@@ -151,6 +151,11 @@ pub(crate) enum Command {
     Events(Events),
     /// What a Deployment's processes wrote
     Logs(Logs),
+    /// The CPU quota, who uses it, and who waits for it
+    #[command(
+        after_help = "Examples:\n  drey quota\n  drey quota -o json | jq .resourceQuota.status.used.cpu"
+    )]
+    Quota,
     /// Run the server: API and controller in one process
     Serve(Serve),
     /// Run a real Flink job on this machine, from nothing

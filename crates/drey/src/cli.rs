@@ -26,6 +26,7 @@ pub(crate) mod goal;
 pub(crate) mod judge;
 mod logs;
 mod printer;
+mod quota;
 mod savepoint;
 mod version;
 pub(crate) mod wait;
@@ -129,6 +130,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Result<()> {
             Command::Wait(args) => wait::run(&shell, args).await,
             Command::Events(args) => events::run(&shell, args).await,
             Command::Logs(args) => logs::run(&shell, args).await,
+            Command::Quota => quota::run(&shell).await,
             Command::Version => version::run(&shell).await,
             Command::Serve(_)
             | Command::Demo(_)

@@ -8,6 +8,7 @@
 mod defaults;
 mod deployments;
 mod objects;
+mod quota;
 mod reads;
 mod savepoints;
 mod setting;

@@ -384,7 +384,7 @@ fn status() -> [Route; 2] {
             path: "/api/v1/status/system-info",
             id: "getSystemInformation",
             tag: Tag::Status,
-            summary: "Which build this is.",
+            summary: "Which build this is, and how much of the CPU quota is used.",
             permission: Permission::Public,
             deadline: Deadline::Standard,
             handler: to(status::system_info),

@@ -170,6 +170,7 @@ impl Server {
             preflight: drey_server::Preflight::default(),
             layers: Layers::new("1.20", []),
             metrics: Arc::default(),
+            quota: None,
             build: Build {
                 version: "1.2.3".into(),
                 commit: "0123456789".into(),

@@ -42,6 +42,8 @@ YAML:
   logFormat: json
   hostNames: [drey.example]
   eventsPerDeployment: 10000
+  # CPU cores of all production Deployments together; `drey quota` shows who uses them
+  resourceQuota: {limits: {cpu: 16}, toleratedOveruse: {cpu: 2}}
   # What Deployments of every namespace are filled up with
   globalDeploymentDefaults:
     spec:
@@ -73,6 +75,12 @@ pub(crate) struct Serve {
     /// Name by which browsers reach this server, beyond those of its machine. Repeatable
     #[arg(long = "host-name", env = "DREY_HOST_NAMES", value_name = "NAME", value_delimiter = ',')]
     pub(crate) host_names: Vec<String>,
+    /// CPU cores that production Deployments may use together; a launch beyond them waits. Default: no limit
+    #[arg(long, env = "DREY_QUOTA_CPU", value_name = "CORES")]
+    pub(crate) quota_cpu: Option<f64>,
+    /// How far above --quota-cpu launches are still let through. Default: 0
+    #[arg(long, env = "DREY_QUOTA_TOLERATED_CPU", value_name = "CORES")]
+    pub(crate) quota_tolerated_cpu: Option<f64>,
     /// Events to keep per Deployment, the newest ones; 0 keeps all. Default: 0
     #[arg(long, env = "DREY_EVENTS_PER_DEPLOYMENT", value_name = "N")]
     pub(crate) events_per_deployment: Option<u32>,

@@ -77,6 +77,7 @@ pub(crate) async fn run(args: Demo, global: &Global) -> Result<()> {
         log_format: LogFormat::Text,
         host_names: Vec::new(),
         events_per_deployment: None,
+        quota: None,
         global_defaults: None,
     };
     let mut server = serve::start(&options).await?;

@@ -22,6 +22,7 @@ use drey_flink::dist::Cache;
 use drey_model::defaults::Layers;
 use drey_model::job::Job;
 use drey_model::meta::TextMap;
+use drey_model::quota::Limit;
 use drey_server::{App, Build, Hosts, World};
 use drey_store::Store;
 use tokio::net::TcpListener;
@@ -106,7 +107,7 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
     let backend = Arc::new(backend);
     let shutdown = CancellationToken::new();
     let metrics = drey_server::SharedRegistry::default();
-    let parts = controller_parts(&store, &backend, storage, &metrics)?;
+    let parts = controller_parts(&store, &backend, storage, &metrics, options.quota)?;
     let (handle, controller) = drey_controller::start(parts, shutdown.child_token());
     let upkeep = Upkeep {
         store: store.clone(),
@@ -127,6 +128,7 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
             options.global_defaults.clone(),
         ),
         metrics,
+        quota: options.quota,
         build: Build::current(),
         hosts: Hosts::of(address, options.host_names.iter().cloned()),
         shutdown: shutdown.clone(),
@@ -151,6 +153,7 @@ fn controller_parts(
     backend: &Arc<LocalBackend>,
     storage: String,
     metrics: &drey_server::SharedRegistry,
+    quota: Option<Limit>,
 ) -> anyhow::Result<Parts<LocalBackend, Client>> {
     let counters = Metrics::default();
     let flink = Arc::new(Client::new().context("preparing the Flink client")?);
@@ -167,6 +170,7 @@ fn controller_parts(
         backend: Arc::clone(backend),
         flink,
         configure: Arc::new(move |job| configuration(job, &storage)),
+        quota,
         metrics: counters,
     })
 }
