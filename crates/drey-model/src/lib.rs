@@ -21,6 +21,7 @@ pub mod duration;
 pub mod event;
 pub mod explanation;
 pub mod job;
+pub mod log_template;
 pub mod merge;
 pub mod meta;
 pub mod nearest;

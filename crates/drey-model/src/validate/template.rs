@@ -5,6 +5,7 @@ use crate::deployment::{
     Artifact, ArtifactKind, DeploymentSpec, KubernetesOptions, Logging, TemplateSpec,
 };
 use crate::document::quoted;
+use crate::log_template::Template;
 use crate::problem::{Problem, join_path};
 use crate::quantity::{
     CPU_MIN, JOB_MANAGER_BYTES_MIN, TASK_MANAGER_BYTES_MIN, memory, memory_text,
@@ -205,7 +206,22 @@ fn resources(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
 }
 
 fn levels(logging: &Logging, problems: &mut Vec<Problem>) {
+    if let Some(Err(fault)) = logging
+        .log4j2_configuration_template
+        .as_deref()
+        .filter(|text| !text.trim().is_empty())
+        .map(Template::parse)
+    {
+        let path = format!("{SPEC}.logging.log4j2ConfigurationTemplate");
+        problems.push(Problem::new(path, fault.to_string()));
+    }
     for (logger, level) in logging.log4j_loggers.iter().flatten() {
+        let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '$' | '-');
+        if !logger.chars().all(is_name) {
+            let path = join_path(&format!("{SPEC}.logging.log4jLoggers"), logger);
+            let message = "A logger's name is a class or package, such as org.apache.flink, or empty for the root logger.";
+            problems.push(Problem::new(path, message));
+        }
         if !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
             let path = join_path(&format!("{SPEC}.logging.log4jLoggers"), logger);
             let near = nearest::nearest(level, LEVELS)

@@ -232,6 +232,16 @@ fn logging_and_pods() {
         "\"INFOO\" is not a log level. Use one of OFF, FATAL, ERROR, WARN, INFO, DEBUG, TRACE, ALL. Did you mean INFO?",
     );
     check_template(
+        json!({"logging": {"log4jLoggers": {"org.a b": "INFO"}}}),
+        "logging.log4jLoggers[\"org.a b\"]",
+        "A logger's name is a class or package, such as org.apache.flink, or empty for the root logger.",
+    );
+    check_template(
+        json!({"logging": {"log4j2ConfigurationTemplate": "<Configuration>\n<Root></Configuration>"}}),
+        "logging.log4j2ConfigurationTemplate",
+        "Line 2: </Configuration> closes <Root> of line 2.",
+    );
+    check_template(
         json!({"kubernetes": {"pods": {}, "jobManagerPodTemplate": {}}}),
         "kubernetes.pods",
         "Set either pods or the pod templates, not both: a pod template says everything that pods can say.",
