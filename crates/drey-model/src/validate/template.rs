@@ -34,6 +34,7 @@ pub const OWNED_KEYS: &[&str] = &[
     "execution.state-recovery.path",
     "execution.submit-failed-job-on-application-error",
     "jobmanager.bind-host",
+    "jobmanager.memory.flink.size",
     "jobmanager.rpc.address",
     "jobmanager.rpc.port",
     "jobmanager.web.refresh-interval",
@@ -48,6 +49,7 @@ pub const OWNED_KEYS: &[&str] = &[
     "security.ssl.rest.enabled",
     "taskmanager.bind-host",
     "taskmanager.host",
+    "taskmanager.memory.flink.size",
     "user.artifacts.base-dir",
     "web.refresh-interval",
     "web.tmpdir",
@@ -72,6 +74,18 @@ pub(super) fn warn(spec: &DeploymentSpec, warnings: &mut Vec<Problem>) {
     for key in OWNED_KEYS.iter().filter(|key| template.flink_configuration.contains_key(**key)) {
         let message = format!("Drey sets {key} itself, so this value is ignored.");
         warnings.push(Problem::new(join_path(&configuration, key), message));
+    }
+    for (role, resource) in &template.resources {
+        let key = format!("{role}.memory.process.size");
+        let (Some(size), Some(memory)) =
+            (template.flink_configuration.get(&key), resource.memory.as_deref())
+        else {
+            continue;
+        };
+        let message = format!(
+            "{key} decides the size of the process: {size}, and not {memory} as resources.{role}.memory says."
+        );
+        warnings.push(Problem::new(join_path(&configuration, &key), message));
     }
     let (slots, managers) = (template.slots(), template.number_of_task_managers);
     let has_own_cluster = spec.session_cluster_name.is_none();

@@ -268,6 +268,10 @@ fn warnings() {
         "spec.template.spec.flinkConfiguration[\"rest.port\"]",
     );
     check(
+        json!({"spec": {"template": {"spec": {"flinkConfiguration": {"taskmanager.memory.process.size": "3g"}, "resources": {"taskmanager": {"memory": "2G"}}}}}}),
+        "spec.template.spec.flinkConfiguration[\"taskmanager.memory.process.size\"]",
+    );
+    check(
         json!({"spec": {"template": {"spec": {"parallelism": 3, "numberOfTaskManagers": 2}}}}),
         "spec.template.spec.numberOfTaskManagers",
     );

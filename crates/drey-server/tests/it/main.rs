@@ -24,6 +24,7 @@ mod logs;
 mod openapi;
 mod origins;
 mod preflight;
+mod quota;
 mod races;
 mod savepoints;
 mod serving;

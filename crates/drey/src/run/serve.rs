@@ -196,6 +196,7 @@ fn configuration(job: &Job, storage: &str) -> TextMap {
         namespace: &job.metadata.namespace,
         deployment_id: job.metadata.deployment_id,
         job_id: job.metadata.id,
+        resources: &job.spec.resources,
         parallelism: Some(job.spec.parallelism),
         storage,
         is_local: true,
