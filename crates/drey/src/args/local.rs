@@ -23,6 +23,7 @@ Endpoints:
   /ext/v1/namespaces/default/deployments/NAME        a Deployment with its explanation; POST .../retry tries again
   /ext/v1/namespaces/default/jobs/ID/logs            what the processes of a job wrote
   /ext/v1/watch                                      every change, as server-sent events
+  /ext/v1/quota                                      the CPU quota, who uses it and who waits for it
   /flink-ui/v1/namespaces/default/jobs/ID/           Flink's own dashboard of a job
   /swagger   /api/openapi.json   /api/swagger.json   the whole API: as a page to try it; OpenAPI 3.1; Swagger 2.0
   /metrics   /api/v1/status                          for Prometheus; for probes

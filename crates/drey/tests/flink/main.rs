@@ -25,12 +25,15 @@
 mod harness;
 
 mod adoption;
+mod conditions;
 mod crashes;
 mod dashboard;
 mod failures;
 mod faults;
 mod input;
 mod lifecycle;
+mod quota;
+mod resources;
 mod savepoints;
 mod unmappable;
 mod upgrades;

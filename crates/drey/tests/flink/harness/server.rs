@@ -30,17 +30,25 @@ pub(crate) struct Server {
     pub(super) base: Option<String>,
     pub(super) http: Http,
     sentinel: Sentinel,
+    /// Further arguments of `drey serve`.
+    args: Vec<String>,
 }
 
 impl Server {
     /// A running server on an empty data folder.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn start_with(args: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("drey-flink-test-").tempdir().unwrap();
         let data = folder.path().join("data");
         fs::create_dir_all(&data).unwrap();
         let sentinel = Sentinel::watch(&data);
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
         let mut server =
-            Self { folder, child: None, base: None, http: Http::new(REQUEST), sentinel };
+            Self { folder, child: None, base: None, http: Http::new(REQUEST), sentinel, args };
         assert!(server.run(None), "drey serve does not listen");
         server
     }
@@ -51,6 +59,7 @@ impl Server {
         let stderr = OpenOptions::new().create(true).append(true).open(self.stderr()).unwrap();
         let mut command = Command::new(setting::binary());
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(self.data_dir());
+        command.args(&self.args);
         command.env_remove("DREY_FAULT").envs(fault.map(|fault| ("DREY_FAULT", fault)));
         command.env(
             "RUST_LOG",
