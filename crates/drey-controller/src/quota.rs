@@ -51,7 +51,7 @@ pub(crate) async fn figures(store: &Store, limit: Limit, own: Uuid) -> Result<Fi
             }),
             // One damaged row must not keep everybody else from starting.
             Err(error) => {
-                tracing::error!(deployment = %row.id, %error, "its cores are not counted")
+                tracing::error!(deployment = %row.id, %error, "its cores are not counted");
             }
         }
     }

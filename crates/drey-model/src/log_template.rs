@@ -261,8 +261,7 @@ fn line_of(text: &str, at: usize) -> usize {
 fn is_xml(text: &str) -> Result<(), Fault> {
     let mut open: Vec<(usize, &str)> = Vec::new();
     let (mut rest, mut has_root) = (text, false);
-    loop {
-        let Some((before, tail)) = rest.split_once('<') else { break };
+    while let Some((before, tail)) = rest.split_once('<') {
         let line = line_of(text, offset(text, rest) + before.len());
         let fault = |why: String| Err(Fault { line, why });
         if open.is_empty() && !before.trim_start_matches('\u{feff}').trim().is_empty() {

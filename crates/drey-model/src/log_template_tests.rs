@@ -1,3 +1,5 @@
+//! Templates that are read, and those that are refused with their line.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use drey_model::deployment::{Artifact, TemplateSpec};
 use drey_model::{Deployment, DeploymentTarget, DesiredState, Problem};
 
+type Layout = dyn Fn(&TemplateSpec) -> Vec<Problem> + Send + Sync;
 type Problems = Pin<Box<dyn Future<Output = Vec<Problem>> + Send>>;
 
 /// How to look at what local processes will run: the artifact, and whether the processes can be laid out.
 #[derive(Clone)]
 pub struct Preflight {
     artifact: Arc<dyn Fn(Artifact) -> Problems + Send + Sync>,
-    layout: Arc<dyn Fn(&TemplateSpec) -> Vec<Problem> + Send + Sync>,
+    layout: Arc<Layout>,
 }
 
 impl Default for Preflight {

@@ -89,16 +89,7 @@ impl History {
         };
         let target = DeploymentTarget::new(metadata, spec);
         self.write(&[Write::Create(row(Kind::DeploymentTarget, "local", id, None, &target))]);
-        let count = {
-            let mut core = self.core.lock();
-            if core.weather.quota.is_some() {
-                core.rng.between(2, 3) as usize
-            } else if core.rng.chance(120) {
-                2
-            } else {
-                1
-            }
-        };
+        let count = self.core.lock().first_deployments();
         for number in 0..count {
             self.create(number);
         }

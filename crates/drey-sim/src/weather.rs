@@ -143,6 +143,15 @@ impl Weather {
         weather
     }
 
+    /// How many Deployments there are: enough to be in each other's way when cores are few.
+    pub fn deployments(&self, rng: &mut Rng) -> usize {
+        match self.quota {
+            Some(_) => rng.between(2, 3) as usize,
+            None if rng.chance(120) => 2,
+            None => 1,
+        }
+    }
+
     /// Nothing goes wrong any more.
     pub fn calm_down(&mut self) {
         let (quota, is_replicated) = (self.quota, self.is_replicated);
