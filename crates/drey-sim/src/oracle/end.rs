@@ -30,7 +30,11 @@ pub fn settled(core: &Core, id: Uuid) -> Result<(), String> {
             let run =
                 job.and_then(|id| core.universe.clusters.get(&id)).and_then(|c| c.run.as_ref());
             match run.map(|r| r.status) {
-                Some(FlinkStatus::Running) if open.len() == 1 => Ok(()),
+                Some(FlinkStatus::Running) if open.len() == 1 => {
+                    let world = (&core.universe, core.now);
+                    let id = job.unwrap_or_default();
+                    core.oracle.untrue_condition(stored, id, world).map_or(Ok(()), Err)
+                }
                 other => {
                     Err(format!("RUNNING with Flink's {other:?} and {} open Jobs", open.len()))
                 }

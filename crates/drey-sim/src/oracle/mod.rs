@@ -3,6 +3,7 @@
 //! Independent of the code under test: it sees what the fake world did ([`Universe`]) and what the store held
 //! ([`Mirror`]), and nothing of the controller's or the engine's inside. The first violation ends the history.
 
+mod conditions;
 mod end;
 mod jobs;
 mod mirror;
