@@ -80,11 +80,14 @@ fn refuse(
     d.facts.claim.refused = Some(Refusal { needs, since });
     d.is_refused = true;
     let sum = format!("{needs} needed, {free} of {} free, {missing} missing", ceiling(limit));
-    if is_new {
+    let is_shown = d.facts.last_failure.as_ref().is_some_and(|f| f.reason == EXCEEDED);
+    if is_new || !is_shown {
         let users = named(others, &d.deployment.metadata.namespace);
         let message =
             format!("The CPU quota has no room. Cores: {sum}. In use: {users}. {outlook}");
-        d.event(EventName::ResourceQuotaExceeded, running, message.clone());
+        if is_new {
+            d.event(EventName::ResourceQuotaExceeded, running, message.clone());
+        }
         d.note_failure(EXCEEDED, message);
     }
     d.pause(format!("free CPU cores: {sum}"), since, next_mark(since, RECHECK, d.now));

@@ -297,7 +297,7 @@ fn java(
 ) -> Result<Command, Error> {
     let Launch { flink, dirs, .. } = launch;
     let log_file = dirs.logs.join(format!("{name}.log"));
-    let log4j = dirs.conf.join(logging::render(launch.job).name);
+    let log4j = dirs.conf.join(logging::file_name(launch.job));
     let mut args: Vec<OsString> = memory.into_iter().map(OsString::from).collect();
     if is_fast_start {
         args.extend(["-XX:+UseSerialGC".into(), "-XX:TieredStopAtLevel=1".into()]);

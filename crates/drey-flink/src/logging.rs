@@ -24,30 +24,36 @@ pub struct File {
     pub text: String,
 }
 
-/// The Log4j configuration that a Job asks for. A template that cannot be read, stored before templates were checked,
-/// gives way to the profile.
+/// The Log4j configuration that a Job asks for.
 #[must_use]
 pub fn render(job: &Job) -> File {
     let none = TextMap::new();
-    let logging = job.spec.logging.as_ref();
-    let loggers = logging.and_then(|l| l.log4j_loggers.as_ref()).unwrap_or(&none);
-    let text = logging.and_then(|l| l.log4j2_configuration_template.as_deref());
-    let template = text.filter(|t| !t.trim().is_empty()).map(Template::parse);
-    match template {
-        Some(Ok(template)) => {
-            let m = &job.metadata;
-            let values = Values {
-                root_level: root(loggers),
-                loggers: named(loggers).map(|(name, level)| (name.clone(), level)).collect(),
-                namespace: m.namespace.clone(),
-                deployment_id: m.deployment_id.to_string(),
-                deployment_name: m.deployment_name.clone(),
-                job_id: m.id.to_string(),
-            };
-            File { name: "log4j.xml", text: template.fill(&values) }
-        }
-        Some(Err(_)) | None => File { name: "log4j.properties", text: properties(loggers) },
-    }
+    let loggers = job.spec.logging.as_ref().and_then(|l| l.log4j_loggers.as_ref());
+    let loggers = loggers.unwrap_or(&none);
+    let name = file_name(job);
+    let Some(template) = template(job) else { return File { name, text: properties(loggers) } };
+    let m = &job.metadata;
+    let values = Values {
+        root_level: root(loggers),
+        loggers: named(loggers).map(|(name, level)| (name.clone(), level)).collect(),
+        namespace: m.namespace.clone(),
+        deployment_id: m.deployment_id.to_string(),
+        deployment_name: m.deployment_name.clone(),
+        job_id: m.id.to_string(),
+    };
+    File { name, text: template.fill(&values) }
+}
+
+/// The name of that file; the extension tells Log4j the format.
+#[must_use]
+pub fn file_name(job: &Job) -> &'static str {
+    if template(job).is_some() { "log4j.xml" } else { "log4j.properties" }
+}
+
+/// The user's template. One that cannot be read, stored before templates were checked, gives way to the profile.
+fn template(job: &Job) -> Option<Template<'_>> {
+    let text = job.spec.logging.as_ref()?.log4j2_configuration_template.as_deref()?;
+    Template::parse(text).ok().filter(|_| !text.trim().is_empty())
 }
 
 fn root(loggers: &TextMap) -> String {

@@ -15,6 +15,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// Longest template: what is repeated for each logger must stay small.
+pub const TEMPLATE_BYTES_MAX: usize = 64 << 10;
+/// Loggers with a level of their own.
+pub const LOGGERS_MAX: usize = 256;
+/// Longest mark; what is longer is text.
+const MARK_BYTES_MAX: usize = 200;
+
 /// What is wrong with a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -81,6 +88,10 @@ impl<'a> Template<'a> {
     /// # Errors
     /// The first thing that is wrong.
     pub fn parse(text: &'a str) -> Result<Self, Fault> {
+        if text.len() > TEMPLATE_BYTES_MAX {
+            let why = format!("The template has more than {TEMPLATE_BYTES_MAX} bytes.");
+            return Err(Fault { line: 1, why });
+        }
         let template = Self::read(text)?;
         let word = || "x".to_owned();
         let sample = Values {
@@ -99,9 +110,9 @@ impl<'a> Template<'a> {
     fn read(text: &'a str) -> Result<Self, Fault> {
         let mut outer = Vec::new();
         let mut looped: Option<(usize, &str, &str, Vec<Part<'a>>)> = None;
-        let mut rest = text;
-        while let Some((before, mark, after)) = next_mark(text, rest)? {
-            let line = line_of(text, before.len() + offset(text, rest));
+        let (mut rest, mut line) = (text, 1);
+        while let Some((before, mark, after)) = next_mark(rest, line)? {
+            line += newlines(before);
             let fault = |why: String| Err(Fault { line, why });
             let inner = looped.as_mut().map(|(_, name, level, parts)| (*name, *level, parts));
             let is_known = |variable: &str| {
@@ -132,6 +143,8 @@ impl<'a> Template<'a> {
                     outer.push(Part::Loggers(name, level, parts));
                 }
             }
+            let mark_length = rest.len() - before.len() - after.len();
+            line += newlines(rest.get(before.len()..before.len() + mark_length).unwrap_or(""));
             rest = after;
         }
         if let Some((line, ..)) = looped {
@@ -191,11 +204,11 @@ fn escape(value: &str, out: &mut String) {
 
 type Found<'a> = Option<(&'a str, Mark<'a>, &'a str)>;
 
-/// The next mark of ours: the text before it, the mark, the text after it.
-fn next_mark<'a>(text: &str, rest: &'a str) -> Result<Found<'a>, Fault> {
+/// The next mark of ours: the text before it, the mark, the text after it. `rest` begins in line `line`.
+fn next_mark(rest: &str, line: usize) -> Result<Found<'_>, Fault> {
     for (at, _) in rest.match_indices('{') {
         let (before, tail) = rest.split_at(at);
-        let line = || line_of(text, offset(text, rest) + at);
+        let line = || line + newlines(before);
         if let Some((inner, after)) = enclosed(tail, "{{", "}}") {
             if is_word(inner) {
                 return Ok(Some((before, Mark::Variable(inner), after)));
@@ -230,7 +243,14 @@ fn next_mark<'a>(text: &str, rest: &'a str) -> Result<Found<'a>, Fault> {
 
 /// What stands between two marks, without dashes and space, and what follows.
 fn enclosed<'a>(tail: &'a str, open: &str, close: &str) -> Option<(&'a str, &'a str)> {
-    let (inner, after) = tail.strip_prefix(open)?.split_once(close)?;
+    let tail = tail.strip_prefix(open)?;
+    let mut end = tail.len().min(MARK_BYTES_MAX);
+    while !tail.is_char_boundary(end) {
+        end -= 1;
+    }
+    let near = &tail[..end];
+    let (inner, _) = near.split_once(close)?;
+    let after = &tail[inner.len() + close.len()..];
     let inner = inner.strip_prefix('-').unwrap_or(inner);
     let inner = inner.strip_suffix('-').unwrap_or(inner);
     Some((inner.trim(), after))
@@ -248,36 +268,33 @@ fn is_word(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// Where a tail of a text begins.
-fn offset(text: &str, tail: &str) -> usize {
-    text.len() - tail.len()
-}
-
-fn line_of(text: &str, at: usize) -> usize {
-    1 + text.get(..at).unwrap_or(text).matches('\n').count()
+fn newlines(text: &str) -> usize {
+    text.matches('\n').count()
 }
 
 /// Whether tags and quotes are balanced around one root element. Not a whole parser, but nothing that is XML fails here.
 fn is_xml(text: &str) -> Result<(), Fault> {
     let mut open: Vec<(usize, &str)> = Vec::new();
-    let (mut rest, mut has_root) = (text, false);
+    let (mut rest, mut has_root, mut next_line) = (text, false, 1);
     while let Some((before, tail)) = rest.split_once('<') {
-        let line = line_of(text, offset(text, rest) + before.len());
+        let line = next_line + newlines(before);
         let fault = |why: String| Err(Fault { line, why });
         if open.is_empty() && !before.trim_start_matches('\u{feff}').trim().is_empty() {
             return fault("There is text outside of the XML element.".to_owned());
         }
         let skipped = [("!--", "-->"), ("![CDATA[", "]]>"), ("?", "?>"), ("!DOCTYPE", ">")];
         if let Some((start, end)) = skipped.into_iter().find(|(start, _)| tail.starts_with(start)) {
-            let Some((_, after)) = tail[start.len()..].split_once(end) else {
+            let Some((inside, after)) = tail[start.len()..].split_once(end) else {
                 return fault(format!("<{start} is not closed by {end}"));
             };
+            next_line = line + newlines(inside);
             rest = after;
             continue;
         }
         let Some((tag, after)) = tag(tail) else {
             return fault("A tag is not closed: a > or a quote is missing.".to_owned());
         };
+        next_line = line + newlines(tag);
         rest = after;
         if let Some(closed) = tag.strip_prefix('/') {
             match open.pop() {
@@ -297,11 +314,10 @@ fn is_xml(text: &str) -> Result<(), Fault> {
             open.push((line, element));
         }
     }
-    let last = text.lines().count().max(1);
     match open.pop() {
         Some((line, opened)) => Err(Fault { line, why: format!("<{opened}> is not closed.") }),
         None if !has_root || !rest.trim().is_empty() => Err(Fault {
-            line: last,
+            line: text.lines().count().max(1),
             why: "Expected one XML element, <Configuration>…</Configuration>.".to_owned(),
         }),
         None => Ok(()),

@@ -88,6 +88,16 @@ fn what_is_wrong_is_said_with_its_line() {
 }
 
 #[test]
+fn hostile_templates_cost_little() {
+    for piece in ["{", "{{", "{%", "{{a", "<a>", "<a", "<!--", "{{ jobId }}\n", "<a b='", "\n"] {
+        let text = piece.repeat(TEMPLATE_BYTES_MAX / piece.len());
+        assert!(Template::parse(&text).is_err(), "{piece}");
+    }
+    let long = Template::parse(&" ".repeat(TEMPLATE_BYTES_MAX + 1)).unwrap_err();
+    assert!(long.why.contains("more than 65536 bytes"), "{long}");
+}
+
+#[test]
 fn xml_of_every_kind_passes() {
     for text in [
         "\u{feff}<?xml version=\"1.0\"?>\n<!DOCTYPE x>\n<C a='>' b=\"'\"><![CDATA[ <not> & a tag ]]></C >\n<!-- end -->\n",

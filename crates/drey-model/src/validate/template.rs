@@ -5,10 +5,10 @@ use crate::deployment::{
     Artifact, ArtifactKind, DeploymentSpec, KubernetesOptions, Logging, TemplateSpec,
 };
 use crate::document::quoted;
-use crate::log_template::Template;
+use crate::log_template::{LOGGERS_MAX, Template};
 use crate::problem::{Problem, join_path};
 use crate::quantity::{
-    CPU_MIN, JOB_MANAGER_BYTES_MIN, TASK_MANAGER_BYTES_MIN, memory, memory_text,
+    CPU_MAX, CPU_MIN, JOB_MANAGER_BYTES_MIN, TASK_MANAGER_BYTES_MIN, memory, memory_text,
 };
 use crate::{args, nearest};
 
@@ -204,6 +204,8 @@ fn resources(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
         };
         if resource.cpu < CPU_MIN || resource.cpu.is_nan() {
             add("cpu", format!("{} is below the minimum {CPU_MIN}.", resource.cpu));
+        } else if resource.cpu > CPU_MAX {
+            add("cpu", format!("{} is above the maximum {CPU_MAX}.", resource.cpu));
         }
         let min = match name.as_str() {
             "jobmanager" => JOB_MANAGER_BYTES_MIN,
@@ -229,7 +231,12 @@ fn levels(logging: &Logging, problems: &mut Vec<Problem>) {
         let path = format!("{SPEC}.logging.log4j2ConfigurationTemplate");
         problems.push(Problem::new(path, fault.to_string()));
     }
-    for (logger, level) in logging.log4j_loggers.iter().flatten() {
+    let loggers = logging.log4j_loggers.as_ref();
+    if let Some(count) = loggers.map(std::collections::BTreeMap::len).filter(|n| *n > LOGGERS_MAX) {
+        let message = format!("At most {LOGGERS_MAX} loggers, found {count}.");
+        problems.push(Problem::new(format!("{SPEC}.logging.log4jLoggers"), message));
+    }
+    for (logger, level) in loggers.into_iter().flatten() {
         let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '$' | '-');
         if !logger.chars().all(is_name) {
             let path = join_path(&format!("{SPEC}.logging.log4jLoggers"), logger);

@@ -202,6 +202,11 @@ fn sizes_and_resources() {
         "0.05 is below the minimum 0.1.",
     );
     check_template(
+        json!({"resources": {"taskmanager": {"cpu": 10001}}}),
+        "resources.taskmanager.cpu",
+        "10001 is above the maximum 10000.",
+    );
+    check_template(
         json!({"resources": {"jobmanager": {"memory": "499m"}}}),
         "resources.jobmanager.memory",
         "499m is below the minimum 500m.",
