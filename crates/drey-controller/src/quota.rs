@@ -5,7 +5,7 @@
 //! end of a look: cores came free ─► everybody who waits is looked at again
 //! ```
 //!
-//! A claim grows only with the creation of a Job. So of two launches that were judged on the same figures only the first
+//! A claim that was judged grows only with the creation of a Job. So of two launches that were judged on the same figures only the first
 //! is recorded, and the second is judged anew, also when another replica made the first. Owns the figures and the list
 //! of those who wait; does not own the judgement (`drey-engine`).
 

@@ -164,7 +164,7 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         configure_new_jobs(plan, loaded, &*self.configure);
         let mut writes = writes(loaded, plan, now, || self.world.id())
             .map_err(|source| unwritable(loaded, source))?;
-        if self.quota.is_some() && has_new_job(plan, loaded) {
+        if self.quota.is_some() && takes_cores(plan, loaded) {
             // The cores that were free when they were added up still are, or nothing is written.
             writes.insert(0, Write::NoneCreated { kind: Kind::Job, after: loaded.figures.as_of });
         }
@@ -182,8 +182,10 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
     }
 }
 
-fn has_new_job(plan: &Plan, loaded: &Loaded) -> bool {
-    plan.jobs.iter().any(|r| !loaded.revisions.contains_key(&r.id()))
+/// Whether a Job is launched with more cores than its Deployment held.
+fn takes_cores(plan: &Plan, loaded: &Loaded) -> bool {
+    let is_launch = plan.jobs.iter().any(|r| !loaded.revisions.contains_key(&r.id()));
+    is_launch && plan.facts.claim.held > loaded.facts.claim.held
 }
 
 fn unwritable(loaded: &Loaded, source: serde_json::Error) -> drey_store::Error {
