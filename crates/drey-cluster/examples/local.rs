@@ -89,6 +89,7 @@ fn counter_job(data: &DataDir, jar: &str, version: &str) -> Job {
         namespace: "default",
         deployment_id: Uuid::now_v7(),
         job_id: id,
+        resources: &std::collections::BTreeMap::new(),
         parallelism: Some(2),
         storage: &format!("file://{}", data.path().display()),
         is_local: true,

@@ -11,6 +11,7 @@ mod load;
 mod metrics;
 mod observe;
 mod queue;
+mod quota;
 mod reconcile;
 mod record;
 mod run;
@@ -19,6 +20,7 @@ pub mod world;
 
 pub use handle::{Board, Handle};
 pub use metrics::Metrics;
+pub use quota::Waiters;
 pub use reconcile::{Memory, Next, Reconciler};
 pub use record::{Configure, Leadership};
 pub use run::{Parts, run, start};

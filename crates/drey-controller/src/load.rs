@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 
-use drey_engine::{DeploymentFacts, JobRecord, SavepointRecord};
-use drey_model::{Deployment, DeploymentTarget, Kind};
+use drey_engine::{DeploymentFacts, JobRecord, Quota, SavepointRecord};
+use drey_model::diff::deviates;
+use drey_model::quota::Limit;
+use drey_model::{Deployment, DeploymentTarget, DesiredState, Kind};
 use drey_store::{Object, Store};
 use uuid::Uuid;
+
+use crate::quota::{Figures, figures};
 
 /// The records as they were read, with the revisions to write them back against.
 #[derive(Debug, Clone)]
@@ -13,6 +17,7 @@ pub(crate) struct Loaded {
     pub(crate) deployment: Deployment,
     pub(crate) facts: DeploymentFacts,
     pub(crate) target: Option<DeploymentTarget>,
+    pub(crate) figures: Figures,
     pub(crate) jobs: Vec<JobRecord>,
     pub(crate) savepoints: Vec<SavepointRecord>,
     /// Revision of the Deployment.
@@ -22,13 +27,18 @@ pub(crate) struct Loaded {
 }
 
 /// Reads a Deployment and what the controller still has to do with; `None` when it is gone.
-pub(crate) async fn load(store: &Store, id: Uuid) -> Result<Option<Loaded>, drey_store::Error> {
+pub(crate) async fn load(
+    store: &Store,
+    id: Uuid,
+    limit: Option<Limit>,
+) -> Result<Option<Loaded>, drey_store::Error> {
     let Some((object, children)) = store.deployment(id).await? else { return Ok(None) };
     let deployment: Deployment = object.decode()?;
     let mut loaded = Loaded {
         facts: object.decode_facts()?,
         deployment,
         target: None,
+        figures: Figures { quota: Quota { limit, others: None }, as_of: 0 },
         jobs: Vec::new(),
         savepoints: Vec::new(),
         revision: object.revision,
@@ -44,7 +54,17 @@ pub(crate) async fn load(store: &Store, id: Uuid) -> Result<Option<Loaded>, drey
         let target = store.get(Kind::DeploymentTarget, namespace, name).await?;
         loaded.target = target.map(|o| o.decode()).transpose()?;
     }
+    if let (Some(limit), true) = (limit, may_launch(&loaded)) {
+        loaded.figures = figures(store, limit, id).await?;
+    }
     Ok(Some(loaded))
+}
+
+/// Whether the decision may ask for cores: to launch a Job, or to take one down that another is to follow.
+fn may_launch(loaded: &Loaded) -> bool {
+    let spec = &loaded.deployment.spec;
+    let is_as_wanted = |r: &JobRecord| r.facts.end.is_none() && !deviates(&r.facts.launched, spec);
+    spec.state == DesiredState::Running && !loaded.jobs.iter().any(is_as_wanted)
 }
 
 fn add_child(loaded: &mut Loaded, child: &Object) -> Result<(), drey_store::Error> {

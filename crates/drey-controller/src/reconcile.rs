@@ -14,7 +14,8 @@ use drey_cluster::ClusterBackend;
 use drey_engine::{Plan, Report, Situation, decide};
 use drey_flink::FlinkApi;
 use drey_model::Kind;
-use drey_store::Store;
+use drey_model::quota::Limit;
+use drey_store::{Store, Write};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -24,6 +25,7 @@ use crate::hide;
 use crate::load::{Loaded, load};
 use crate::metrics::Metrics;
 use crate::observe::{Unreachable, note, observe};
+use crate::quota;
 use crate::record::{Configure, Leadership, commit, configure_new_jobs, writes};
 use crate::world::{FaultPoint, World, later};
 
@@ -48,6 +50,8 @@ pub struct Reconciler<W, B, F> {
     pub configure: Arc<Configure>,
     /// Facts for readers.
     pub board: Board,
+    /// How many cores may be used; `None`: as many as there are.
+    pub quota: Option<Limit>,
     /// The lease under which this controller leads; `None` where there can be only one.
     pub leadership: Option<Leadership>,
     /// Counters.
@@ -59,6 +63,12 @@ pub struct Reconciler<W, B, F> {
 pub struct Memory {
     reports: Vec<Report>,
     unreachable: Unreachable,
+    /// Whether it waits for cores.
+    pub(crate) waits_for_cores: bool,
+    /// Whether the last look let cores go.
+    pub(crate) frees_cores: bool,
+    /// How often cores had come free when the look began.
+    pub(crate) freed: u64,
     /// Revision of the Deployment that was last seen or written, to tell foreign changes from our own.
     pub revision: i64,
 }
@@ -89,7 +99,9 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
     pub async fn reconcile(&self, id: Uuid, memory: &mut Memory) -> Next {
         match self.look(id, memory).await {
             Ok(next) => next,
-            Err(error @ drey_store::Error::Conflict { .. }) => {
+            Err(
+                error @ (drey_store::Error::Conflict { .. } | drey_store::Error::Outdated { .. }),
+            ) => {
                 tracing::debug!(deployment = %id, %error, "somebody else wrote first; deciding anew");
                 Next::Now
             }
@@ -105,7 +117,8 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
     }
 
     async fn look(&self, id: Uuid, memory: &mut Memory) -> Result<Next, drey_store::Error> {
-        let Some(loaded) = load(&self.store, id).await? else { return Ok(Next::Gone) };
+        (memory.waits_for_cores, memory.frees_cores) = (false, false);
+        let Some(loaded) = load(&self.store, id, self.quota).await? else { return Ok(Next::Gone) };
         memory.revision = memory.revision.max(loaded.revision);
         let mut seen = observe(&*self.backend, &*self.flink, &loaded).await;
         let now = self.world.now();
@@ -116,6 +129,7 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
             deployment: loaded.deployment.clone(),
             facts: loaded.facts.clone(),
             target: loaded.target.clone(),
+            quota: loaded.figures.quota.clone(),
             jobs: loaded.jobs.clone(),
             savepoints: loaded.savepoints.clone(),
             observed: seen.clone(),
@@ -123,6 +137,7 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         };
         let mut plan = decide(situation);
         self.record(&loaded, &mut plan, memory, now).await?;
+        quota::note(memory, &loaded.facts, &plan.facts);
         let mut has_news = false;
         for action in &plan.actions {
             self.world.pass(FaultPoint::BeforeEffect(action.name())).await;
@@ -154,8 +169,12 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         now: Timestamp,
     ) -> Result<(), drey_store::Error> {
         configure_new_jobs(plan, loaded, &*self.configure);
-        let writes = writes(loaded, plan, now, || self.world.id())
+        let mut writes = writes(loaded, plan, now, || self.world.id())
             .map_err(|source| unwritable(loaded, source))?;
+        if self.quota.is_some() && takes_cores(plan, loaded) {
+            // The cores that were free when they were added up still are, or nothing is written.
+            writes.insert(0, Write::NoneCreated { kind: Kind::Job, after: loaded.figures.as_of });
+        }
         self.metrics.plan(loaded.facts.transition.as_ref(), plan, now);
         self.world.pass(FaultPoint::BeforeRecord).await;
         let has_actions = !plan.actions.is_empty();
@@ -168,6 +187,12 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         }
         Ok(())
     }
+}
+
+/// Whether a Job is launched with more cores than its Deployment held.
+fn takes_cores(plan: &Plan, loaded: &Loaded) -> bool {
+    let is_launch = plan.jobs.iter().any(|r| !loaded.revisions.contains_key(&r.id()));
+    is_launch && plan.facts.claim.held > loaded.facts.claim.held
 }
 
 fn unwritable(loaded: &Loaded, source: serde_json::Error) -> drey_store::Error {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use drey_cluster::ClusterBackend;
 use drey_flink::FlinkApi;
 use drey_model::Kind;
+use drey_model::quota::Limit;
 use drey_store::Store;
 use futures::FutureExt;
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 use crate::handle::Handle;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
+use crate::quota::Waiters;
 use crate::reconcile::{Memory, Next, Reconciler};
 use crate::record::Configure;
 use crate::world::{RealWorld, World};
@@ -50,6 +52,8 @@ pub struct Parts<B, F> {
     pub flink: Arc<F>,
     /// Renders the configuration of new Jobs.
     pub configure: Arc<Configure>,
+    /// How many cores may be used; `None`: as many as there are.
+    pub quota: Option<Limit>,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -67,6 +71,7 @@ pub fn start<B: ClusterBackend, F: FlinkApi>(
         flink: parts.flink,
         configure: parts.configure,
         board: handle.board(),
+        quota: parts.quota,
         leadership: None,
         metrics: parts.metrics,
     });
@@ -82,6 +87,7 @@ pub async fn run<W: World, B: ClusterBackend, F: FlinkApi>(
     let tracker = TaskTracker::new();
     let (done_sender, mut done) = mpsc::unbounded_channel::<Done>();
     let mut queue = Queue::default();
+    let mut waiters = Waiters::default();
     let mut running = 0_usize;
     let mut feed = start_scan(&reconciler.store, &mut queue).await;
     tracker.spawn(sweep_orphans(Arc::clone(&reconciler)));
@@ -90,8 +96,9 @@ pub async fn run<W: World, B: ClusterBackend, F: FlinkApi>(
     loop {
         let now = reconciler.world.now();
         while running < LOOKS_MAX {
-            let Some((id, memory)) = queue.take(now, running < SCAN_LOOKS_MAX) else { break };
+            let Some((id, mut memory)) = queue.take(now, running < SCAN_LOOKS_MAX) else { break };
             running += 1;
+            waiters.begin(&mut memory);
             let look = look(Arc::clone(&reconciler), id, memory, done_sender.clone());
             tracker.spawn(look.instrument(tracing::info_span!("look", deployment = %id)));
         }
@@ -100,7 +107,9 @@ pub async fn run<W: World, B: ClusterBackend, F: FlinkApi>(
             Some(id) = woken.recv() => queue.wake(id),
             Some((id, memory, next)) = done.recv() => {
                 running -= 1;
+                let woken = waiters.end(id, &memory);
                 queue.done(id, memory, next);
+                woken.into_iter().for_each(|id| queue.wake(id));
             }
             () = sleep_until(queue.next_due(), now), if running < LOOKS_MAX => {}
             _ = next_feed.tick() => feed = read_feed(&reconciler.store, &mut queue, feed).await,

@@ -11,10 +11,10 @@ use drey_model::{DesiredState, EventName, JobState, SavepointOrigin, SavepointSt
 use jiff::SignedDuration;
 
 use crate::draft::{Draft, SaturatingAdd};
-use crate::facts::{DeploymentFacts, JobRecord, Rest};
+use crate::facts::{DeploymentFacts, JobRecord, Rest, Restarts};
 use crate::plan::{Action, Plan};
 use crate::situation::Situation;
-use crate::{backoff, cancel, phase, restore, run, savepoint, start, suspend, upgrade};
+use crate::{backoff, cancel, phase, quota, restore, run, savepoint, start, suspend, upgrade};
 
 /// After this long, a backend that has not finished removing a cluster is told again.
 const REMIND: SignedDuration = SignedDuration::from_secs(10);
@@ -40,6 +40,7 @@ pub fn decide(situation: Situation) -> Plan {
         DesiredState::Cancelled => pursue_cancelled(&mut d),
     }
     restore::close_superseded(&mut d);
+    quota::settle(&mut d);
     phase::compute(&mut d);
     let actions = actions(&mut d);
     Plan {
@@ -67,6 +68,10 @@ fn notice_new_spec(d: &mut Draft) {
             gave_up: None,
             ..std::mem::take(&mut d.facts)
         };
+        if d.active_job().is_none() {
+            // What starts next is a beginning, not a restart.
+            d.facts.restarts = Restarts::default();
+        }
     }
     let expiration = d.deployment.spec.job_failure_expiration_time.as_deref();
     let expiration = expiration.and_then(|text| duration::parse(text).ok());
@@ -103,7 +108,11 @@ fn pursue_running(d: &mut Draft) {
     }
     match state {
         JobState::Starting | JobState::Standby => upgrade::supersede(d, id),
-        JobState::Started => upgrade::replace(d, id, strategy),
+        JobState::Started => {
+            if quota::admits_upgrade(d, id) {
+                upgrade::replace(d, id, strategy);
+            }
+        }
         JobState::Terminating | JobState::Failed | JobState::Terminated | JobState::Finished => {}
     }
 }

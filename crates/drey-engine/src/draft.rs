@@ -11,9 +11,11 @@ use drey_model::{Deployment, DeploymentTarget, EventName, JobState, Seen};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use crate::facts::{Cancel, DeploymentFacts, End, How, JobFacts, JobRecord, SavepointRecord};
+use crate::facts::{
+    Cancel, DeploymentFacts, End, How, JobFacts, JobRecord, Restarts, SavepointRecord,
+};
 use crate::plan::NewEvent;
-use crate::situation::{Observation, Report, Situation};
+use crate::situation::{Observation, Quota, Report, Situation};
 
 pub(crate) struct Draft {
     pub(crate) now: Timestamp,
@@ -21,6 +23,9 @@ pub(crate) struct Draft {
     pub(crate) deployment: Deployment,
     pub(crate) facts: DeploymentFacts,
     pub(crate) target: Option<DeploymentTarget>,
+    pub(crate) quota: Quota,
+    /// Whether this decision refused a launch for lack of cores.
+    pub(crate) is_refused: bool,
     pub(crate) jobs: Vec<JobRecord>,
     pub(crate) savepoints: Vec<SavepointRecord>,
     observed: BTreeMap<Uuid, Observation>,
@@ -42,6 +47,8 @@ impl Draft {
             deployment: s.deployment,
             facts: s.facts,
             target: s.target,
+            quota: s.quota,
+            is_refused: false,
             jobs,
             savepoints: s.savepoints,
             observed: s.observed,
@@ -166,6 +173,11 @@ impl Draft {
         record.facts.end = Some(End { how, at: now, why: why.to_owned(), confirmed });
         record.facts.swept = matches!(how, How::Finished | How::Stopped);
         record.facts.last_checkpoint = checkpoint;
+        if !matches!(how, How::Failed | How::FailedToStart) {
+            // What comes next is a beginning, not a restart.
+            self.facts.restarts = Restarts::default();
+        }
+        let Some(record) = self.job_mut(id) else { return };
         if let Some(started) = &mut record.job.status.started {
             started.observed_flink_job_status = last_word;
         }
@@ -210,6 +222,11 @@ impl Draft {
             return;
         }
         self.event(event, Some(job), message.clone());
+        self.note_failure(reason, message);
+    }
+
+    /// Shows a failure until something succeeds.
+    pub(crate) fn note_failure(&mut self, reason: &str, message: String) {
         self.facts.last_failure =
             Some(Failure { message, reason: reason.to_owned(), failed_at: self.now });
     }

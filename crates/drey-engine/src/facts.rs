@@ -6,11 +6,14 @@
 use drey_model::diff::Launched;
 use drey_model::explanation::Explanation;
 use drey_model::meta::Failure;
+use drey_model::quota::Claim;
 use drey_model::seen::Snapshot;
 use drey_model::{DesiredState, Job, Savepoint};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use crate::restarts::{Counted, Restarts};
 
 /// Facts about a Deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +27,8 @@ pub struct DeploymentFacts {
     pub failed_starts: Vec<Timestamp>,
     /// When running Jobs failed; only the recent ones, to pace recovery.
     pub failed_runs: Vec<Timestamp>,
+    /// Restarts of the job in the last hour, whoever restarted it.
+    pub restarts: Restarts,
     /// Stop-with-savepoint operations that failed in a row.
     pub failed_savepoints: u32,
     /// The next attempt (start or savepoint) is not made earlier.
@@ -42,6 +47,8 @@ pub struct DeploymentFacts {
     pub finished_ordinal: u32,
     /// The ordinal that began when a Job's checkpoints could not be looked for: what is older may be out of date.
     pub blind_ordinal: u32,
+    /// The cores that it holds, and whether it waits for some.
+    pub claim: Claim,
     /// The transition under way.
     pub transition: Option<Transition>,
     /// What the server shows under `/ext/v1`.
@@ -85,6 +92,8 @@ pub struct JobFacts {
     pub alive_since: Option<Timestamp>,
     /// Since when a reachable JobManager has not known the job.
     pub missing_since: Option<Timestamp>,
+    /// What is counted of the restarts that Flink tells.
+    pub counted: Counted,
     /// Set once the Job is being cancelled.
     pub cancel: Option<Cancel>,
     /// The Savepoints of every stop-with-savepoint that may still take effect in Flink.

@@ -152,8 +152,8 @@ fn conditions(d: &Draft, job: Uuid, old: &[DeploymentCondition]) -> Vec<Deployme
         .map(|kind| {
             let (status, reason, message) = match kind {
                 ConditionKind::ClusterUnreachable => reachability(unreachable, &seen.job),
-                ConditionKind::JobFailing => restarts(d.now, &seen.job, FAILING_WINDOW),
-                ConditionKind::JobUnstable => restarts(d.now, &seen.job, UNSTABLE_WINDOW),
+                ConditionKind::JobFailing => restarts(d, &seen.job, FAILING_WINDOW),
+                ConditionKind::JobUnstable => restarts(d, &seen.job, UNSTABLE_WINDOW),
             };
             let earlier = old.iter().find(|c| c.kind == kind);
             match (status, earlier) {
@@ -186,18 +186,16 @@ fn reachability<T>(unreachable: Option<Timestamp>, job: &Seen<T>) -> Verdict {
 }
 
 /// The verdict about restarts in a window; `None` when the job was not seen this time, so the old verdict stays.
-fn restarts(
-    now: Timestamp,
-    job: &Seen<drey_model::seen::FlinkJob>,
-    window: SignedDuration,
-) -> Verdict {
-    let Seen::Present(job) = job else {
+fn restarts<T>(d: &Draft, job: &Seen<T>, window: SignedDuration) -> Verdict {
+    let Seen::Present(_) = job else {
         return (None, "NotObserved", "Not observed yet".to_owned());
     };
-    let count = job.failures.iter().filter(|at| now.duration_since(**at) <= window).count();
+    let count = d.facts.restarts.within(window, d.now);
     let minutes = window.as_mins();
     if count >= RESTARTS_MIN {
-        let message = format!("{RESTARTS_MIN} or more restarts within {minutes} min");
+        let cause = d.facts.restarts.cause.as_deref().and_then(|cause| cause.lines().next());
+        let cause = cause.map(|cause| format!("; the last failure: {cause}")).unwrap_or_default();
+        let message = format!("{count} restarts within {minutes} min{cause}");
         (Some(ConditionStatus::True), "Restarting", message)
     } else {
         let message = format!("Fewer than {RESTARTS_MIN} restarts within {minutes} min");
@@ -254,6 +252,10 @@ fn explanation(d: &Draft, state: DeploymentState) -> Explanation {
         (None, _, _) => format!("{state}, as it should be"),
     };
     let next = match (&d.facts.gave_up, d.active_job()) {
+        (None, _) if d.facts.claim.refused.is_some() => vec![
+            "drey quota      who uses the cores".to_owned(),
+            format!("drey edit deployment {name}      ask for fewer"),
+        ],
         (None, _) => Vec::new(),
         (Some(_), Some(_)) => vec![
             match spec.state {

@@ -14,6 +14,7 @@ use crate::cancel;
 use crate::draft::{Draft, SaturatingAdd, next_mark};
 use crate::facts::{How, Rest, SavepointFacts, SavepointRecord};
 use crate::phase::{STABLE_POLL, UNREACHABLE_AFTER};
+use crate::restarts;
 use crate::savepoint;
 use crate::situation::{Observation, Report};
 use crate::{start, suspend};
@@ -24,6 +25,9 @@ const MISSING: SignedDuration = SignedDuration::from_secs(10);
 const CLEAR: SignedDuration = SignedDuration::from_mins(5);
 /// Failures of running jobs that are remembered to pace recovery.
 const RECENT: SignedDuration = SignedDuration::from_mins(10);
+
+/// What stands in the place of Flink's word when Flink does not answer.
+const UNKNOWN: &str = "UNKNOWN";
 
 const NOT_REMOVED: &str = "ClusterNotRemoved";
 const NOT_LISTED: &str = "CheckpointsNotListed";
@@ -102,7 +106,7 @@ fn note_checkpoint(d: &mut Draft, id: Uuid, job: &FlinkJob) {
 
 fn watch(d: &mut Draft, id: Uuid, seen: &Observation) {
     match &seen.cluster {
-        Seen::Unknown { .. } => d.wake(d.now.saturating_add_or_max(STABLE_POLL)),
+        Seen::Unknown { .. } => note_unreachable(d, id, seen),
         Seen::Absent => lost(d, id, seen, "its JobManager is gone"),
         Seen::Present(cluster) => match &cluster.phase {
             ClusterPhase::Dead { why } => lost(d, id, seen, why),
@@ -117,7 +121,8 @@ fn watch_job(d: &mut Draft, id: Uuid, seen: &Observation) {
         Seen::Absent => missing(d, id, seen),
         Seen::Present(job) => {
             d.job_facts(id, |f| f.missing_since = None);
-            note_status(d, id, &job.status.to_string(), job.restarts);
+            restarts::note(d, id, job);
+            note_status(d, id, &job.status.to_string());
             match job.status {
                 FlinkStatus::Finished => finished(d, id, seen),
                 FlinkStatus::Failed => {
@@ -167,25 +172,22 @@ fn note_unreachable(d: &mut Draft, id: Uuid, seen: &Observation) {
     let since = seen.unreachable_since.unwrap_or(d.now);
     let from = since.saturating_add_or_max(UNREACHABLE_AFTER);
     if d.now >= from {
-        note_status(d, id, "UNKNOWN", None);
+        note_status(d, id, UNKNOWN);
         d.wake(d.now.saturating_add_or_max(STABLE_POLL));
     } else {
         d.wake(from.min(d.now.saturating_add_or_max(SignedDuration::from_secs(1))));
     }
 }
 
-/// Stores Flink's word and count only when they change: a stable job causes no writes.
-fn note_status(d: &mut Draft, id: Uuid, status: &str, restarts: Option<u32>) {
+/// Stores Flink's word only when it changes: a stable job causes no writes.
+fn note_status(d: &mut Draft, id: Uuid, status: &str) {
     let now = d.now;
     let Some(started) = d.job_mut(id).and_then(|r| r.job.status.started.as_mut()) else { return };
-    let restarts = restarts.map(|n| i32::try_from(n).unwrap_or(i32::MAX));
-    let restarts = restarts.unwrap_or(0).max(started.observed_flink_job_restarts);
-    if started.observed_flink_job_status != status
-        || started.observed_flink_job_restarts != restarts
-    {
+    if started.observed_flink_job_status != status {
         status.clone_into(&mut started.observed_flink_job_status);
-        started.observed_flink_job_restarts = restarts;
-        started.last_update_time = now;
+        if status != UNKNOWN {
+            started.last_update_time = now;
+        }
     }
 }
 
@@ -268,6 +270,7 @@ fn is_finished(seen: &Observation) -> bool {
 fn fail(d: &mut Draft, id: Uuid, why: &str, confirmed: bool) {
     let now = d.now;
     d.end(id, How::Failed, why, confirmed);
+    restarts::note_failed_run(d, id, why);
     d.facts.failed_runs.retain(|at| now.duration_since(*at) <= RECENT);
     d.facts.failed_runs.push(now);
     let earlier = d.facts.failed_runs.len() - 1;

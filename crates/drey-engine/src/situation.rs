@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use drey_model::quota::{Holder, Limit};
 use drey_model::seen::{Cluster, FlinkJob, Operation, Seen, Snapshot};
 use drey_model::{Deployment, DeploymentTarget};
 use jiff::Timestamp;
@@ -22,6 +23,8 @@ pub struct Situation {
     pub facts: DeploymentFacts,
     /// The target that the spec names, if it exists.
     pub target: Option<DeploymentTarget>,
+    /// The CPU quota and what others hold of it.
+    pub quota: Quota,
     /// Jobs that are not closed.
     pub jobs: Vec<JobRecord>,
     /// Savepoints that are in progress or may be restored from.
@@ -30,6 +33,15 @@ pub struct Situation {
     pub observed: BTreeMap<Uuid, Observation>,
     /// What became of the actions of the last plan. Lost in a crash, which costs a repetition at most.
     pub reports: Vec<Report>,
+}
+
+/// The CPU quota, as a launch finds it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// `None`: there is no limit.
+    pub limit: Option<Limit>,
+    /// What everybody else holds; `None`: not looked at, because no launch was in sight.
+    pub others: Option<Vec<Holder>>,
 }
 
 /// One look at a Job's world.

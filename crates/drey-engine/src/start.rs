@@ -12,6 +12,8 @@ use uuid::Uuid;
 use crate::backoff;
 use crate::draft::{Draft, SaturatingAdd, next_mark};
 use crate::facts::{How, JobFacts, JobRecord};
+use crate::quota;
+use crate::restarts;
 use crate::restore::{self, Choice};
 use crate::situation::Observation;
 
@@ -45,6 +47,9 @@ pub(crate) fn create(d: &mut Draft) {
         return d.pause(format!("the pause before attempt {number} of {limit}"), since, at);
     }
     let Some(target) = job_target(d) else { return };
+    if !quota::admits_launch(d) {
+        return;
+    }
     if restore::is_undecided(d) {
         return;
     }
@@ -270,11 +275,10 @@ fn mark_started(d: &mut Draft, id: Uuid, job: &FlinkJob) {
         started_at: now,
         flink_job_id: record.job.flink_job_id(),
         last_update_time: now,
-        observed_flink_job_restarts: job
-            .restarts
-            .map_or(0, |n| i32::try_from(n).unwrap_or(i32::MAX)),
+        observed_flink_job_restarts: 0,
         observed_flink_job_status: job.status.to_string(),
     });
+    restarts::note(d, id, job);
     d.facts.failed_starts.clear();
     d.facts.not_before = None;
     d.facts.last_failure = None;

@@ -30,7 +30,8 @@ pub(crate) fn supersede(d: &mut Draft, id: Uuid) {
 
 /// Says once per transition which strategy is used.
 fn announce(d: &mut Draft, id: Uuid, strategy: UpgradeKind) {
-    if d.facts.transition.is_none() {
+    let has_waited = d.facts.claim.refused.is_some();
+    if d.facts.transition.is_none() || has_waited {
         let restore = d.deployment.spec.restore_strategy.kind;
         let message = format!(
             "Job {id} deviates from the template: upgrading {strategy}, restoring {restore}"

@@ -6,8 +6,10 @@
 #[allow(dead_code, reason = "the scenarios use the rest of it")]
 mod world;
 
-use drey_engine::{JobRecord, SavepointRecord, decide};
+use drey_engine::{JobRecord, Quota, SavepointRecord, decide};
 use drey_model::deployment::{RestoreKind, UpgradeKind};
+use drey_model::meta::NON_PRODUCTION;
+use drey_model::quota::{Cores, Holder, Limit};
 use drey_model::savepoint::{SavepointMetadata, SavepointSpec, SavepointType};
 use drey_model::seen::{ClusterPhase, FlinkStatus, Operation, Snapshot};
 use drey_model::{DesiredState, Savepoint, SavepointOrigin, SavepointState, Seen};
@@ -40,6 +42,9 @@ enum Turn {
     Directory(u8),
     Retained(u8),
     Answers(u8, Answer),
+    /// A limit, and what others hold; nobody looked what when it is `None`.
+    Quota(f64, Option<f64>),
+    Testing(bool),
     Target(bool),
     Crash,
     Pass(i64),
@@ -97,6 +102,9 @@ fn turn() -> impl Strategy<Value = Turn> {
     let rest = prop_oneof![
         2 => (0_u8..4, answer).prop_map(|(which, answer)| Turn::Answers(which, answer)),
         1 => any::<bool>().prop_map(Turn::Target),
+        2 => (1_u8..6, select(vec![None, Some(0.0), Some(1.5), Some(4.0)]))
+            .prop_map(|(limit, others)| Turn::Quota(f64::from(limit), others)),
+        1 => any::<bool>().prop_map(Turn::Testing),
         1 => Just(Turn::Crash),
         3 => (0_i64..20_000).prop_map(Turn::Pass),
         1 => (0_i64..400_000).prop_map(Turn::Sleep),
@@ -143,6 +151,19 @@ fn take(world: &mut World, turn: Turn) {
             _ => world.answers.snapshot = answer,
         },
         Turn::Target(has) => world.has_target = has,
+        Turn::Quota(limit, others) => {
+            let limit = Limit { cpu: Cores::new(limit), tolerated: Cores::new(0.5) };
+            let holder = |cpu| Holder {
+                namespace: "default".to_owned(),
+                deployment_name: "other".to_owned(),
+                cpu: Cores::new(cpu),
+            };
+            world.quota = Quota { limit: Some(limit), others: others.map(|cpu| vec![holder(cpu)]) };
+        }
+        Turn::Testing(is) => {
+            let annotations = &mut world.deployment.metadata.annotations;
+            annotations.insert(NON_PRODUCTION.to_owned(), is.to_string());
+        }
         Turn::Crash => world.forget(),
         Turn::Pass(ms) => drop(world.pass(SignedDuration::from_millis(ms))),
         Turn::Sleep(ms) => world.now = now + SignedDuration::from_millis(ms),

@@ -8,9 +8,13 @@
 //! under the name that Flink 1.20 and 2.x share; [`for_version`] adds what only some versions read. Does not own addresses,
 //! ports and memory of one cluster ([`crate::launch`] adds them), nor the file format ([`crate::yaml`]).
 
+use std::collections::BTreeMap;
+
+use drey_model::deployment::ResourceSpec;
 use drey_model::meta::TextMap;
 use uuid::Uuid;
 
+use crate::memory;
 use crate::versions::Version;
 
 /// Where checkpoints go.
@@ -60,6 +64,14 @@ const FOREIGN: &[(&str, &str)] = &[
     (
         "completed-application-store.expiration-time",
         "Drey must still find a job that ended while it was away",
+    ),
+    (
+        "jobmanager.memory.flink.size",
+        "`resources.jobmanager.memory` decides the size of the process",
+    ),
+    (
+        "taskmanager.memory.flink.size",
+        "`resources.taskmanager.memory` decides the size of the process",
     ),
     ("security.ssl.rest.enabled", "Drey speaks plain HTTP to a JobManager on its own machine"),
     ("rest.url-prefix", "Drey expects the REST API at the root"),
@@ -117,6 +129,8 @@ pub struct Inputs<'a> {
     pub deployment_id: Uuid,
     /// The Job.
     pub job_id: Uuid,
+    /// `spec.template.spec.resources`.
+    pub resources: &'a BTreeMap<String, ResourceSpec>,
     /// Default parallelism, when the Deployment sets it.
     pub parallelism: Option<i32>,
     /// URI below which state is kept, for example `file:///var/lib/drey`; no trailing slash.
@@ -148,11 +162,20 @@ pub fn effective(inputs: &Inputs<'_>) -> Effective {
     }
     let Inputs { namespace, job_id, deployment_id, storage, .. } = inputs;
     let storage = storage.trim_end_matches('/');
+    let process_sizes = ["jobmanager", "taskmanager"].into_iter().filter_map(|role| {
+        let memory = inputs.resources.get(role).and_then(|r| r.memory.as_deref());
+        // What cannot be read is told at the launch.
+        Some((role, memory::process_size(role, &config, memory).ok()?))
+    });
+    let process_sizes: Vec<_> = process_sizes.collect();
     let mut default = |key: &str, value: String| {
         config.entry(key.to_owned()).or_insert(value);
     };
     for (key, value) in DEFAULTS {
         default(key, (*value).to_owned());
+    }
+    for (role, bytes) in process_sizes {
+        default(&format!("{role}.memory.process.size"), format!("{bytes}b"));
     }
     let jobs = format!("{storage}/flink-jobs/namespaces/{namespace}/jobs");
     default(CHECKPOINT_DIR, format!("{jobs}/{job_id}/checkpoints"));
@@ -265,6 +288,10 @@ mod tests {
             namespace: "default",
             deployment_id: Uuid::from_u128(1),
             job_id: Uuid::from_u128(2),
+            resources: &BTreeMap::from([(
+                "taskmanager".to_owned(),
+                ResourceSpec { cpu: 1.0, memory: Some("4G".to_owned()) },
+            )]),
             parallelism: Some(3),
             storage: "file:///data/",
             is_local: true,
@@ -289,6 +316,20 @@ mod tests {
         assert_eq!(config["execution.shutdown-on-application-finish"], "false");
         assert_eq!(config["parallelism.default"], "3");
         assert_eq!(slots(&config), 1);
+        assert_eq!(config["jobmanager.memory.process.size"], "1000000000b");
+        assert_eq!(config["taskmanager.memory.process.size"], "4000000000b");
+    }
+
+    #[test]
+    fn a_process_size_of_the_user_wins_over_resources_and_a_size_of_flink_alone_does_not_count() {
+        let Effective { config, notes } = of(&map(&[
+            ("taskmanager.memory.process.size", "1728m"),
+            ("jobmanager.memory.flink.size", "1g"),
+        ]));
+        assert_eq!(config["taskmanager.memory.process.size"], "1728m");
+        assert_eq!(config["jobmanager.memory.process.size"], "1000000000b");
+        assert!(!config.contains_key("jobmanager.memory.flink.size"));
+        assert_eq!(notes.len(), 1, "{notes:?}");
     }
 
     #[test]

@@ -195,7 +195,7 @@ pub enum Error {
 pub fn files(launch: &Launch<'_>) -> Vec<File> {
     let version = &launch.flink.version;
     let conf = &launch.dirs.conf;
-    let log = logging::render(launch.job.spec.logging.as_ref());
+    let log = logging::render(launch.job);
     let text = yaml::render(&configuration(launch), version);
     let config = File { path: conf.join(yaml::file_name(version)), text };
     let mut files = vec![config, File { path: conf.join(log.name), text: log.text }];
@@ -321,7 +321,7 @@ fn java(
 ) -> Result<Command, Error> {
     let Launch { flink, dirs, .. } = launch;
     let log_file = dirs.logs.join(format!("{name}.log"));
-    let log4j = dirs.conf.join(logging::render(launch.job.spec.logging.as_ref()).name);
+    let log4j = dirs.conf.join(logging::file_name(launch.job));
     let mut args: Vec<OsString> = memory.into_iter().map(OsString::from).collect();
     if is_fast_start {
         args.extend(["-XX:+UseSerialGC".into(), "-XX:TieredStopAtLevel=1".into()]);

@@ -1,15 +1,18 @@
 //! Log4j 2 configuration of Flink's processes: levels from `logging.log4jLoggers`, or a user's own XML template.
 //!
 //! Log lines go to the file that `-Dlog.file` names, cut at a size; standard output stays the program's own. Owns the
-//! two placeholders that platform templates use: `{{ rootLoggerLogLevel }}` and the loop over `userConfiguredLoggers`.
+//! profile `default`. The grammar of templates is [`drey_model::log_template`].
 
-use drey_model::deployment::Logging;
+use drey_model::Job;
+use drey_model::log_template::{Template, Values};
 use drey_model::meta::TextMap;
 
 /// Size at which a log file is put aside.
 const LOG_BYTES_MAX: &str = "10MB";
 /// Log files put aside: with the current one at most 60 MB per process.
 const LOG_FILES_MAX: u32 = 5;
+/// Tells of every closed connection.
+const NOISY: &str = "org.jboss.netty.channel.DefaultChannelPipeline";
 const PATTERN: &str = "%d{yyyy-MM-dd HH:mm:ss,SSS} %-5p %-60c %x - %m%n";
 
 /// A Log4j configuration file.
@@ -21,16 +24,36 @@ pub struct File {
     pub text: String,
 }
 
-/// The Log4j configuration that `logging` asks for.
+/// The Log4j configuration that a Job asks for.
 #[must_use]
-pub fn render(logging: Option<&Logging>) -> File {
+pub fn render(job: &Job) -> File {
     let none = TextMap::new();
-    let loggers = logging.and_then(|l| l.log4j_loggers.as_ref()).unwrap_or(&none);
-    let template = logging.and_then(|l| l.log4j2_configuration_template.as_deref());
-    match template.filter(|t| !t.trim().is_empty()) {
-        Some(template) => File { name: "log4j.xml", text: expand(template, loggers) },
-        None => File { name: "log4j.properties", text: properties(loggers) },
-    }
+    let loggers = job.spec.logging.as_ref().and_then(|l| l.log4j_loggers.as_ref());
+    let loggers = loggers.unwrap_or(&none);
+    let name = file_name(job);
+    let Some(template) = template(job) else { return File { name, text: properties(loggers) } };
+    let m = &job.metadata;
+    let values = Values {
+        root_level: root(loggers),
+        loggers: named(loggers).map(|(name, level)| (name.clone(), level)).collect(),
+        namespace: m.namespace.clone(),
+        deployment_id: m.deployment_id.to_string(),
+        deployment_name: m.deployment_name.clone(),
+        job_id: m.id.to_string(),
+    };
+    File { name, text: template.fill(&values) }
+}
+
+/// The name of that file; the extension tells Log4j the format.
+#[must_use]
+pub fn file_name(job: &Job) -> &'static str {
+    if template(job).is_some() { "log4j.xml" } else { "log4j.properties" }
+}
+
+/// The user's template. One that cannot be read, stored before templates were checked, gives way to the profile.
+fn template(job: &Job) -> Option<Template<'_>> {
+    let text = job.spec.logging.as_ref()?.log4j2_configuration_template.as_deref()?;
+    Template::parse(text).ok().filter(|_| !text.trim().is_empty())
 }
 
 fn root(loggers: &TextMap) -> String {
@@ -68,9 +91,13 @@ fn properties(loggers: &TextMap) -> String {
         format!("appender.file.policies.size.size = {LOG_BYTES_MAX}"),
         "appender.file.strategy.type = DefaultRolloverStrategy".to_owned(),
         format!("appender.file.strategy.max = {LOG_FILES_MAX}"),
-        "logger.netty.name = org.jboss.netty.channel.DefaultChannelPipeline".to_owned(),
-        "logger.netty.level = OFF".to_owned(),
     ];
+    if !loggers.contains_key(NOISY) {
+        lines.extend([
+            format!("logger.netty.name = {NOISY}"),
+            "logger.netty.level = OFF".to_owned(),
+        ]);
+    }
     for (n, (name, level)) in named(loggers).enumerate() {
         lines.push(format!("logger.user{n}.name = {name}"));
         lines.push(format!("logger.user{n}.level = {level}"));
@@ -78,91 +105,65 @@ fn properties(loggers: &TextMap) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Fills in a platform template.
-fn expand(template: &str, loggers: &TextMap) -> String {
-    let mut text = template.to_owned();
-    if let Some((before, body, after)) = user_loop(&text) {
-        let lines =
-            named(loggers).map(|(name, level)| put(&put(body, "name", name), "level", &level));
-        let lines: String = lines.collect();
-        text = format!("{before}{lines}{after}");
-    }
-    put(&text, "rootLoggerLogLevel", &root(loggers))
-}
-
-/// The template around and inside of `{% for … in userConfiguredLoggers %} … {% endfor %}`.
-fn user_loop(text: &str) -> Option<(&str, &str, &str)> {
-    let (head, rest) = text.split_once("userConfiguredLoggers")?;
-    let (before, _) = head.rsplit_once("{%")?;
-    let (_, rest) = rest.split_once("%}")?;
-    let (body, tail) = rest.split_once("{%")?;
-    let (end, after) = tail.split_once("%}")?;
-    (end.trim_matches([' ', '-']) == "endfor").then_some((before, body, after))
-}
-
-/// Replaces `{{ name }}`, with any space around the name.
-fn put(text: &str, name: &str, value: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{") {
-        out.push_str(before);
-        match after.split_once("}}") {
-            Some((inner, tail)) if inner.trim() == name => {
-                out.push_str(value);
-                rest = tail;
-            }
-            _ => {
-                out.push_str("{{");
-                rest = after;
-            }
-        }
-    }
-    out + rest
-}
-
 #[cfg(test)]
 mod tests {
+    use drey_model::deployment::Logging;
+    use drey_model::job::{JobMetadata, JobSpec};
+
     use super::*;
 
-    fn logging(loggers: &[(&str, &str)], template: Option<&str>) -> Logging {
+    fn job(loggers: &[(&str, &str)], template: Option<&str>) -> Job {
         let loggers = loggers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Logging {
+        let logging = Logging {
             logging_profile: None,
             log4j_loggers: Some(loggers),
             log4j2_configuration_template: template.map(str::to_owned),
-        }
+        };
+        let metadata =
+            JobMetadata { deployment_name: "top-speed".to_owned(), ..JobMetadata::default() };
+        Job::new(metadata, JobSpec { logging: Some(logging), ..JobSpec::default() })
     }
 
     #[test]
     fn levels_reach_the_root_and_named_loggers() {
-        let file = render(Some(&logging(&[("", "warn"), ("org.apache.flink", "DEBUG")], None)));
+        let file = render(&job(&[("", "warn"), ("org.apache.flink", "DEBUG")], None));
         assert_eq!(file.name, "log4j.properties");
         assert!(file.text.contains("rootLogger.level = WARN\n"));
         assert!(
             file.text
                 .contains("logger.user0.name = org.apache.flink\nlogger.user0.level = DEBUG\n")
         );
-        assert!(render(None).text.contains("rootLogger.level = INFO\n"));
+        assert!(render(&job(&[], None)).text.contains("rootLogger.level = INFO\n"));
+    }
+
+    #[test]
+    fn a_logger_that_the_profile_silences_can_be_turned_on() {
+        let name = "org.jboss.netty.channel.DefaultChannelPipeline";
+        let text = render(&job(&[(name, "INFO")], None)).text;
+        assert_eq!(text.matches(name).count(), 1, "{text}");
+        assert!(text.contains("logger.user0.level = INFO\n") && !text.contains("= OFF"), "{text}");
     }
 
     #[test]
     fn a_logger_cannot_smuggle_in_other_settings() {
-        let file = render(Some(&logging(
+        let file = render(&job(
             &[("a\nappender.file.fileName = /etc/x", "INFO"), ("b", "INFO\nx = y")],
             None,
-        )));
+        ));
         assert!(!file.text.contains("/etc/x") && !file.text.contains("x = y"));
     }
 
     #[test]
-    fn platform_templates_are_filled_in() {
-        let template = "<Loggers>{%- for name, level in userConfiguredLoggers -%}<Logger name=\"{{ name }}\" \
-                        level=\"{{level}}\"/>{%- endfor -%}<Root level=\"{{ rootLoggerLogLevel }}\"/></Loggers>";
-        let file = render(Some(&logging(&[("", "ERROR"), ("a.b", "debug")], Some(template))));
+    fn a_template_is_filled_in_and_wins_over_the_profile() {
+        let template = "<C n=\"{{ deploymentName }}\">{%- for name, level in userConfiguredLoggers -%}<Logger name=\"{{ name }}\" \
+                        level=\"{{level}}\"/>{%- endfor -%}<Root level=\"{{ rootLoggerLogLevel }}\"/></C>";
+        let file = render(&job(&[("", "ERROR"), ("a.b", "debug")], Some(template)));
         assert_eq!(file.name, "log4j.xml");
         assert_eq!(
             file.text,
-            "<Loggers><Logger name=\"a.b\" level=\"DEBUG\"/><Root level=\"ERROR\"/></Loggers>"
+            "<C n=\"top-speed\"><Logger name=\"a.b\" level=\"DEBUG\"/><Root level=\"ERROR\"/></C>"
         );
+        let broken = render(&job(&[("", "ERROR")], Some("<C>{{ nonsense }}</C>")));
+        assert!(broken.text.contains("rootLogger.level = ERROR\n"), "{broken:?}");
     }
 }

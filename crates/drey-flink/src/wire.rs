@@ -77,6 +77,7 @@ impl Overview {
             tasks_running: job.tasks.running,
             // A subtask of a source without work for it finishes at once, and the job runs on without it.
             tasks_total: job.tasks.total.saturating_sub(job.tasks.finished),
+            since: Timestamp::from_millisecond(job.start_ms).ok().filter(|_| job.start_ms > 0),
             restarts: None,
             failures: Vec::new(),
             cause: None,

@@ -25,6 +25,8 @@ pub const TRANSITIONING_SINCE: &str =
 /// User annotation: `"true"` makes a suspension or a stateful upgrade drain the pipeline.
 pub const STOP_WITH_DRAIN: &str =
     "com.dataartisans.appmanager.controller.deployment.stop-with-drain";
+/// User annotation: `"true"` is non-production mode, which the CPU quota leaves out.
+pub const NON_PRODUCTION: &str = "license/testing";
 
 /// Labels or annotations: text to text.
 pub type TextMap = BTreeMap<String, String>;

@@ -5,6 +5,8 @@
 
 /// Least CPU of a process.
 pub const CPU_MIN: f64 = 0.1;
+/// More cores than any machine has.
+pub const CPU_MAX: f64 = 10_000.0;
 /// Least memory of a JobManager, 500m (Q19).
 pub const JOB_MANAGER_BYTES_MIN: u64 = 500_000_000;
 /// Least memory of a TaskManager, 1g (Q19).

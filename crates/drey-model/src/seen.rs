@@ -115,6 +115,8 @@ pub struct FlinkJob {
     pub tasks_running: u32,
     /// All tasks of the job graph that have not finished; 0 while it is being built.
     pub tasks_total: u32,
+    /// When this JobManager took the job on, by Flink's clock; another JobManager begins anew.
+    pub since: Option<Timestamp>,
     /// Restarts since this JobManager started, when known. A lower bound.
     pub restarts: Option<u32>,
     /// When the most recent failures happened, newest first; at most as many as Flink keeps (16).

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use drey_controller::Handle;
 use drey_model::defaults::Layers;
+use drey_model::quota::Limit;
 use drey_store::{Keyring, Store};
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
@@ -42,6 +43,8 @@ pub struct App {
     pub layers: Layers,
     /// Where metrics are registered and scraped from.
     pub metrics: SharedRegistry,
+    /// How many CPU cores Deployments may use; `None`: as many as there are.
+    pub quota: Option<Limit>,
     /// What is running.
     pub build: Build,
     /// The names that the server answers to.
@@ -122,6 +125,7 @@ pub(crate) struct Shared {
     pub(crate) layers: Layers,
     pub(crate) registry: SharedRegistry,
     pub(crate) metrics: Metrics,
+    pub(crate) quota: Option<Limit>,
     pub(crate) build: Build,
     pub(crate) hosts: Hosts,
     /// None: access control is off.
@@ -150,6 +154,7 @@ impl Shared {
             layers: app.layers,
             registry: app.metrics,
             metrics,
+            quota: app.quota,
             build: app.build,
             hosts: app.hosts,
             gate: Gate::of(app.access),

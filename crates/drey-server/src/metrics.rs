@@ -3,10 +3,13 @@
 //! Counts of objects are taken from the store at each scrape; the process' own figures come from `/proc`. Others (the
 //! controller) register theirs in the same [`crate::Registry`].
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use drey_model::quota::{Cores, Holder, Limit};
 use drey_store::Store;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -30,6 +33,8 @@ const TICKS_PER_S: f64 = 100.0;
 pub(crate) struct Metrics {
     requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
     deployments: Family<DeploymentLabels, Gauge>,
+    used_cores: Family<NamespaceLabels, Gauge<f64, AtomicU64>>,
+    quota_cores: Family<QuotaLabels, Gauge<f64, AtomicU64>>,
     pub(crate) watch_clients: Gauge,
 }
 
@@ -49,6 +54,17 @@ pub(crate) struct DeploymentLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NamespaceLabels {
+    namespace: String,
+}
+
+/// `limit`, or `tolerated` above it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QuotaLabels {
+    part: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BuildLabels {
     version: String,
     commit: String,
@@ -60,6 +76,8 @@ impl Metrics {
         let metrics = Self {
             requests: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS_S)),
             deployments: Family::default(),
+            used_cores: Family::default(),
+            quota_cores: Family::default(),
             watch_clients: Gauge::default(),
         };
         let built = Family::<BuildLabels, Gauge>::default();
@@ -75,6 +93,10 @@ impl Metrics {
         );
         let help = "Deployments by desired and actual state";
         registry.register("drey_deployments", help, metrics.deployments.clone());
+        let help = "CPU cores that production Deployments hold";
+        registry.register("drey_cpu_used_cores", help, metrics.used_cores.clone());
+        let help = "CPU cores that may be used; absent without a quota";
+        registry.register("drey_cpu_quota_cores", help, metrics.quota_cores.clone());
         let help = "Clients that watch for changes";
         registry.register("drey_watch_clients", help, metrics.watch_clients.clone());
         registry.register_collector(Box::new(Process));
@@ -93,6 +115,25 @@ impl Metrics {
         let labels =
             RequestLabels { route: route.to_owned(), method: known(method), code: status.as_u16() };
         self.requests.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Replaces the figures of the CPU quota.
+    pub(crate) fn set_cores(&self, limit: Option<Limit>, holders: &[Holder]) {
+        let mut used: BTreeMap<&str, Cores> = BTreeMap::new();
+        for holder in holders {
+            let sum = used.entry(&holder.namespace).or_default();
+            *sum = *sum + holder.cpu;
+        }
+        self.used_cores.clear();
+        for (namespace, cores) in used {
+            let labels = NamespaceLabels { namespace: namespace.to_owned() };
+            self.used_cores.get_or_create(&labels).set(cores.into());
+        }
+        if let Some(Limit { cpu, tolerated }) = limit {
+            for (part, cores) in [("limit", cpu), ("tolerated", tolerated)] {
+                self.quota_cores.get_or_create(&QuotaLabels { part }).set(cores.into());
+            }
+        }
     }
 
     /// Replaces the counts of Deployments.

@@ -6,14 +6,18 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use drey_model::deployment::Artifact;
+use drey_model::deployment::{Artifact, TemplateSpec};
 use drey_model::{Deployment, DeploymentTarget, DesiredState, Problem};
 
+type Layout = dyn Fn(&TemplateSpec) -> Vec<Problem> + Send + Sync;
 type Problems = Pin<Box<dyn Future<Output = Vec<Problem>> + Send>>;
 
-/// How to look at an artifact that local processes will run.
+/// How to look at what local processes will run: the artifact, and whether the processes can be laid out.
 #[derive(Clone)]
-pub struct Preflight(Arc<dyn Fn(String, Artifact) -> Problems + Send + Sync>);
+pub struct Preflight {
+    artifact: Arc<dyn Fn(String, Artifact) -> Problems + Send + Sync>,
+    layout: Arc<Layout>,
+}
 
 impl Default for Preflight {
     /// Finds nothing wrong with anything.
@@ -27,7 +31,19 @@ impl Preflight {
     pub fn new<F: Future<Output = Vec<Problem>> + Send + 'static>(
         look: impl Fn(String, Artifact) -> F + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(move |namespace, artifact| Box::pin(look(namespace, artifact))))
+        Self {
+            artifact: Arc::new(move |namespace, artifact| Box::pin(look(namespace, artifact))),
+            layout: Arc::new(|_| Vec::new()),
+        }
+    }
+
+    /// The same, with a way to tell whether the processes can be laid out; it only computes.
+    #[must_use]
+    pub fn with_layout(
+        self,
+        layout: impl Fn(&TemplateSpec) -> Vec<Problem> + Send + Sync + 'static,
+    ) -> Self {
+        Self { layout: Arc::new(layout), ..self }
     }
 
     /// What is wrong with what the new Deployment refers to. Nothing is looked at again that has not changed.
@@ -37,15 +53,24 @@ impl Preflight {
         after: &Deployment,
         targets: &[DeploymentTarget],
     ) -> Vec<Problem> {
-        let artifact = &after.spec.template.spec.artifact;
-        let is_new = before.is_none_or(|d| d.spec.template.spec.artifact != *artifact);
+        let template = &after.spec.template.spec;
+        let old = before.map(|d| &d.spec.template.spec);
+        let is_new = old.is_none_or(|old| old.artifact != template.artifact);
+        let is_laid_out_anew = old.is_none_or(|old| {
+            old.resources != template.resources
+                || old.flink_configuration != template.flink_configuration
+        });
         let name = after.spec.deployment_target_name.as_deref();
         let target = targets.iter().find(|t| Some(t.metadata.name.as_str()) == name);
         let is_local = target.is_some_and(|t| t.spec.local.is_some());
-        if is_new && is_local && after.spec.state == DesiredState::Running {
-            (self.0)(after.metadata.namespace.clone(), artifact.clone()).await
-        } else {
-            Vec::new()
+        let mut problems = Vec::new();
+        if is_laid_out_anew && is_local {
+            problems = (self.layout)(template);
         }
+        if is_new && is_local && after.spec.state == DesiredState::Running {
+            let namespace = after.metadata.namespace.clone();
+            problems.extend((self.artifact)(namespace, template.artifact.clone()).await);
+        }
+        problems
     }
 }

@@ -155,6 +155,11 @@ impl Core {
         self.agenda.push(Appointment { at, number: self.appointments, entry });
     }
 
+    /// How many Deployments a history begins with.
+    pub fn first_deployments(&mut self) -> usize {
+        self.weather.deployments(&mut self.rng)
+    }
+
     /// A change of the fake world after a while.
     pub fn change_in(&mut self, after: Micros, change: Change) {
         self.schedule(after, Entry::World(change));

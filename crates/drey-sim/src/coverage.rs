@@ -40,15 +40,14 @@ pub const FAULTS: [&str; 29] = [
     "leader paused",
 ];
 
-/// Names of events that this controller never logs: session clusters, quotas, and what the server writes.
-const NOT_OURS: [EventName; 15] = [
+/// Names of events that this controller never logs: session clusters, and what the server writes.
+const NOT_OURS: [EventName; 14] = [
     EventName::FoundAJobToWaitForItsTermination,
     EventName::AwaitingSavepointCompletionToTransitionToSuspended,
     EventName::AwaitingAJobToTerminate,
     EventName::SpinningUpAClusterForASessionCluster,
     EventName::SessionClusterSuccessfullyStarted,
     EventName::AwaitingForAClusterToSpinUp,
-    EventName::ResourceQuotaExceeded,
     EventName::AwaitingForASavepointToComplete,
     EventName::AnUnRecoverableFailureWhileTriggeringASavepoint,
     EventName::RecoverableFailureWhileCheckingASavepointStatus,

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drey_controller::{Board, Leadership, Memory, Metrics, Next, Reconciler};
+use drey_controller::{Board, Leadership, Memory, Metrics, Next, Reconciler, Waiters};
 use drey_store::Store;
 use uuid::Uuid;
 
@@ -72,6 +72,7 @@ pub(crate) struct Replica {
     /// It does not tend to its lease until then.
     pub(crate) paused_until: Micros,
     lives: u32,
+    waiters: Waiters,
     epoch: Option<i64>,
     lease_at: Micros,
 }
@@ -94,6 +95,10 @@ pub fn run(seed: u64, is_told: bool) -> Outcome {
         None => return broken(seed, "the store is not ready at once".to_owned()),
     };
     let core = Shared::new(Core::new(seed, store.clone(), is_told));
+    {
+        let mut core = core.lock();
+        core.oracle.quota = core.weather.quota;
+    }
     let mut history = History {
         core,
         store,
@@ -201,6 +206,7 @@ impl History {
             flink: Arc::new(FakeFlink(core.clone())),
             configure: Arc::new(|job: &drey_model::Job| job.spec.flink_configuration.clone()),
             board: Board::default(),
+            quota: core.lock().weather.quota,
             leadership: epoch.map(|epoch| Leadership { lease: LEASE.to_owned(), epoch }),
             metrics: Metrics::default(),
         }));
@@ -308,6 +314,7 @@ impl History {
         }
         let Some(drey) = self.replicas[task.0].drey.clone() else { return };
         let mut memory = std::mem::take(&mut slot.memory);
+        self.replicas[task.0].waiters.begin(&mut memory);
         let id = task.1;
         slot.is_woken = false;
         slot.look = Some(Box::pin(async move {
@@ -343,6 +350,9 @@ impl History {
             let mut core = self.core.lock();
             let clock = core.clock(task.0);
             core.oracle.look_ended(task, next, clock);
+        }
+        for id in self.replicas[task.0].waiters.end(task.1, &memory) {
+            self.wake_replica(task.0, id, LOOK);
         }
         let Some(slot) = self.slots.get_mut(&task) else { return };
         slot.look = None;

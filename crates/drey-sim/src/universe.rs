@@ -253,6 +253,7 @@ impl Run {
             status: self.status,
             tasks_running: self.running,
             tasks_total: self.total,
+            since: None,
             restarts: Some(self.failures.len() as u32),
             failures: self.failures.iter().rev().take(16).map(|at| timestamp(*at)).collect(),
             cause: self.cause.clone(),
@@ -357,6 +358,13 @@ pub struct Universe {
 }
 
 impl Universe {
+    /// How often the Flink job of this Job restarted since then.
+    #[must_use]
+    pub fn restarts(&self, job: Uuid, since: Micros) -> usize {
+        let run = self.clusters.get(&job).and_then(|cluster| cluster.run.as_ref());
+        run.map_or(0, |run| run.failures.iter().filter(|at| **at >= since).count())
+    }
+
     /// The newest snapshot among those that `is_wanted`.
     pub fn newest(&self, is_wanted: impl Fn(&Snapshot) -> bool) -> Option<&Snapshot> {
         self.snapshots.iter().rev().find(|s| !s.is_deleted && is_wanted(s))

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use drey_model::deployment::{
     Artifact, DeploymentTemplate, RestoreKind, TemplateSpec, UpgradeKind,
 };
-use drey_model::meta::{Metadata, SPEC_VERSION};
+use drey_model::meta::{Metadata, NON_PRODUCTION, SPEC_VERSION};
 use drey_model::savepoint::{SavepointMetadata, SavepointSpec, SavepointType};
 use drey_model::target::{DeploymentTargetSpec, LocalTarget};
 use drey_model::{
@@ -89,7 +89,7 @@ impl History {
         };
         let target = DeploymentTarget::new(metadata, spec);
         self.write(&[Write::Create(row(Kind::DeploymentTarget, "local", id, None, &target))]);
-        let count = if self.core.lock().rng.chance(120) { 2 } else { 1 };
+        let count = self.core.lock().first_deployments();
         for number in 0..count {
             self.create(number);
         }
@@ -101,13 +101,17 @@ impl History {
             let id = core.id();
             let name = format!("job-{number}-{}", short(id));
             let now = core.true_time();
+            let mut annotations = BTreeMap::from([(SPEC_VERSION.to_owned(), "1".to_owned())]);
+            if core.weather.quota.is_some() && core.rng.chance(150) {
+                annotations.insert(NON_PRODUCTION.to_owned(), "true".to_owned());
+            }
             let metadata = Metadata {
                 id,
                 name,
                 namespace: NAMESPACE.to_owned(),
                 created_at: now,
                 modified_at: now,
-                annotations: BTreeMap::from([(SPEC_VERSION.to_owned(), "1".to_owned())]),
+                annotations,
                 resource_version: 1,
                 ..Metadata::default()
             };

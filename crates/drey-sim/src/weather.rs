@@ -1,6 +1,8 @@
 //! How often what goes wrong. Each history draws its own weather: a few faults often and the others never finds more
 //! than all of them a little ("swarm testing", Groce et al., 2012).
 
+use drey_model::quota::{Cores, Limit};
+
 use crate::rng::Rng;
 
 /// Chances per mille, per occasion.
@@ -40,6 +42,8 @@ pub struct Weather {
     pub mishaps: Vec<(u32, Mishap)>,
     /// Mean seconds between two mishaps; 0: none.
     pub mishap_every: i64,
+    /// How many cores may be used.
+    pub quota: Option<Limit>,
     /// Whether two replicas lead in turn.
     pub is_replicated: bool,
     /// Whether the weather is calm now.
@@ -129,13 +133,28 @@ impl Weather {
         };
         weather.mishaps = Mishap::ALL.iter().map(|m| (some(500, 10), *m)).collect();
         weather.is_replicated = rng.chance(350);
+        // A Deployment needs 2 or 3 cores, and there are up to 3 of them: there is not always room for all.
+        weather.quota = rng.chance(300).then(|| Limit {
+            cpu: Cores::new(rng.pick(&[2.5, 3.0, 4.0, 5.0])),
+            tolerated: Cores::new(rng.pick(&[0.0, 0.5, 1.0])),
+        });
         let is_stormy = weather.mishaps.iter().any(|(weight, _)| *weight > 0);
         weather.mishap_every = if is_stormy { rng.pick(&[0, 5, 10, 20, 40, 60]) } else { 0 };
         weather
     }
 
+    /// How many Deployments there are: enough to be in each other's way when cores are few.
+    pub fn deployments(&self, rng: &mut Rng) -> usize {
+        match self.quota {
+            Some(_) => rng.between(2, 3) as usize,
+            None if rng.chance(120) => 2,
+            None => 1,
+        }
+    }
+
     /// Nothing goes wrong any more.
     pub fn calm_down(&mut self) {
-        *self = Self { is_replicated: self.is_replicated, is_calm: true, ..Self::default() };
+        let (quota, is_replicated) = (self.quota, self.is_replicated);
+        *self = Self { quota, is_replicated, is_calm: true, ..Self::default() };
     }
 }

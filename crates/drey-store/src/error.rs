@@ -17,6 +17,12 @@ pub enum Error {
         /// Its id.
         id: Uuid,
     },
+    /// Somebody else created such an object first.
+    #[error("another {kind} was created meanwhile; read all of them again and repeat")]
+    Outdated {
+        /// Kind of the object.
+        kind: Kind,
+    },
     /// The name belongs to another object.
     #[error("{kind} {name:?} already exists in namespace {namespace:?}")]
     Taken {
@@ -141,6 +147,7 @@ impl Error {
                 ) || code(source) == Some(CODE_IO)
             }
             Self::Conflict { .. }
+            | Self::Outdated { .. }
             | Self::Taken { .. }
             | Self::Closed { .. }
             | Self::Fenced { .. }

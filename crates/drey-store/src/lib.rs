@@ -83,6 +83,14 @@ pub enum Write {
         /// The revision that was read.
         revision: i64,
     },
+    /// Writes nothing; fails with [`Error::Outdated`] when an object of this kind was created after this revision. What
+    /// was added up over all of them holds until the commit.
+    NoneCreated {
+        /// The kind.
+        kind: Kind,
+        /// The revision before the first of them was read.
+        after: i64,
+    },
     /// Writes nothing; fails with [`Error::Fenced`] unless the lease is still held under this epoch.
     Fence {
         /// Name of the lease.

@@ -215,6 +215,7 @@ fn unreadable(source: sqlx::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commit::NONE_CREATED;
 
     /// The history grows without end; looking at a Deployment must not get slower with it.
     #[tokio::test]
@@ -231,6 +232,7 @@ mod tests {
             (&owned, "objects_by_owner (owner=? AND kind=? AND created<?)"),
             (DEPLOYMENT, "objects_open (owner=?)"),
             (CHANGES, "objects_by_revision (revision>?)"),
+            (NONE_CREATED, "objects_by_kind (kind=? AND created>?)"),
         ] {
             let rows = store
                 .rows(sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))))

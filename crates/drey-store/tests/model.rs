@@ -14,10 +14,29 @@ use uuid::Uuid;
 /// Ids are small numbers, so that writes meet. 0 to 2 are Deployments; the others belong to Deployment `n % 3`.
 #[derive(Debug, Clone)]
 enum Step {
-    Create { n: u128, name: u8, open: bool },
-    Update { n: u128, stale: bool, open: bool },
-    Delete { n: u128, stale: bool },
-    Guard { n: u128, stale: bool },
+    Create {
+        n: u128,
+        name: u8,
+        open: bool,
+    },
+    Update {
+        n: u128,
+        stale: bool,
+        open: bool,
+    },
+    Delete {
+        n: u128,
+        stale: bool,
+    },
+    Guard {
+        n: u128,
+        stale: bool,
+    },
+    /// No object of the kind of `n` in the last so many numbers.
+    NoneCreated {
+        n: u128,
+        last: i64,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -27,6 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..12_u128, stale.clone(), any::<bool>()).prop_map(|(n, stale, open)| Step::Update { n, stale, open }),
         2 => (0..12_u128, stale.clone()).prop_map(|(n, stale)| Step::Delete { n, stale }),
         1 => (0..12_u128, stale).prop_map(|(n, stale)| Step::Guard { n, stale }),
+        1 => (0..12_u128, 0..5_i64).prop_map(|(n, last)| Step::NoneCreated { n, last }),
     ]
 }
 
@@ -64,6 +84,9 @@ impl Model {
             }
             Step::Guard { n, stale } => {
                 Write::Guard { kind: kind(n), id: id(n), revision: revision(n, stale) }
+            }
+            Step::NoneCreated { n, last } => {
+                Write::NoneCreated { kind: kind(n), after: self.revision - last }
             }
         }
     }
@@ -112,6 +135,14 @@ impl Model {
                 }
                 Write::Guard { kind, id, revision } => {
                     if !after.live(*kind, *id, *revision) {
+                        return None;
+                    }
+                }
+                Write::NoneCreated { kind, after: since } => {
+                    let is_new = |(created, row): &&(i64, Object)| {
+                        row.kind == *kind && !row.deleted && created > since
+                    };
+                    if after.rows.values().any(|row| is_new(&row)) {
                         return None;
                     }
                 }
@@ -180,7 +211,7 @@ async fn check(commits: Vec<Vec<Step>>) {
                 assert_eq!(revision, after.revision, "{writes:?}");
                 model = after;
             }
-            (Err(Error::Conflict { .. } | Error::Taken { .. }), None) => {}
+            (Err(Error::Conflict { .. } | Error::Outdated { .. } | Error::Taken { .. }), None) => {}
             (result, after) => panic!("{writes:?}: the store says {result:?}, the model {after:?}"),
         }
         compare(&store, &model).await;

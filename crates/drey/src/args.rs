@@ -165,6 +165,11 @@ pub(crate) enum Command {
     Context(ContextCommand),
     /// What a kind or a member of it is: type, default, meaning
     Explain(Explain),
+    /// The CPU quota, who uses it, and who waits for it
+    #[command(
+        after_help = "Examples:\n  drey quota\n  drey quota -o json | jq .resourceQuota.status.used.cpu"
+    )]
+    Quota,
     /// Run the server: API and controller in one process
     Serve(Serve),
     /// Run a real Flink job on this machine, from nothing

@@ -32,6 +32,7 @@ pub(crate) mod judge;
 mod logs;
 mod namespace;
 mod printer;
+mod quota;
 mod savepoint;
 mod secret;
 mod token;
@@ -149,6 +150,7 @@ pub(crate) async fn run(command: Command, global: &Global) -> Result<()> {
             Command::Secret(args) => secret::run(&shell, args.verb).await,
             Command::Namespace(args) => namespace::run(&shell, args.verb).await,
             Command::Token(args) => token::run(&shell, args.verb).await,
+            Command::Quota => quota::run(&shell).await,
             Command::Version => version::run(&shell).await,
             Command::Serve(_)
             | Command::Demo(_)

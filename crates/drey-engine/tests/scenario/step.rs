@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use drey_engine::SavepointRecord;
-use drey_model::meta::STOP_WITH_DRAIN;
+use drey_model::meta::{NON_PRODUCTION, STOP_WITH_DRAIN};
+use drey_model::quota::{Cores, Holder, Limit};
 use drey_model::savepoint::{SavepointMetadata, SavepointSpec, SavepointType};
 use drey_model::seen::{ClusterPhase, FlinkStatus, Operation, Snapshot};
 use drey_model::{DeploymentSpec, Savepoint, SavepointOrigin, SavepointState, Seen};
@@ -48,6 +49,7 @@ fn apply_one(world: &mut World, line: &str, is_last: bool) -> Result<Vec<Round>,
         ["user", rest @ ..] => user(world, rest).ok_or_else(unknown)?,
         ["target", "vanishes"] => world.has_target = false,
         ["target", "appears"] => world.has_target = true,
+        ["quota", rest @ ..] => quota(world, rest).ok_or_else(unknown)?,
         ["flink", rest @ ..] => flink(world, rest).ok_or_else(unknown)?,
         ["cluster", rest @ ..] => set_cluster(world, rest).ok_or_else(unknown)?,
         ["jobmanager", "dies", why] => {
@@ -167,9 +169,12 @@ fn edit(world: &mut World, edits: &[&str]) -> Option<()> {
     let mut understood = Some(());
     for word in edits {
         let (key, value) = word.split_once('=')?;
-        if key == "drain" {
+        if let Some((_, name)) = [("drain", STOP_WITH_DRAIN), ("testing", NON_PRODUCTION)]
+            .iter()
+            .find(|(k, _)| *k == key)
+        {
             let annotations = &mut world.deployment.metadata.annotations;
-            annotations.insert(STOP_WITH_DRAIN.to_owned(), value.to_owned());
+            annotations.insert((*name).to_owned(), value.to_owned());
             continue;
         }
         world.edit(|spec| understood = understood.and(edit_member(spec, key, value)));
@@ -254,10 +259,13 @@ fn flink(world: &mut World, words: &[&str]) -> Option<()> {
                 match word.split_once('=') {
                     Some(("cause", why)) => flink.cause = Some(why.to_owned()),
                     Some(("restarts", n)) => flink.restarts = n.parse().ok(),
+                    // Without a word about them there were as many restarts.
                     Some(("failed", ages)) => {
                         flink.failures =
                             ages.split(',').filter_map(|t| seconds_ago(world, t)).collect();
+                        flink.restarts = u32::try_from(flink.failures.len()).ok();
                     }
+                    Some(("since", age)) => flink.since = seconds_ago(world, age),
                     Some(("checkpoint", location)) => {
                         let location = location.to_owned();
                         flink.checkpoint = Some(Snapshot { location, completed_at: now });
@@ -279,6 +287,29 @@ fn flink(world: &mut World, words: &[&str]) -> Option<()> {
     if !world.is_raw {
         world.sight(job).cluster = cluster(ClusterPhase::Alive, u32::try_from(managers).ok()?);
     }
+    Some(())
+}
+
+/// The limit, and what others hold: `limit=4 tolerated=1 default/fraud=2.5`, or `none`.
+fn quota(world: &mut World, words: &[&str]) -> Option<()> {
+    world.quota = drey_engine::Quota::default();
+    let mut others = Vec::new();
+    let mut limit = Limit { cpu: Cores::ZERO, tolerated: Cores::ZERO };
+    for word in words.iter().filter(|word| **word != "none") {
+        let (key, value) = word.split_once('=')?;
+        let cpu = Cores::new(value.parse().ok()?);
+        match key {
+            "limit" => limit.cpu = cpu,
+            "tolerated" => limit.tolerated = cpu,
+            name => {
+                let (namespace, name) = name.split_once('/')?;
+                let (namespace, deployment_name) = (namespace.to_owned(), name.to_owned());
+                others.push(Holder { namespace, deployment_name, cpu });
+            }
+        }
+        world.quota.limit = Some(limit);
+    }
+    world.quota.others = world.quota.limit.map(|_| others);
     Some(())
 }
 

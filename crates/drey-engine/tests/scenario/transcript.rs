@@ -124,13 +124,18 @@ fn attention(world: &World) -> Vec<String> {
     if let Some(failure) = &e.failure {
         lines.push(format!("failure {}: {}", failure.reason, shown(world, &failure.message)));
     }
+    if world.quota.limit.is_some() {
+        lines.push(format!("holds {} cores", world.facts.claim.held));
+    }
     let restores = e.restores_from.as_ref().filter(|_| world.state() != DeploymentState::Running);
     if let Some(location) = restores {
         lines.push(format!("a start would restore {}", shown(world, location)));
     }
     if let Some(running) = &world.deployment.status.running {
         let notable = running.conditions.iter().filter(|c| c.status != ConditionStatus::False);
-        lines.extend(notable.map(|c| format!("condition {} is {}", c.kind, c.status)));
+        lines.extend(notable.map(|c| {
+            format!("condition {} is {}: {}", c.kind, c.status, shown(world, &c.message))
+        }));
     }
     let open = world
         .savepoints

@@ -1,6 +1,6 @@
 //! A world that cooperates: every effect that was asked for comes about within a few seconds.
 
-use drey_engine::Action;
+use drey_engine::{Action, Quota};
 use drey_model::seen::{ClusterPhase, FlinkStatus, Operation, Snapshot};
 use drey_model::{JobState, SavepointState, Seen};
 use jiff::SignedDuration;
@@ -14,6 +14,7 @@ impl World {
     pub(crate) fn cooperate(&mut self, looks_max: usize) -> Option<Vec<Round>> {
         self.answers = Answers::default();
         self.is_raw = false;
+        self.quota = Quota::default();
         self.clear_doubt();
         let mut rounds = Vec::new();
         for _ in 0..looks_max {

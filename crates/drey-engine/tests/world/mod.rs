@@ -15,8 +15,8 @@ pub(crate) mod oracle;
 use std::collections::{BTreeMap, BTreeSet};
 
 use drey_engine::{
-    Action, DeploymentFacts, JobRecord, NewEvent, Observation, Plan, Report, SavepointRecord,
-    Situation, decide,
+    Action, DeploymentFacts, JobRecord, NewEvent, Observation, Plan, Quota, Report,
+    SavepointRecord, Situation, decide,
 };
 use drey_model::meta::{Metadata, SPEC_VERSION};
 use drey_model::seen::{Cluster, ClusterPhase, FlinkJob, FlinkStatus, Operation, Snapshot};
@@ -97,6 +97,7 @@ pub(crate) struct World {
     pub(crate) deployment: Deployment,
     pub(crate) facts: DeploymentFacts,
     pub(crate) has_target: bool,
+    pub(crate) quota: Quota,
     /// All Jobs ever, closed ones too, oldest first.
     pub(crate) jobs: Vec<JobRecord>,
     /// All Savepoints ever, oldest first.
@@ -119,6 +120,7 @@ pub(crate) fn flink_job(status: FlinkStatus, running: u32, total: u32) -> FlinkJ
         status,
         tasks_running: running,
         tasks_total: total,
+        since: None,
         restarts: Some(0),
         failures: Vec::new(),
         cause: None,
@@ -161,6 +163,7 @@ impl World {
             deployment: Deployment::new(metadata, spec),
             facts: DeploymentFacts::default(),
             has_target: true,
+            quota: Quota::default(),
             jobs: Vec::new(),
             savepoints: Vec::new(),
             sights: BTreeMap::new(),
@@ -236,6 +239,7 @@ impl World {
             deployment: self.deployment.clone(),
             facts: self.facts.clone(),
             target: self.has_target.then(|| DeploymentTarget::new(Metadata::default(), target)),
+            quota: self.quota.clone(),
             jobs,
             savepoints,
             observed,

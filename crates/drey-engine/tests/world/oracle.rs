@@ -1,8 +1,9 @@
 //! What must hold of every decision, whatever the world does (design brief, section 5). Called by the world itself, so
 //! each scenario and each random history is checked.
 
-use drey_engine::{Action, JobRecord, Plan, Situation, decide};
+use drey_engine::{Action, JobRecord, Plan, SavepointRecord, Situation, decide};
 use drey_model::deployment::RestoreKind;
+use drey_model::quota::{Cores, is_non_production};
 use drey_model::{DeploymentState, DesiredState, JobState, SavepointOrigin, SavepointState, Seen};
 use uuid::Uuid;
 
@@ -15,6 +16,39 @@ pub(crate) fn check(world: &World, situation: &Situation, plan: &Plan) {
     not_knowing_is_harmless(situation, plan);
     status_tells_the_facts(plan);
     no_record_is_lost(situation, plan);
+    cores_are_there(world, situation, plan);
+}
+
+/// A launch takes no more cores than it held or than are free; for want of them, nothing that runs is stopped.
+fn cores_are_there(world: &World, situation: &Situation, plan: &Plan) {
+    let Some(limit) = situation.quota.limit else { return };
+    let others = situation.quota.others.iter().flatten().map(|holder| holder.cpu);
+    let used: Cores = others.sum();
+    for new in plan.jobs.iter().filter(|r| world.job(r.id()).is_none()) {
+        let needs = Cores::of_job(&new.job);
+        let is_free = used + needs <= limit.cpu + limit.tolerated;
+        let is_counted = !is_non_production(&plan.deployment);
+        assert!(
+            is_free || !is_counted || needs <= situation.facts.claim.held,
+            "{needs} cores are taken beside {used} of {limit:?}"
+        );
+        assert!(!is_counted || plan.facts.claim.held >= needs, "a launch that holds nothing");
+    }
+    if plan.facts.claim.refused.is_some() {
+        let untouched = |r: &&JobRecord| r.job.status.state == JobState::Started;
+        for before in situation.jobs.iter().filter(untouched) {
+            let after = plan.jobs.iter().find(|r| r.id() == before.id());
+            assert!(after.is_some_and(|r| r.facts.cancel.is_none()), "stopped for lack of cores");
+        }
+        let stops = |all: &[SavepointRecord]| {
+            all.iter().filter(|r| r.facts.as_ref().is_some_and(|f| f.stop)).count()
+        };
+        assert!(
+            stops(&plan.savepoints) <= stops(&situation.savepoints),
+            "stopped for lack of cores"
+        );
+        assert!(plan.wake_at.is_some(), "nobody judges it again");
+    }
 }
 
 /// Design invariants 1, 2 and 3.

@@ -155,6 +155,7 @@ fn holds(key: &str, version: &str) -> bool {
         namespace: "default",
         deployment_id: Uuid::nil(),
         job_id: Uuid::nil(),
+        resources: &std::collections::BTreeMap::new(),
         parallelism: Some(3),
         storage: "file:///data",
         is_local: true,

@@ -5,9 +5,10 @@ use crate::deployment::{
     Artifact, ArtifactKind, DeploymentSpec, KubernetesOptions, Logging, TemplateSpec,
 };
 use crate::document::quoted;
+use crate::log_template::{LOGGERS_MAX, Template};
 use crate::problem::{Problem, join_path};
 use crate::quantity::{
-    CPU_MIN, JOB_MANAGER_BYTES_MIN, TASK_MANAGER_BYTES_MIN, memory, memory_text,
+    CPU_MAX, CPU_MIN, JOB_MANAGER_BYTES_MIN, TASK_MANAGER_BYTES_MIN, memory, memory_text,
 };
 use crate::{args, nearest};
 
@@ -33,6 +34,7 @@ pub const OWNED_KEYS: &[&str] = &[
     "execution.state-recovery.path",
     "execution.submit-failed-job-on-application-error",
     "jobmanager.bind-host",
+    "jobmanager.memory.flink.size",
     "jobmanager.rpc.address",
     "jobmanager.rpc.port",
     "jobmanager.web.refresh-interval",
@@ -47,6 +49,7 @@ pub const OWNED_KEYS: &[&str] = &[
     "security.ssl.rest.enabled",
     "taskmanager.bind-host",
     "taskmanager.host",
+    "taskmanager.memory.flink.size",
     "user.artifacts.base-dir",
     "web.refresh-interval",
     "web.tmpdir",
@@ -71,6 +74,18 @@ pub(super) fn warn(spec: &DeploymentSpec, warnings: &mut Vec<Problem>) {
     for key in OWNED_KEYS.iter().filter(|key| template.flink_configuration.contains_key(**key)) {
         let message = format!("Drey sets {key} itself, so this value is ignored.");
         warnings.push(Problem::new(join_path(&configuration, key), message));
+    }
+    for (role, resource) in &template.resources {
+        let key = format!("{role}.memory.process.size");
+        let (Some(size), Some(memory)) =
+            (template.flink_configuration.get(&key), resource.memory.as_deref())
+        else {
+            continue;
+        };
+        let message = format!(
+            "{key} decides the size of the process: {size}, and not {memory} as resources.{role}.memory says."
+        );
+        warnings.push(Problem::new(join_path(&configuration, &key), message));
     }
     let (slots, managers) = (template.slots(), template.number_of_task_managers);
     let has_own_cluster = spec.session_cluster_name.is_none();
@@ -189,6 +204,8 @@ fn resources(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
         };
         if resource.cpu < CPU_MIN || resource.cpu.is_nan() {
             add("cpu", format!("{} is below the minimum {CPU_MIN}.", resource.cpu));
+        } else if resource.cpu > CPU_MAX {
+            add("cpu", format!("{} is above the maximum {CPU_MAX}.", resource.cpu));
         }
         let min = match name.as_str() {
             "jobmanager" => JOB_MANAGER_BYTES_MIN,
@@ -205,7 +222,27 @@ fn resources(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
 }
 
 fn levels(logging: &Logging, problems: &mut Vec<Problem>) {
-    for (logger, level) in logging.log4j_loggers.iter().flatten() {
+    if let Some(Err(fault)) = logging
+        .log4j2_configuration_template
+        .as_deref()
+        .filter(|text| !text.trim().is_empty())
+        .map(Template::parse)
+    {
+        let path = format!("{SPEC}.logging.log4j2ConfigurationTemplate");
+        problems.push(Problem::new(path, fault.to_string()));
+    }
+    let loggers = logging.log4j_loggers.as_ref();
+    if let Some(count) = loggers.map(std::collections::BTreeMap::len).filter(|n| *n > LOGGERS_MAX) {
+        let message = format!("At most {LOGGERS_MAX} loggers, found {count}.");
+        problems.push(Problem::new(format!("{SPEC}.logging.log4jLoggers"), message));
+    }
+    for (logger, level) in loggers.into_iter().flatten() {
+        let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '$' | '-');
+        if !logger.chars().all(is_name) {
+            let path = join_path(&format!("{SPEC}.logging.log4jLoggers"), logger);
+            let message = "A logger's name is a class or package, such as org.apache.flink, or empty for the root logger.";
+            problems.push(Problem::new(path, message));
+        }
         if !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
             let path = join_path(&format!("{SPEC}.logging.log4jLoggers"), logger);
             let near = nearest::nearest(level, LEVELS)

@@ -202,6 +202,11 @@ fn sizes_and_resources() {
         "0.05 is below the minimum 0.1.",
     );
     check_template(
+        json!({"resources": {"taskmanager": {"cpu": 10001}}}),
+        "resources.taskmanager.cpu",
+        "10001 is above the maximum 10000.",
+    );
+    check_template(
         json!({"resources": {"jobmanager": {"memory": "499m"}}}),
         "resources.jobmanager.memory",
         "499m is below the minimum 500m.",
@@ -232,6 +237,16 @@ fn logging_and_pods() {
         "\"INFOO\" is not a log level. Use one of OFF, FATAL, ERROR, WARN, INFO, DEBUG, TRACE, ALL. Did you mean INFO?",
     );
     check_template(
+        json!({"logging": {"log4jLoggers": {"org.a b": "INFO"}}}),
+        "logging.log4jLoggers[\"org.a b\"]",
+        "A logger's name is a class or package, such as org.apache.flink, or empty for the root logger.",
+    );
+    check_template(
+        json!({"logging": {"log4j2ConfigurationTemplate": "<Configuration>\n<Root></Configuration>"}}),
+        "logging.log4j2ConfigurationTemplate",
+        "Line 2: </Configuration> closes <Root> of line 2.",
+    );
+    check_template(
         json!({"kubernetes": {"pods": {}, "jobManagerPodTemplate": {}}}),
         "kubernetes.pods",
         "Set either pods or the pod templates, not both: a pod template says everything that pods can say.",
@@ -256,6 +271,10 @@ fn warnings() {
     check(
         json!({"spec": {"template": {"spec": {"flinkConfiguration": {"rest.port": "1"}}}}}),
         "spec.template.spec.flinkConfiguration[\"rest.port\"]",
+    );
+    check(
+        json!({"spec": {"template": {"spec": {"flinkConfiguration": {"taskmanager.memory.process.size": "3g"}, "resources": {"taskmanager": {"memory": "2G"}}}}}}),
+        "spec.template.spec.flinkConfiguration[\"taskmanager.memory.process.size\"]",
     );
     check(
         json!({"spec": {"template": {"spec": {"parallelism": 3, "numberOfTaskManagers": 2}}}}),

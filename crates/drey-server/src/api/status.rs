@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 use drey_model::meta::API_VERSION;
+use drey_model::quota::ResourceQuota;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -38,7 +39,7 @@ pub(crate) struct SystemInformation {
 pub(crate) struct SystemInformationStatus {
     /// The build.
     revision_information: RevisionInformation,
-    /// What may be used of it.
+    /// How many CPU cores may be used, and are.
     resource_quota: ResourceQuota,
 }
 
@@ -54,26 +55,6 @@ pub(crate) struct RevisionInformation {
     commit_sha_long: String,
     /// The first 7 characters of it.
     commit_sha_short: String,
-}
-
-/// A limit to what may be used.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ResourceQuota {
-    /// Always `ResourceQuota`.
-    kind: &'static str,
-    /// Always `v1`.
-    api_version: &'static str,
-    /// The limit.
-    spec: ResourceQuotaSpec,
-}
-
-/// A limit.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct ResourceQuotaSpec {
-    /// `UNLIMITED`: there is none.
-    #[serde(rename = "type")]
-    kind: &'static str,
 }
 
 /// `/`, until there is a user interface.
@@ -98,7 +79,7 @@ pub(crate) async fn status() -> Reply {
     Reply::ok(Status { status: "UP" })
 }
 
-/// `GET /api/v1/status/system-info`.
+/// `GET /api/v1/status/system-info`. What this is can be told without the database; what is used cannot.
 pub(crate) async fn system_info(State(shared): State<Arc<Shared>>) -> Reply {
     let build = &shared.build;
     let revision_information = RevisionInformation {
@@ -107,8 +88,8 @@ pub(crate) async fn system_info(State(shared): State<Arc<Shared>>) -> Reply {
         commit_sha_long: build.commit.clone(),
         commit_sha_short: build.commit.chars().take(7).collect(),
     };
-    let spec = ResourceQuotaSpec { kind: "UNLIMITED" };
-    let resource_quota = ResourceQuota { kind: "ResourceQuota", api_version: API_VERSION, spec };
+    let known = shared.quota_use().await.ok().map(|all| all.resource_quota);
+    let resource_quota = known.unwrap_or_else(|| ResourceQuota::new(shared.quota, None));
     Reply::ok(SystemInformation {
         kind: "SystemInformation",
         api_version: API_VERSION,

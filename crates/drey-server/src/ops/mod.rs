@@ -10,6 +10,7 @@ mod defaults;
 mod deployments;
 mod namespaces;
 mod objects;
+mod quota;
 mod reads;
 mod savepoints;
 mod secrets;

@@ -155,6 +155,9 @@ impl Shared {
             tracing::warn!(status = %e.status(), "Deployments cannot be counted: the store cannot be read");
             BTreeMap::new()
         });
+        if let Ok(all) = self.quota_use().await {
+            self.metrics.set_cores(self.quota, &all.holders);
+        }
         self.metrics.set_deployments(counts.into_iter().map(
             |((namespace, desired, actual), n)| {
                 (DeploymentLabels { namespace, desired, actual }, n)

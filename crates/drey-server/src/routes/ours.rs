@@ -1,6 +1,7 @@
 //! The rows of what the platform's API does not have, of Flink's dashboards, and of the server's own pages.
 
 use drey_model::Deployment;
+use drey_model::quota::QuotaUse;
 use serde_json::{Map, Value};
 
 use super::{
@@ -8,7 +9,7 @@ use super::{
     to,
 };
 use crate::api::{contract, status};
-use crate::ext::{explain, logs, watch};
+use crate::ext::{explain, logs, quota, watch};
 use crate::flink_ui;
 use crate::ops::Explained;
 
@@ -19,6 +20,7 @@ pub(super) fn routes() -> Vec<Route> {
     let mut rows = Vec::from(deployments());
     rows.extend(logs());
     rows.push(watch());
+    rows.push(quota());
     rows.extend(pages());
     rows.extend(contract());
     rows.extend(dashboards());
@@ -112,6 +114,20 @@ fn watch() -> Route {
         handler: to(watch::get),
         docs: Docs::gives_other(vec![Content::Events(TypeOf::of::<watch::Data>())])
             .query(&parameters),
+    }
+}
+
+fn quota() -> Route {
+    Route {
+        method: Method::Get,
+        path: "/ext/v1/quota",
+        id: "getQuota",
+        tag: Tag::Ext,
+        summary: "The CPU quota, which Deployments hold how much of it, and whose launch waits for cores.",
+        permission: Permission::System { resource: Resource::Metrics, access: Access::Get },
+        deadline: Deadline::Standard,
+        handler: to(quota::get),
+        docs: Docs::gives::<QuotaUse>(),
     }
 }
 

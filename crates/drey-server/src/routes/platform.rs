@@ -356,7 +356,7 @@ fn status() -> [Route; 2] {
             path: "/api/v1/status/system-info",
             id: "getSystemInformation",
             tag: Tag::Status,
-            summary: "Which build this is.",
+            summary: "Which build this is, and how much of the CPU quota is used.",
             permission: Permission::Known,
             deadline: Deadline::Standard,
             handler: to(status::system_info),

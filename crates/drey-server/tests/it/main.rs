@@ -31,6 +31,7 @@ mod namespaces;
 mod openapi;
 mod origins;
 mod preflight;
+mod quota;
 mod races;
 mod savepoints;
 mod secrets;

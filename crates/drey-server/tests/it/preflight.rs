@@ -47,3 +47,32 @@ async fn a_new_deployment_that_is_to_run_needs_its_artifact() {
     server.json("POST", DEPLOYMENTS, body).await.refused(400, "BadRequest");
     server.get(&format!("{DEPLOYMENTS}/one")).await.expect(404);
 }
+
+#[tokio::test]
+async fn memory_that_does_not_suffice_is_refused_when_it_is_asked_for_and_does_not_keep_a_job_from_being_stopped()
+ {
+    let mut server = Server::start().await;
+    let path = "spec.template.spec.resources.taskmanager.memory";
+    server.app.preflight = Preflight::default().with_layout(move |template| {
+        let memory = template.resources.get("taskmanager").and_then(|r| r.memory.as_deref());
+        let is_small = memory == Some("1G");
+        is_small.then(|| Problem::new(path, "Too small.")).into_iter().collect()
+    });
+    server.deploy("one").await;
+    server.restart();
+    let edit = |memory: &str| json!({"spec": {"template": {"spec": {"resources": {"taskmanager": {"memory": memory}}}}}});
+    let one = format!("{DEPLOYMENTS}/one");
+    let message = server.json("PATCH", &one, edit("1G")).await.refused(400, "BadRequest");
+    assert!(message.contains(&format!("{path}: Too small.")), "{message}");
+    server.json("PATCH", &one, edit("3G")).await.expect(200);
+
+    // Stored before there was such a check.
+    let id = server.deploy("old").await;
+    server
+        .edit(id, |_, doc| {
+            doc["spec"]["template"]["spec"]["resources"]["taskmanager"]["memory"] = json!("1G");
+        })
+        .await;
+    let stop = json!({"spec": {"state": "SUSPENDED"}});
+    server.json("PATCH", &format!("{DEPLOYMENTS}/old"), stop).await.expect(200);
+}

@@ -192,6 +192,7 @@ impl Server {
             keyring: Arc::new(Keyring::random().unwrap()),
             layers: Layers::new("1.20", []),
             metrics: Arc::default(),
+            quota: None,
             build: Build {
                 version: "1.2.3".into(),
                 commit: "0123456789".into(),

@@ -353,6 +353,7 @@ impl State {
             deployment: (*self.deployment).clone(),
             facts: (*self.facts).clone(),
             target: Some(DeploymentTarget::new(metadata, target_spec)),
+            quota: drey_engine::Quota::default(),
             jobs: open_jobs.map(|r| (**r).clone()).collect(),
             savepoints: open_savepoints.map(|r| (**r).clone()).collect(),
             observed: (*seen).clone(),

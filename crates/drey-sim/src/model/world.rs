@@ -396,6 +396,7 @@ fn describe(status: FlinkStatus, cluster: &Cluster) -> FlinkJob {
         status,
         tasks_running: u32::from(status == FlinkStatus::Running),
         tasks_total: 1,
+        since: None,
         restarts: Some(0),
         failures: Vec::new(),
         cause: None,

@@ -1,6 +1,7 @@
 //! Judging the end of a history: in calm weather everything comes to rest where the spec says, or stays FAILED for a
 //! reason that holds.
 
+use drey_model::quota::Cores;
 use drey_model::seen::FlinkStatus;
 use drey_model::{DeploymentState, DesiredState};
 use uuid::Uuid;
@@ -29,7 +30,11 @@ pub fn settled(core: &Core, id: Uuid) -> Result<(), String> {
             let run =
                 job.and_then(|id| core.universe.clusters.get(&id)).and_then(|c| c.run.as_ref());
             match run.map(|r| r.status) {
-                Some(FlinkStatus::Running) if open.len() == 1 => Ok(()),
+                Some(FlinkStatus::Running) if open.len() == 1 => {
+                    let world = (&core.universe, core.now);
+                    let id = job.unwrap_or_default();
+                    core.oracle.untrue_condition(stored, id, world).map_or(Ok(()), Err)
+                }
                 other => {
                     Err(format!("RUNNING with Flink's {other:?} and {} open Jobs", open.len()))
                 }
@@ -39,10 +44,16 @@ pub fn settled(core: &Core, id: Uuid) -> Result<(), String> {
         | (DesiredState::Suspended, DeploymentState::Suspended)
         | (DesiredState::Cancelled, DeploymentState::Cancelled) => {
             if open.is_empty() && live.is_empty() {
-                Ok(())
+                let held = stored.facts.claim.held;
+                if held == Cores::ZERO { Ok(()) } else { Err(format!("{state} with {held} cores")) }
             } else {
                 Err(format!("{state} with {} open Jobs and {} live ones", open.len(), live.len()))
             }
+        }
+        (DesiredState::Running, DeploymentState::Transitioning)
+            if stored.facts.claim.refused.is_some() =>
+        {
+            core.oracle.waits_in_vain(stored).map_or(Ok(()), Err)
         }
         // With attempts that expire before the next one fails, what cannot start is tried for ever, as declared.
         (DesiredState::Running, DeploymentState::Transitioning)

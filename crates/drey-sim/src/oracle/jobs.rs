@@ -47,6 +47,13 @@ impl Oracle {
                 format!("Job {} is recorded as gone and is not", short(id))
             });
         }
+        let run = scene.universe.clusters.get(&id).and_then(|c| c.run.as_ref());
+        let told = new.doc.status.started.as_ref().map_or(0, |s| s.observed_flink_job_restarts);
+        if run.is_some_and(|run| told as usize > run.failures.len()) {
+            self.object("false record", || {
+                format!("Job {} is said to have restarted {told} times", short(id))
+            });
+        }
         let state = new.doc.status.state;
         let is_final = state.is_terminal() && !old.doc.status.state.is_terminal();
         if is_final && new.facts.alive_since.is_some() && is_alive(scene.universe, id) {
@@ -108,6 +115,7 @@ impl Oracle {
                 format!("{} while {} is not gone", short(id), short(other))
             });
         }
+        self.judge_cores(new, &owner.doc, scene);
         self.judge_attempt(new, deployment);
         self.judge_restore(new, &owner, scene);
     }

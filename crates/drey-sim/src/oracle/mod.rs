@@ -3,9 +3,11 @@
 //! Independent of the code under test: it sees what the fake world did ([`Universe`]) and what the store held
 //! ([`Mirror`]), and nothing of the controller's or the engine's inside. The first violation ends the history.
 
+mod conditions;
 mod end;
 mod jobs;
 mod mirror;
+mod quota;
 mod restore;
 mod status;
 
@@ -13,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drey_controller::Next;
 use drey_flink::Trigger;
+use drey_model::quota::Limit;
 use drey_model::{DeploymentState, Job, Kind};
 use drey_store::Store;
 use jiff::Timestamp;
@@ -62,6 +65,8 @@ pub struct Oracle {
     pub violation: Option<String>,
     /// Jobs that finished by themselves.
     pub finished: BTreeSet<Uuid>,
+    /// How many cores may be used.
+    pub quota: Option<Limit>,
     /// Whether a replica's clock ever jumped.
     pub has_jumped: bool,
     /// Whether commits fail because of the weather.
@@ -93,6 +98,7 @@ impl Oracle {
             mirror: Mirror::default(),
             violation: None,
             finished: BTreeSet::new(),
+            quota: None,
             has_jumped: false,
             is_store_broken: false,
             epochs: (0, [None, None]),

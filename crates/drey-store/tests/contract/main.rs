@@ -76,6 +76,7 @@ contract!(
     writes::a_name_is_taken_per_kind_and_namespace,
     writes::nothing_is_written_when_a_part_fails,
     writes::a_rehearsal_fails_like_the_real_thing_and_changes_nothing,
+    writes::of_two_who_added_up_the_same_only_the_first_creates,
     writes::each_row_of_a_commit_has_its_own_number,
     writes::a_lease_changes_hands_and_fences_the_late,
     writes::a_deletion_takes_along_what_is_owned,

@@ -68,6 +68,20 @@ pub(crate) async fn a_rehearsal_fails_like_the_real_thing_and_changes_nothing(st
     assert_eq!(store.commit(&[create(&second)]).await.unwrap(), read + 1, "no number is lost");
 }
 
+pub(crate) async fn of_two_who_added_up_the_same_only_the_first_creates(store: Store) {
+    let read = store.commit(&[create(&new(Kind::Job, "before"))]).await.unwrap();
+    let none = |kind| Write::NoneCreated { kind, after: read };
+    store.commit(&[create(&new(Kind::Event, "e")), none(Kind::Job)]).await.unwrap();
+    let first = store.commit(&[none(Kind::Job), create(&new(Kind::Job, "first"))]).await.unwrap();
+    let second = store.commit(&[none(Kind::Job), create(&new(Kind::Job, "second"))]).await;
+    assert!(matches!(second, Err(Error::Outdated { kind: Kind::Job })), "{second:?}");
+    assert!(second.is_err_and(|error| !error.is_transient()), "waiting does not help");
+    let jobs = store.list(Kind::Job, &Filter::default()).await.unwrap();
+    assert_eq!(names(&jobs), ["first", "before"]);
+    let fresh = Write::NoneCreated { kind: Kind::Job, after: first };
+    store.commit(&[fresh, create(&new(Kind::Job, "second"))]).await.unwrap();
+}
+
 pub(crate) async fn a_name_is_taken_per_kind_and_namespace(store: Store) {
     let first = new(Kind::Deployment, "a");
     let revision = store.commit(&[create(&first)]).await.unwrap();

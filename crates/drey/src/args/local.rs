@@ -23,6 +23,7 @@ Endpoints:
   /ext/v1/namespaces/default/deployments/NAME        a Deployment with its explanation; POST .../retry tries again
   /ext/v1/namespaces/default/jobs/ID/logs            what the processes of a job wrote
   /ext/v1/watch                                      every change, as server-sent events
+  /ext/v1/quota                                      the CPU quota, who uses it and who waits for it
   /flink-ui/v1/namespaces/default/jobs/ID/           Flink's own dashboard of a job
   /swagger   /api/openapi.json   /api/swagger.json   the whole API: as a page to try it; OpenAPI 3.1; Swagger 2.0
   /metrics   /api/v1/status                          for Prometheus; for probes
@@ -45,6 +46,8 @@ YAML:
   logFormat: json
   hostNames: [drey.example]
   eventsPerDeployment: 10000
+  # CPU cores of all production Deployments together; `drey quota` shows who uses them
+  resourceQuota: {limits: {cpu: 16}, toleratedOveruse: {cpu: 2}}
   # What Deployments of every namespace are filled up with
   globalDeploymentDefaults:
     spec:
@@ -96,6 +99,12 @@ pub(crate) struct Serve {
     /// start
     #[arg(long, env = "DREY_SECRET_KEY_FILE", value_name = "FILE")]
     pub(crate) secret_key_file: Option<PathBuf>,
+    /// CPU cores that production Deployments may use together; a launch beyond them waits. Default: no limit
+    #[arg(long, env = "DREY_QUOTA_CPU", value_name = "CORES")]
+    pub(crate) quota_cpu: Option<f64>,
+    /// How far above --quota-cpu launches are still let through. Default: 0
+    #[arg(long, env = "DREY_QUOTA_TOLERATED_CPU", value_name = "CORES")]
+    pub(crate) quota_tolerated_cpu: Option<f64>,
     /// Events to keep per Deployment, the newest ones; 0 keeps all. Default: 0
     #[arg(long, env = "DREY_EVENTS_PER_DEPLOYMENT", value_name = "N")]
     pub(crate) events_per_deployment: Option<u32>,

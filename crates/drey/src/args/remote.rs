@@ -180,7 +180,8 @@ pub(crate) enum SavepointVerb {
 /// `drey wait`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Ends with 0 when it is so, 7 as soon as it cannot become so, 8 when the time is up, 3 when the object disappears.
+Ends with 0 when it is so, 7 as soon as it cannot become so, 8 when the time is up (10 if it waited for the CPU quota
+then), 3 when the object disappears.
 
 Examples:
   drey wait dep/top-speed --for running
@@ -209,7 +210,7 @@ pub(crate) struct WaitRules {
     /// How long to wait; 0 looks once
     #[arg(long, value_parser = duration::parse, default_value = "10m", value_name = "TIME")]
     pub(crate) timeout: Duration,
-    /// What ends the wait at once: failed, failing, or none
+    /// What ends the wait at once: failed, failing, quota, or none
     #[arg(long, value_delimiter = ',', default_value = "failed", value_name = "WHAT")]
     pub(crate) fail_on: Vec<FailOn>,
     /// It must hold that long without a break
@@ -227,6 +228,8 @@ pub(crate) enum FailOn {
     Failed,
     /// Also the condition JobFailing
     Failing,
+    /// Also a launch that the CPU quota has no room for
+    Quota,
     /// Nothing but the timeout
     None,
 }

@@ -8,7 +8,8 @@
 use std::time::Duration;
 
 use drey_model::deployment::ConditionKind;
-use drey_model::{DeploymentState, DesiredState};
+use drey_model::quota::EXCEEDED;
+use drey_model::{DeploymentState, DesiredState, Explanation};
 
 use super::goal::Goal;
 use crate::args::{FailOn, WaitRules};
@@ -105,9 +106,17 @@ impl Judge {
         // A job that has ended, or that nobody asked for, does not come by waiting.
         let is_unasked = view.deployment.spec.state != DesiredState::Running;
         let over = needs_a_job && (state == DeploymentState::Finished || is_unasked);
-        ((on(FailOn::Failed) || on(FailOn::Failing)) && (state == DeploymentState::Failed || over))
+        let is_refused = view.explanation.as_ref().is_some_and(is_refused);
+        let on_failure = on(FailOn::Failed) || on(FailOn::Failing) || on(FailOn::Quota);
+        (on_failure && (state == DeploymentState::Failed || over))
             || (on(FailOn::Failing) && failing)
+            || (on(FailOn::Quota) && is_refused)
     }
+}
+
+/// Whether the CPU quota has no room for the launch that is needed.
+pub(super) fn is_refused(explanation: &Explanation) -> bool {
+    explanation.failure.as_ref().is_some_and(|failure| failure.reason == EXCEEDED)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::goal::Goal;
-use super::judge::{Judge, Verdict};
+use super::judge::{self, Judge, Verdict};
 use super::{Shell, printer};
 use crate::args::{Format, Wait, WaitRules};
 use crate::client::View;
@@ -220,7 +220,13 @@ fn goal_text(plan: &Plan) -> String {
 
 fn failed(course: &Course, plan: &Plan) -> Failure {
     let what = format!("deployment/{} did not get to be {}", course.name, goal_text(plan));
-    picture(Failure::new(Exit::Failed, what), course)
+    let exit = if waits_for_cores(course) { Exit::Quota } else { Exit::Failed };
+    picture(Failure::new(exit, what), course)
+}
+
+fn waits_for_cores(course: &Course) -> bool {
+    let view = course.last.as_ref();
+    view.and_then(|view| view.explanation.as_ref()).is_some_and(judge::is_refused)
 }
 
 fn timed_out(
@@ -234,7 +240,9 @@ fn timed_out(
     let limit = short(plan.rules.timeout.as_secs());
     let verb = if pending.len() == 1 { "is" } else { "are" };
     let what = format!("{} {verb} not {} after {limit}", names.join(", "), goal_text(plan));
-    let mut failure = Failure::new(Exit::Timeout, what);
+    let is_refused = pending.iter().any(|course| waits_for_cores(course));
+    let exit = if is_refused { Exit::Quota } else { Exit::Timeout };
+    let mut failure = Failure::new(exit, what);
     if lost {
         failure = failure.why(format!("{} does not answer any more", client.base()));
     }
@@ -302,6 +310,7 @@ fn conclude(
             Err(failure) => match failure.exit {
                 Exit::Failed => "failed",
                 Exit::Timeout => "timeout",
+                Exit::Quota => "quota",
                 Exit::NotFound => "gone",
                 _ => "error",
             },

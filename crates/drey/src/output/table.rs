@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use drey_model::artifact_file::ArtifactFile;
 use drey_model::deployment::ConditionKind;
 use drey_model::namespace::LifecyclePhase;
+use drey_model::quota::Holder;
 use drey_model::{
     ApiToken, Deployment, DeploymentDefaults, DeploymentState, DeploymentTarget, Event, Job,
     Namespace, Savepoint, SavepointState, SecretValue,
@@ -73,6 +74,16 @@ pub(crate) struct Beside {
     pub(crate) jobs: Vec<Job>,
     /// All Savepoints of the Deployments.
     pub(crate) savepoints: Vec<Savepoint>,
+}
+
+/// Who holds how many cores.
+pub(crate) fn holders(shown: &[Holder]) -> Table {
+    let titles = vec!["NAMESPACE", "DEPLOYMENT", "CORES"];
+    let row = |holder: &Holder| {
+        let texts = [&holder.namespace, &holder.deployment_name, &holder.cpu.to_string()];
+        texts.map(|text| Cell::from(text.as_str())).into()
+    };
+    Table { titles, rows: shown.iter().map(row).collect() }
 }
 
 /// Deployments.

@@ -79,6 +79,7 @@ pub(crate) async fn run(args: Demo, global: &Global) -> Result<()> {
         log_format: LogFormat::Text,
         host_names: Vec::new(),
         events_per_deployment: None,
+        quota: None,
         global_defaults: None,
         access: None,
         audit_days: AUDIT_DAYS_DEFAULT,

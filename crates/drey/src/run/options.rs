@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use drey_model::quota::{Cores, Limit};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -31,6 +32,8 @@ pub(crate) struct ServeOptions {
     pub(crate) host_names: Vec<String>,
     /// Events that each Deployment keeps, the newest ones; all when not given.
     pub(crate) events_per_deployment: Option<NonZeroU32>,
+    /// How many CPU cores Deployments may use; as many as there are when not given.
+    pub(crate) quota: Option<Limit>,
     /// What Deployments are filled up with over what is built in: a layer.
     pub(crate) global_defaults: Option<Value>,
     /// Who may do what; everybody everything when not given.
@@ -62,6 +65,7 @@ struct File {
     log_format: Option<LogFormat>,
     host_names: Vec<String>,
     events_per_deployment: Option<u32>,
+    resource_quota: Option<QuotaFile>,
     /// Read by [`defaults::layer`].
     global_deployment_defaults: Option<IgnoredAny>,
     #[serde(skip)]
@@ -69,6 +73,20 @@ struct File {
     access: Option<AccessFile>,
     secret_key_file: Option<PathBuf>,
     artifacts: ArtifactOptions,
+}
+
+/// `resourceQuota`, written as the API shows it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct QuotaFile {
+    limits: Option<Amount>,
+    tolerated_overuse: Option<Amount>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Amount {
+    cpu: f64,
 }
 
 impl ServeOptions {
@@ -88,10 +106,35 @@ impl ServeOptions {
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
             host_names,
             events_per_deployment: events.and_then(NonZeroU32::new),
+            quota: quota(args, file.resource_quota)?,
             global_defaults: file.global_defaults,
             secret_key_file: args.secret_key_file.clone().or(file.secret_key_file),
             artifacts: file.artifacts,
         })
+    }
+}
+
+/// The limit, each part from the first place that has it.
+fn quota(args: &Serve, file: Option<QuotaFile>) -> Result<Option<Limit>> {
+    let from_file = |amount: Option<Amount>| amount.map(|amount| amount.cpu);
+    let (limits, tolerated) = file.map_or((None, None), |f| (f.limits, f.tolerated_overuse));
+    let cpu = args.quota_cpu.or(from_file(limits));
+    let tolerated = args.quota_tolerated_cpu.or(from_file(tolerated));
+    for (name, cores) in [("--quota-cpu", cpu), ("--quota-tolerated-cpu", tolerated)] {
+        if let Some(cores) = cores.filter(|cores| !cores.is_finite() || *cores < 0.0) {
+            return Err(Failure::usage(format!("{name} is {cores}"))
+                .why("a number of CPU cores is 0 or more, for example 16 or 2.5"));
+        }
+    }
+    match (cpu, tolerated) {
+        (None, None) => Ok(None),
+        (Some(cpu), tolerated) => Ok(Some(Limit {
+            cpu: Cores::new(cpu),
+            tolerated: Cores::new(tolerated.unwrap_or(0.0)),
+        })),
+        (None, Some(_)) => Err(Failure::usage("a tolerated overuse without a limit")
+            .why("--quota-tolerated-cpu says how far above --quota-cpu launches are let through")
+            .next("add --quota-cpu CORES, or resourceQuota.limits.cpu in the config file")),
     }
 }
 
@@ -128,7 +171,9 @@ pub(crate) fn default_data_dir() -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LogFormat, ServeOptions};
+    use drey_model::quota::{Cores, Limit};
+
+    use super::{LogFormat, Result, ServeOptions};
     use crate::args::Serve;
 
     #[test]
@@ -155,9 +200,41 @@ mod tests {
         assert_eq!(options.events_per_deployment, None);
         let state = options.global_defaults.as_ref().and_then(|d| d.pointer("/spec/state"));
         assert_eq!(state.and_then(|s| s.as_str()), Some("RUNNING"));
+        assert_eq!(options.quota, None);
         std::fs::write(&path, "listn: 127.0.0.1:1234\n").unwrap();
         let wrong = ServeOptions::of(&args).unwrap_err();
         assert!(wrong.to_string().contains("listn"), "{wrong}");
         std::fs::remove_file(&path).unwrap();
+    }
+
+    fn quota(text: &str, cpu: Option<f64>, tolerated: Option<f64>) -> Result<Option<Limit>> {
+        let file = serde_saphyr::from_str(text).unwrap();
+        let args = Serve { quota_cpu: cpu, quota_tolerated_cpu: tolerated, ..Serve::default() };
+        super::quota(&args, file)
+    }
+
+    #[test]
+    fn the_quota_is_put_together_from_flags_and_the_file() {
+        let file = "limits: {cpu: 16}\ntoleratedOveruse: {cpu: 1.5}\n";
+        let limit =
+            |cpu, tolerated| Some(Limit { cpu: Cores::new(cpu), tolerated: Cores::new(tolerated) });
+        assert_eq!(quota(file, None, None).unwrap(), limit(16.0, 1.5));
+        assert_eq!(quota(file, Some(8.0), None).unwrap(), limit(8.0, 1.5));
+        assert_eq!(quota("limits: {cpu: 16}", None, Some(0.0)).unwrap(), limit(16.0, 0.0));
+        assert_eq!(quota("{}", Some(0.0), None).unwrap(), limit(0.0, 0.0));
+        assert_eq!(quota("{}", None, None).unwrap(), None);
+    }
+
+    #[test]
+    fn a_quota_that_makes_no_sense_is_refused_with_what_to_do() {
+        for (cpu, tolerated, word) in [
+            (Some(-1.0), None, "0 or more"),
+            (Some(f64::NAN), None, "0 or more"),
+            (Some(1.0), Some(f64::INFINITY), "0 or more"),
+            (None, Some(1.0), "add --quota-cpu"),
+        ] {
+            let refused = quota("{}", cpu, tolerated).unwrap_err().to_string();
+            assert!(refused.contains(word), "{refused}");
+        }
     }
 }

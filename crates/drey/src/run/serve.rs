@@ -22,6 +22,7 @@ use drey_flink::dist::Cache;
 use drey_model::defaults::Layers;
 use drey_model::job::Job;
 use drey_model::meta::TextMap;
+use drey_model::quota::Limit;
 use drey_server::{AccessControl, App, Build, Hosts, World};
 use drey_store::Store;
 use tokio::net::TcpListener;
@@ -116,7 +117,7 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
     let backend = Arc::new(backend);
     let shutdown = CancellationToken::new();
     let metrics = drey_server::SharedRegistry::default();
-    let parts = controller_parts(&store, &backend, storage, &metrics)?;
+    let parts = controller_parts(&store, &backend, storage, &metrics, options.quota)?;
     let (handle, controller) = drey_controller::start(parts, shutdown.child_token());
     let helpers = helpers(&store, &backend, &handle, &world, options, &shutdown);
     let app = App {
@@ -131,6 +132,7 @@ pub(crate) async fn start(options: &ServeOptions) -> anyhow::Result<Server> {
             options.global_defaults.clone(),
         ),
         metrics,
+        quota: options.quota,
         build: Build::current(),
         hosts: Hosts::of(address, host_names(options)),
         access,
@@ -191,6 +193,7 @@ fn controller_parts(
     backend: &Arc<LocalBackend>,
     storage: String,
     metrics: &drey_server::SharedRegistry,
+    quota: Option<Limit>,
 ) -> anyhow::Result<Parts<LocalBackend, Client>> {
     let counters = Metrics::default();
     let flink = Arc::new(Client::new().context("preparing the Flink client")?);
@@ -207,6 +210,7 @@ fn controller_parts(
         backend: Arc::clone(backend),
         flink,
         configure: Arc::new(move |job| configuration(job, &storage)),
+        quota,
         metrics: counters,
     })
 }
@@ -232,6 +236,7 @@ fn configuration(job: &Job, storage: &str) -> TextMap {
         namespace: &job.metadata.namespace,
         deployment_id: job.metadata.deployment_id,
         job_id: job.metadata.id,
+        resources: &job.spec.resources,
         parallelism: Some(job.spec.parallelism),
         storage,
         is_local: true,

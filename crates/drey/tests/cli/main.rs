@@ -3,13 +3,14 @@
 //! Two kinds of server: `drey serve` with an empty data folder, where Deployments stay CANCELLED so that no Flink is
 //! needed; and a fake one with scripted answers, for what a good server does not do on demand.
 //!
-//! Beside this file: [`follow`], what goes on until it is stopped; [`harness`], what the tests share.
+//! Beside this file: [`follow`], what goes on until it is stopped; [`quota`], CPU cores; [`harness`], what the tests share.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its world does")]
 
 mod follow;
 mod harness;
 mod kinds;
+mod quota;
 mod who;
 
 use std::path::Path;
@@ -264,6 +265,7 @@ fn help_teaches_by_example_and_completion_knows_the_verbs() {
         "token",
         "context",
         "explain",
+        "quota",
         "serve",
         "demo",
         "flink",
@@ -290,6 +292,8 @@ fn help_teaches_by_example_and_completion_knows_the_verbs() {
         "DREY_LOG_FORMAT",
         "DREY_HOST_NAMES",
         "DREY_EVENTS_PER_DEPLOYMENT",
+        "DREY_QUOTA_CPU",
+        "DREY_QUOTA_TOLERATED_CPU",
         "DREY_CACHE",
         "RUST_LOG",
         "SIGTERM",

@@ -25,6 +25,7 @@
 mod harness;
 
 mod adoption;
+mod conditions;
 mod crashes;
 mod dashboard;
 mod failures;
@@ -32,6 +33,8 @@ mod faults;
 mod guarded;
 mod input;
 mod lifecycle;
+mod quota;
+mod resources;
 mod savepoints;
 mod secrets;
 mod unmappable;

@@ -31,17 +31,24 @@ pub(crate) struct Server {
     pub(super) http: Http,
     sentinel: Sentinel,
     is_guarded: bool,
+    /// Further arguments of `drey serve`.
+    args: Vec<String>,
 }
 
 impl Server {
     /// A running server on an empty data folder.
     pub(crate) fn start() -> Self {
-        Self::begin(false)
+        Self::begin(false, &[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn start_with(args: &[&str]) -> Self {
+        Self::begin(false, args)
     }
 
     /// The same, which asks who is calling; requests show the token of an owner of namespace default.
     pub(crate) fn guarded() -> Self {
-        let mut server = Self::begin(true);
+        let mut server = Self::begin(true, &[]);
         let admin = server.data_dir().join("admin-token");
         let admin = admin.to_str().unwrap();
         let create = ["token", "create", "tests", "--role", "owner", "--token-file", admin];
@@ -81,11 +88,12 @@ impl Server {
         (done.status.code(), text)
     }
 
-    fn begin(is_guarded: bool) -> Self {
+    fn begin(is_guarded: bool, args: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("drey-flink-test-").tempdir().unwrap();
         let data = folder.path().join("data");
         fs::create_dir_all(&data).unwrap();
         let sentinel = Sentinel::watch(&data);
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
         let mut server = Self {
             folder,
             child: None,
@@ -93,6 +101,7 @@ impl Server {
             http: Http::new(REQUEST),
             sentinel,
             is_guarded,
+            args,
         };
         assert!(server.run(None), "drey serve does not listen");
         server
@@ -105,6 +114,7 @@ impl Server {
         let mut command = Command::new(setting::binary());
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(self.data_dir());
         command.args(self.is_guarded.then_some("--auth"));
+        command.args(&self.args);
         command.env_remove("DREY_FAULT").envs(fault.map(|fault| ("DREY_FAULT", fault)));
         command.env(
             "RUST_LOG",

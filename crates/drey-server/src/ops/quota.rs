@@ -1,0 +1,50 @@
+//! The CPU quota as readers see it: the limit, what is used, by whom, and who waits.
+//!
+//! Adds up the claims that the controller recorded; judges nothing.
+
+use drey_model::Kind;
+use drey_model::quota::{Claim, Cores, Holder, QuotaUse, ResourceQuota, Waiter};
+use drey_store::{Filter, Object};
+use serde::Deserialize;
+
+use crate::app::Shared;
+use crate::error::Error;
+
+/// The part of the controller's facts that tells of cores.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Claimed {
+    claim: Claim,
+}
+
+impl Shared {
+    /// The quota and everybody's part in it.
+    pub(crate) async fn quota_use(&self) -> Result<QuotaUse, Error> {
+        let rows = self.store.list(Kind::Deployment, &Filter::default()).await?;
+        let (mut holders, mut waiting) = (Vec::new(), Vec::new());
+        for row in rows {
+            // A damaged row is somebody's problem, but not that of whoever asks for a sum.
+            let Ok(Claimed { claim }) = row.decode_facts() else { continue };
+            let Object { namespace, name: deployment_name, .. } = row;
+            if let Some(refusal) = claim.refused {
+                waiting.push(Waiter {
+                    namespace: namespace.clone(),
+                    deployment_name: deployment_name.clone(),
+                    cpu: refusal.needs,
+                    since: refusal.since,
+                });
+            }
+            if claim.held > Cores::ZERO {
+                holders.push(Holder { namespace, deployment_name, cpu: claim.held });
+            }
+        }
+        holders.sort_by(|a, b| {
+            let place = |h: &Holder| (h.namespace.clone(), h.deployment_name.clone());
+            b.cpu.cmp(&a.cpu).then_with(|| place(a).cmp(&place(b)))
+        });
+        waiting.sort_by_key(|waiter| waiter.since);
+        let used = holders.iter().map(|holder| holder.cpu).sum();
+        let resource_quota = ResourceQuota::new(self.quota, Some(used));
+        Ok(QuotaUse { resource_quota, holders, waiting })
+    }
+}

@@ -1,0 +1,67 @@
+//! Judging the CPU quota: no launch takes more cores than there are, nobody at rest holds any, and nobody waits while
+//! there is room (seed 002, "CPU Quota").
+//!
+//! What is used is added up from Jobs and from the clusters that really exist, not from the controller's claims.
+
+use drey_model::meta::NON_PRODUCTION;
+use drey_model::{Deployment, Job};
+use uuid::Uuid;
+
+use super::{Oracle, Scene, StoredDeployment, StoredJob};
+use crate::core::short;
+use crate::universe::Universe;
+
+/// Thousandths of a core: programs here ask for the default, one for each process.
+fn cores(job: &Job) -> u64 {
+    1000 * (1 + u64::try_from(job.spec.number_of_task_managers).unwrap_or(0))
+}
+
+fn is_counted(deployment: &Deployment) -> bool {
+    deployment.metadata.annotations.get(NON_PRODUCTION).is_none_or(|value| value != "true")
+}
+
+fn thousandths(cores: drey_model::quota::Cores) -> u64 {
+    (f64::from(cores) * 1000.0).round() as u64
+}
+
+impl Oracle {
+    /// What all Deployments but this one use.
+    fn used_beside(&self, deployment: Uuid, universe: &Universe) -> u64 {
+        let others = self.mirror.jobs.values().filter(|job| {
+            let id = job.doc.metadata.id;
+            let owner = job.doc.metadata.deployment_id;
+            let is_gone = universe.clusters.get(&id).is_some_and(|c| c.is_removed);
+            let owner_counts =
+                self.mirror.deployments.get(&owner).is_some_and(|d| is_counted(&d.doc));
+            owner != deployment && owner_counts && job.is_open && !is_gone
+        });
+        others.map(|job| cores(&job.doc)).sum()
+    }
+
+    /// A Job is created: its cores are there.
+    pub(super) fn judge_cores(&mut self, new: &StoredJob, owner: &Deployment, scene: Scene<'_>) {
+        let Some(limit) = self.quota.filter(|_| is_counted(owner)) else { return };
+        let used = self.used_beside(owner.metadata.id, scene.universe);
+        let needs = cores(&new.doc);
+        if used + needs > thousandths(limit.cpu) + thousandths(limit.tolerated) {
+            self.object("quota", || {
+                let id = short(new.doc.metadata.id);
+                format!("Job {id} takes {needs} beside {used} of {limit:?}")
+            });
+        }
+    }
+
+    /// Why a Deployment that waits for cores should not; `None` when it has to.
+    pub(super) fn waits_in_vain(&self, stored: &StoredDeployment) -> Option<String> {
+        let Some(limit) = self.quota else { return Some("there is no quota".to_owned()) };
+        let Some(refusal) = &stored.facts.claim.refused else {
+            return Some("it waits for something else".to_owned());
+        };
+        let id = stored.doc.metadata.id;
+        let others = self.mirror.deployments.values().filter(|d| d.doc.metadata.id != id);
+        let held: u64 = others.map(|d| thousandths(d.facts.claim.held)).sum();
+        let fits = held + thousandths(refusal.needs)
+            <= thousandths(limit.cpu) + thousandths(limit.tolerated);
+        fits.then(|| format!("there is room for {} beside {held}", refusal.needs))
+    }
+}
