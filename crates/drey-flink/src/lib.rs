@@ -19,6 +19,7 @@ pub mod jdk;
 pub mod launch;
 pub mod logging;
 pub mod memory;
+pub mod sql;
 pub mod versions;
 pub mod wire;
 pub mod yaml;
