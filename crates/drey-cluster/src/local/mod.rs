@@ -47,6 +47,7 @@ mod patience;
 mod ports;
 mod prepare;
 mod process;
+mod programs;
 mod remove;
 mod start;
 #[cfg(test)]

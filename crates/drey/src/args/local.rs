@@ -119,6 +119,7 @@ pub(crate) struct Demo {
 #[command(after_help = "\
 Examples:
   drey flink install 2.2.1
+  drey flink install 2.2.1 --python
   drey flink install 1.20.5 --from /mnt/mirror/flink-1.20.5-bin-scala_2.12.tgz
   drey flink list
   export FLINK_HOME=$(drey flink path 2.2.1)")]
@@ -139,6 +140,9 @@ pub(crate) enum FlinkVerb {
         /// Take it from here instead of the default sources
         #[arg(long, value_name = "FILE|DIR|pypi|release")]
         from: Option<String>,
+        /// Also what Python programs of that version need: PyFlink and its packages, about 500 MB
+        #[arg(long)]
+        python: bool,
     },
     /// List the installed versions
     List,
