@@ -152,7 +152,9 @@ impl Program {
             Some(name) => ["module".to_owned(), name.to_owned()],
             None => ["script".to_owned(), main.display().to_string()],
         };
-        let args = start.into_iter().chain(words(artifact)?).collect();
+        // Flink would take the program's own `-py` for its option, wherever it stands; the driver removes the sign.
+        let words = words(artifact)?.into_iter().map(|word| format!("={word}"));
+        let args = start.into_iter().chain(words).collect();
         let files = std::iter::once(main).chain(modules).chain(archives).collect();
         let class = driver::PYTHON_CLASS.to_owned();
         Ok(Self { jar, dependencies: jars, files, class, args, settings })
@@ -228,7 +230,7 @@ mod tests {
     fn a_python_script_gets_its_arguments_and_a_zip_its_module() {
         let with_args = artifact(|a| a.main_args = Some("--rate 5 'a b'".to_owned()));
         let program = Program::python(&with_args, &map(&[]), files("/c/job.py")).unwrap();
-        assert_eq!(program.args, ["script", "/c/job.py", "--rate", "5", "a b"]);
+        assert_eq!(program.args, ["script", "/c/job.py", "=--rate", "=5", "=a b"]);
         assert_eq!(program.dependencies, [PathBuf::from("/c/kafka.JAR")]);
         assert_eq!(
             program.settings,

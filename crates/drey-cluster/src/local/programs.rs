@@ -126,3 +126,129 @@ fn given<'a>(member: &str, text: Option<&'a str>) -> Result<&'a str, String> {
 fn shown(uri: &str) -> String {
     Url::parse(uri).map_or_else(|_| "the artifact".to_owned(), |url| artifact::redacted(&url))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use drey_flink::jdk::Jdk;
+    use drey_flink::launch::Flink;
+    use drey_model::deployment::Artifact;
+    use drey_model::job::{JobMetadata, JobSpec};
+
+    use super::super::LocalConfig;
+    use super::super::fetch::Tools;
+    use super::*;
+
+    /// A cache, a Flink with a Python side, and a compiler that compiles nothing.
+    struct World {
+        dir: tempfile::TempDir,
+        config: LocalConfig,
+        tools: Tools,
+        flink: Flink,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let at = |path: &str| dir.path().join(path);
+            fs::create_dir_all(at("flink/opt")).unwrap();
+            let mut zip = zip::ZipWriter::new(
+                fs::File::create(at("flink/opt/flink-python-2.2.1.jar")).unwrap(),
+            );
+            zip.start_file("P.class", zip::write::SimpleFileOptions::default()).unwrap();
+            zip.finish().unwrap();
+            fs::write(at("javac"), "#!/bin/sh\nexit 0\n").unwrap();
+            fs::set_permissions(at("javac"), fs::Permissions::from_mode(0o755)).unwrap();
+            fs::write(at("job.py"), "pass").unwrap();
+            let version = "2.2.1".parse().unwrap();
+            let flink = Flink { home: at("flink"), version, class_path: Vec::new() };
+            let config = LocalConfig::new(at("data"), at("cache"));
+            Self { config, tools: Tools::default(), flink, dir }
+        }
+
+        async fn find(&self, is_kit: bool, artifact: Artifact) -> Result<Program, String> {
+            let javac = is_kit.then(|| self.dir.path().join("javac"));
+            let jdk = Jdk { java: "/jre/bin/java".into(), javac, version: 17 };
+            let say = |_: String| ();
+            let needs = Needs {
+                config: &self.config,
+                tools: &self.tools,
+                jdk: &jdk,
+                flink: &self.flink,
+                say: &say,
+            };
+            let metadata =
+                JobMetadata { deployment_name: "app".to_owned(), ..JobMetadata::default() };
+            let mut spec = JobSpec { artifact, ..JobSpec::default() };
+            let python = ("python.executable".to_owned(), "/own/python".to_owned());
+            spec.flink_configuration.extend([python]);
+            find(&needs, &Job::new(metadata, spec)).await
+        }
+
+        fn script(text: &str) -> Artifact {
+            let (kind, sql_script) = (ArtifactKind::SqlScript, Some(text.to_owned()));
+            Artifact { kind, sql_script, ..Artifact::default() }
+        }
+
+        fn python(&self, name: &str) -> Artifact {
+            let uri = format!("file://{}/{name}", self.dir.path().display());
+            let (kind, python_artifact_uri) = (ArtifactKind::Python, Some(uri));
+            Artifact { kind, python_artifact_uri, ..Artifact::default() }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_script_becomes_a_jar_of_its_own_that_is_the_same_each_time() {
+        let world = World::new();
+        let first = world.find(true, World::script("INSERT INTO a SELECT 1")).await.unwrap();
+        assert_eq!(
+            (first.class.as_str(), first.args.as_slice()),
+            ("io.drey.driver.SqlScript", &["app".to_owned()][..])
+        );
+        let mut jar = zip::ZipArchive::new(fs::File::open(&first.jar).unwrap()).unwrap();
+        assert!(jar.by_name("drey/script").is_ok());
+        assert_eq!(world.find(true, World::script("INSERT INTO a SELECT 1")).await.unwrap(), first);
+        let other = world.find(true, World::script("INSERT INTO a SELECT 2")).await.unwrap();
+        assert_ne!(other.jar, first.jar);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_run_says_why_and_what_to_do() {
+        let world = World::new();
+        let why = world.find(false, World::script("INSERT INTO a SELECT 1")).await.unwrap_err();
+        assert!(
+            why.contains("SQLSCRIPT")
+                && why.contains("/jre/bin/java")
+                && why.contains("Install a JDK"),
+            "{why}"
+        );
+        let why = world.find(true, World::script("\n SELECT 1")).await.unwrap_err();
+        assert!(
+            why.starts_with("reading the SQL script: line 2, column 2: a query alone"),
+            "{why}"
+        );
+        let why = world.find(true, World::script(" ")).await.unwrap_err();
+        assert_eq!(why, "the Deployment names no sqlScript");
+        let why = world.find(false, world.python("job.py")).await.unwrap_err();
+        assert!(why.contains("PYTHON") && why.contains("Install a JDK"), "{why}");
+        let why = world.find(true, world.python("gone.py")).await.unwrap_err();
+        assert!(why.contains("gone.py"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_python_program_runs_with_flinks_driver_in_one_jar_and_the_interpreter_that_was_named()
+     {
+        let world = World::new();
+        let program = world.find(true, world.python("job.py")).await.unwrap();
+        assert_eq!(program.class, "io.drey.driver.PythonProgram");
+        assert_eq!(program.settings["python.client.executable"], "/own/python");
+        let jar = zip::ZipArchive::new(fs::File::open(&program.jar).unwrap()).unwrap();
+        let names: Vec<_> = jar.file_names().collect();
+        assert_eq!(names, ["META-INF/MANIFEST.MF", "P.class"]);
+        fs::remove_dir_all(world.flink.home.join("opt")).unwrap();
+        let why = world.find(true, world.python("job.py")).await.unwrap_err();
+        assert!(why.contains("flink-python-*.jar"), "{why}");
+    }
+}

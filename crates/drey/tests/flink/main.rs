@@ -31,6 +31,8 @@ mod failures;
 mod faults;
 mod input;
 mod lifecycle;
+mod python;
 mod savepoints;
+mod sql;
 mod unmappable;
 mod upgrades;

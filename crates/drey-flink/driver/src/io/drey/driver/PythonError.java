@@ -44,6 +44,9 @@ final class PythonError extends RuntimeException {
                 }
             } else if (isTraceback && line.startsWith(CAUSED_BY)) {
                 javaCause = line.substring(CAUSED_BY.length());
+            } else if (isTraceback && !raised.isEmpty() && line.startsWith(": ")) {
+                // What Flink threw into the program.
+                javaCause = line.substring(2);
             } else if (isTraceback && raised.isEmpty() && !line.isEmpty() && !Character.isWhitespace(line.charAt(0))) {
                 raised = line;
             } else if (!isTraceback && !line.isBlank()) {

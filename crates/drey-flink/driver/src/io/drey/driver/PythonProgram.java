@@ -10,9 +10,9 @@ import java.util.List;
 /**
  * Runs a Python program with Flink's own driver, and says what the program said when it fails.
  *
- * <p>Arguments: {@code script} and a file, or {@code module} and a name; then those of the program. They are not
- * spelled like the options of Flink's driver, for Flink looks for those among the arguments of any program and then
- * starts its driver instead of this one.
+ * <p>Arguments: {@code script} and a file, or {@code module} and a name; then those of the program, each behind an equals
+ * sign. Flink looks for the options of its driver among the arguments of any program, also behind {@code --}, and would
+ * then start its driver instead of this one.
  */
 public final class PythonProgram {
     private static final String DRIVER = "org.apache.flink.client.python.PythonDriver";
@@ -25,7 +25,9 @@ public final class PythonProgram {
         words.add(args[1]);
         if (args.length > 2) {
             words.add("--");
-            words.addAll(Arrays.asList(args).subList(2, args.length));
+            for (String word : Arrays.asList(args).subList(2, args.length)) {
+                words.add(word.substring(1));
+            }
         }
         PrintStream out = System.out;
         Traceback traceback = new Traceback(out);

@@ -42,7 +42,7 @@ final class ScriptError extends RuntimeException {
         String text = text(cause);
         String reason = text(inner);
         if (!text.contains(reason)) {
-            text = text + ": " + reason;
+            text = text.replaceAll("[.:]+$", "") + ": " + reason;
         }
         Matcher place = PLACE.matcher(text);
         String at = place.find() ? "line " + place.group(1) + ", column " + place.group(2) : where;
@@ -64,6 +64,8 @@ final class ScriptError extends RuntimeException {
             message = few.toString();
         }
         String line = message.replaceAll("\\s+", " ").trim();
+        // Flink says some things twice.
+        line = line.replaceFirst("^(.{8,40}?\\. )\\1", "$1");
         boolean saysNothing = line.isEmpty() || e instanceof LinkageError || e instanceof NullPointerException;
         return saysNothing ? (e.getClass().getName() + " " + line).trim() : line;
     }

@@ -3,9 +3,12 @@ package io.drey.driver;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.ArrayList;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.apache.flink.api.common.RuntimeExecutionMode;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.ExecutionOptions;
@@ -26,13 +29,17 @@ import org.apache.flink.table.api.TableResult;
  */
 public final class SqlScript {
     private static final String RESOURCE = "/drey/script";
+    private static final Pattern SETTING = Pattern.compile("for key '([^']+)'");
 
     private final TableEnvironment tables;
-    private final Set<String> set = new HashSet<>();
+    private final String name;
+    /** What the script has set, and where. */
+    private final Map<String, Step> set = new HashMap<>();
     private final List<Step> inserts = new ArrayList<>();
 
-    private SqlScript(TableEnvironment tables) {
+    private SqlScript(TableEnvironment tables, String name) {
         this.tables = tables;
+        this.name = name;
     }
 
     public static void main(String[] args) throws IOException {
@@ -43,8 +50,7 @@ public final class SqlScript {
             }
             steps = Step.readAll(in);
         }
-        SqlScript script = new SqlScript(environment(steps));
-        script.run(steps, args.length > 0 ? args[0] : "");
+        new SqlScript(environment(steps), args.length > 0 ? args[0] : "").run(steps);
     }
 
     /** Settings that are read only once come first; the runtime mode may also come from the cluster. */
@@ -70,16 +76,15 @@ public final class SqlScript {
         }
     }
 
-    private void run(List<Step> steps, String name) {
+    private void run(List<Step> steps) {
         for (Step step : steps) {
             try {
                 take(step);
             } catch (Exception | LinkageError e) {
-                throw new ScriptError(step, e);
+                throw failure(step, e);
             }
         }
         if (!inserts.isEmpty()) {
-            name(name);
             insert();
         }
     }
@@ -89,7 +94,7 @@ public final class SqlScript {
             case 'C':
                 break;
             case 'S':
-                set.add(step.first);
+                set.put(step.first, step);
                 tables.getConfig().set(step.first, step.second);
                 break;
             case 'R':
@@ -99,6 +104,7 @@ public final class SqlScript {
                 run(step.sql());
                 break;
             case 'J':
+                giveName();
                 tables.executeSql(step.sql());
                 break;
             case 'I':
@@ -120,13 +126,14 @@ public final class SqlScript {
     }
 
     private void reset(String key) {
-        Set<String> keys = key.isEmpty() ? new HashSet<>(set) : Set.of(key);
+        Set<String> keys = key.isEmpty() ? Set.copyOf(set.keySet()) : Set.of(key);
         for (String each : keys) {
+            set.remove(each);
             tables.getConfig().getConfiguration().removeKey(each);
         }
     }
 
-    private void name(String name) {
+    private void giveName() {
         boolean isNamed = tables.getConfig().getOptional(PipelineOptions.NAME).isPresent();
         if (!isNamed && !name.isEmpty()) {
             tables.getConfig().set(PipelineOptions.NAME.key(), name);
@@ -139,14 +146,26 @@ public final class SqlScript {
             try {
                 all.addInsertSql(step.sql());
             } catch (Exception | LinkageError e) {
-                throw new ScriptError(step, e);
+                throw failure(step, e);
             }
         }
+        giveName();
         try {
             all.execute();
         } catch (Exception | LinkageError e) {
-            throw new ScriptError(culprit(), e);
+            throw failure(culprit(), e);
         }
+    }
+
+    /** Flink reads most settings late; a bad one is its author's mistake where it was set. */
+    private ScriptError failure(Step step, Throwable cause) {
+        for (Throwable e = cause; e != null; e = e.getCause()) {
+            Matcher key = SETTING.matcher(String.valueOf(e.getMessage()));
+            if (key.find() && set.containsKey(key.group(1))) {
+                return new ScriptError(set.get(key.group(1)), cause);
+            }
+        }
+        return new ScriptError(step, cause);
     }
 
     /** The INSERT that cannot be planned by itself either, or else the first one. */
