@@ -2,21 +2,21 @@
 //! will run them.
 //!
 //! ```text
-//! sources + Flink's lib ──javac──► .tmp-x/classes ──jar──► .tmp-x/out/name.jar ──rename──► <folder>/<version>-<hash>/name.jar
+//! sources + Flink's lib ──javac──► .tmp/classes ──► .tmp/out/name.jar ──rename──► <folder>/<version>-<hash>/name.jar
 //! ```
 //!
 //! The folder is named after the hash of sources, Flink version and recipe, and appears by one rename: so it is complete
-//! or not there, and never stale. Owns compiling and packing; does not own what the programs do.
+//! or not there, and never stale. One process works at a time, under a lock, and first removes what an interrupted one
+//! left. Owns compiling and packing; does not own what the programs do.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tempfile::TempDir;
 use tokio::process::Command;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
@@ -29,9 +29,6 @@ const RELEASE: &str = "11";
 /// Raised when jars made by an older Drey must not be used any more.
 const RECIPE: u32 = 2;
 const JAVAC_TIMEOUT: Duration = Duration::from_mins(3);
-/// What a compilation that was killed has left is removed by a later one, after this time.
-const LEFTOVER_AGE: Duration = Duration::from_hours(24);
-const TEMPORARY: &str = ".tmp-";
 const HASH_CHARS: usize = 16;
 
 /// A program to compile.
@@ -110,18 +107,17 @@ pub async fn jar(
     if target.is_file() {
         return Ok(target);
     }
-    let temp = temporary(folder)?;
-    let classes = compile(temp.path(), program, flink, javac).await?;
-    let (program, out) = (*program, temp.path().join("out"));
-    let work = move || {
-        fs::create_dir_all(&out).map_err(Error::io("creating", &out))?;
-        pack(&program, &classes, &out.join(program.jar))?;
-        move_to(&out, &home, &home.join(program.jar))?;
-        drop(temp);
-        Ok(())
-    };
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Interrupted))?;
-    Ok(target)
+    let (place, program) = (folder.to_owned(), *program);
+    let turn = blocking(move || Turn::take(&place)).await?;
+    // Someone else may have made it while we waited.
+    if target.is_file() {
+        return Ok(target);
+    }
+    let classes = compile(&turn.temp, &program, flink, javac).await?;
+    let made = target.clone();
+    let work = move || turn.finish(&home, program.jar, |jar| pack(&program, &classes, jar));
+    blocking(work).await?;
+    Ok(made)
 }
 
 /// One jar with the entries of all, in a folder of its own below `folder` that `key` names. Made once.
@@ -139,18 +135,19 @@ pub(crate) fn merged(
     if target.is_file() {
         return Ok(target);
     }
-    let temp = temporary(folder)?;
-    let out = temp.path().join("out");
-    fs::create_dir_all(&out).map_err(Error::io("creating", &out))?;
-    let path = out.join(name);
-    let file = fs::File::create(&path).map_err(Error::io("creating", &path))?;
-    let mut writer = ZipWriter::new(file);
-    let mut names = BTreeSet::new();
-    for jar in jars {
-        copy_entries(jar, &mut names, &mut writer)?;
+    let turn = Turn::take(folder)?;
+    if target.is_file() {
+        return Ok(target);
     }
-    writer.finish().map_err(Error::pack(&path))?;
-    move_to(&out, &home, &target)?;
+    turn.finish(&home, name, |path| {
+        let file = fs::File::create(path).map_err(Error::io("creating", path))?;
+        let mut writer = ZipWriter::new(file);
+        let mut names = BTreeSet::new();
+        for jar in jars {
+            copy_entries(jar, &mut names, &mut writer)?;
+        }
+        writer.finish().map(drop).map_err(Error::pack(path))
+    })?;
     Ok(target)
 }
 
@@ -182,19 +179,58 @@ fn copy_entries<W: Write + Seek>(
     Ok(())
 }
 
-fn temporary(folder: &Path) -> Result<TempDir, Error> {
-    fs::create_dir_all(folder).map_err(Error::io("creating", folder))?;
-    for left in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let is_temporary = left.file_name().to_string_lossy().starts_with(TEMPORARY);
-        let made = left.metadata().and_then(|meta| meta.modified()).ok();
-        let age = made.and_then(|made| SystemTime::now().duration_since(made).ok());
-        if is_temporary && age.is_some_and(|age| age > LEFTOVER_AGE) {
-            // Somebody else may be faster.
-            let _ = fs::remove_dir_all(left.path());
+/// The right to make a jar below a folder, and a temporary folder to make it in, which goes with it.
+struct Turn {
+    temp: PathBuf,
+    _lock: fs::File,
+}
+
+impl Turn {
+    /// Waits for the turn.
+    fn take(folder: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(folder).map_err(Error::io("creating", folder))?;
+        let path = folder.join(".lock");
+        let lock = fs::File::create(&path).map_err(Error::io("creating", &path))?;
+        lock.lock().map_err(Error::io("locking", &path))?;
+        let temp = folder.join(".tmp");
+        match fs::remove_dir_all(&temp) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("removing", &temp)(error));
+            }
+            _ => fs::create_dir(&temp).map_err(Error::io("creating", &temp))?,
         }
+        Ok(Self { temp, _lock: lock })
     }
-    let made = tempfile::Builder::new().prefix(TEMPORARY).tempdir_in(folder);
-    made.map_err(Error::io("creating a folder in", folder))
+
+    /// Makes the file `name`, and puts it into the folder `home` by one rename.
+    fn finish(
+        self,
+        home: &Path,
+        name: &str,
+        make: impl FnOnce(&Path) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let out = self.temp.join("out");
+        fs::create_dir_all(&out).map_err(Error::io("creating", &out))?;
+        make(&out.join(name))?;
+        // Whatever is there is not complete: someone has deleted from it.
+        if home.exists() {
+            fs::remove_dir_all(home).map_err(Error::io("removing", home))?;
+        }
+        fs::rename(&out, home).map_err(Error::io("moving a jar to", home))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // If not now, then the next turn does it.
+        let _ = fs::remove_dir_all(&self.temp);
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Interrupted))
 }
 
 fn key(program: &Program, version: &str) -> String {
@@ -283,14 +319,6 @@ fn entry<W: Write + Seek>(
         .last_modified_time(DateTime::default());
     writer.start_file(name, options).map_err(Error::pack(jar))?;
     writer.write_all(content).map_err(Error::io("writing", jar))
-}
-
-/// Puts a finished folder in its place, unless someone else has put the same there meanwhile.
-fn move_to(out: &Path, home: &Path, target: &Path) -> Result<(), Error> {
-    match fs::rename(out, home) {
-        Err(_) if target.is_file() => Ok(()),
-        moved => moved.map_err(Error::io("moving a jar to", home)),
-    }
 }
 
 #[cfg(test)]

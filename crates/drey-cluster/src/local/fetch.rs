@@ -27,8 +27,6 @@ pub(super) struct Tools {
     /// Asking Java for its version takes longer than everything else of a warm start.
     java: tokio::sync::Mutex<Option<Jdk>>,
     pub(super) artifacts: OnceCell<Artifacts>,
-    /// Held while a driver is compiled or an environment made: once is enough for all who wait.
-    pub(super) driver: tokio::sync::Mutex<()>,
 }
 
 /// What the search for a program works with.

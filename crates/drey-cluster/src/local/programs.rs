@@ -68,11 +68,8 @@ async fn python(needs: &Needs<'_>, job: &Job) -> Result<Program, String> {
     let python = if names_python(configuration) { None } else { Some(needs.python().await?) };
     let driver = needs.driver(artifact.kind).await?;
     let (cache, flink) = (needs.config.cache.clone(), needs.flink.clone());
-    let jar = {
-        let _turn = needs.tools.driver.lock().await;
-        blocking(move || Ok(driver::python_jar(&cache, &driver, &flink))).await
-    };
-    let jar = jar.map_err(|e| causes(&e))?.map_err(|e| causes(&e))?;
+    let jar = blocking(move || Ok(driver::python_jar(&cache, &driver, &flink)));
+    let jar = jar.await.map_err(|e| causes(&e))?.map_err(|e| causes(&e))?;
     let files = PythonFiles { jar, main, dependencies, libraries, archives, python };
     Program::python(artifact, configuration, files).map_err(|e| causes(&e))
 }
@@ -103,7 +100,6 @@ impl Needs<'_> {
         let javac = self.jdk.javac.as_deref();
         let javac =
             javac.ok_or_else(|| causes(&driver::Error::NoCompiler { kind, java: java() }))?;
-        let _turn = self.tools.driver.lock().await;
         (self.say)(format!("preparing the driver for Flink {}", self.flink.version));
         driver::jar(&self.config.cache, self.flink, javac).await.map_err(|e| causes(&e))
     }

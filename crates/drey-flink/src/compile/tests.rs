@@ -29,6 +29,15 @@ fn names(jar: &Path) -> Vec<String> {
     archive.file_names().map(str::to_owned).collect()
 }
 
+/// What is in a folder, each name up to its hash.
+fn inside(folder: &Path) -> Vec<String> {
+    let names =
+        fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.map(|n| n.split('-').next().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
 #[tokio::test]
 async fn a_program_is_compiled_once_and_leaves_nothing_else_behind() {
     let dir = tempfile::tempdir().unwrap();
@@ -39,12 +48,28 @@ async fn a_program_is_compiled_once_and_leaves_nothing_else_behind() {
     let calls = fs::read_to_string(dir.path().join("calls")).unwrap();
     assert_eq!(calls.lines().count(), 1);
     assert!(calls.contains("--release 11") && calls.contains("-cp /flink/lib/*"), "{calls}");
-    assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
+    assert_eq!(inside(&cache), [".lock", "2.2.1"]);
     assert_eq!(names(&first), ["META-INF/MANIFEST.MF", "a/A.class"]);
     assert_eq!(crate::jar::main_class(&first).unwrap().as_deref(), Some("a.A"));
     fs::remove_dir_all(&cache).unwrap();
     let again = jar(&cache, &PROGRAM, &flink(), &javac).await.unwrap();
     assert_eq!(fs::read(again).unwrap(), bytes, "the same input gives the same jar");
+}
+
+#[tokio::test]
+async fn many_at_once_compile_once_and_remains_are_no_obstacle() {
+    let dir = tempfile::tempdir().unwrap();
+    let (javac, cache) = (javac(dir.path(), COMPILES), dir.path().join("cache"));
+    fs::create_dir_all(cache.join(".tmp/out")).unwrap();
+    fs::write(cache.join(".tmp/out/p.jar"), "half").unwrap();
+    let flink = flink();
+    let calls = (0..8).map(|_| jar(&cache, &PROGRAM, &flink, &javac));
+    let made = futures::future::join_all(calls).await;
+    let first = made[0].as_ref().unwrap();
+    assert!(made.iter().all(|jar| jar.as_ref().unwrap() == first));
+    assert_eq!(names(first).len(), 2);
+    assert_eq!(fs::read_to_string(dir.path().join("calls")).unwrap().lines().count(), 1);
+    assert_eq!(inside(&cache), [".lock", "2.2.1"]);
 }
 
 #[tokio::test]
@@ -66,7 +91,7 @@ async fn a_failed_compilation_says_why_and_can_be_repeated() {
     let broken = javac(dir.path(), "echo 'A.java:1: error: no' >&2; exit 1");
     let error = jar(&cache, &PROGRAM, &flink(), &broken).await.unwrap_err().to_string();
     assert!(error.contains("p.jar") && error.ends_with("A.java:1: error: no"), "{error}");
-    assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
+    assert_eq!(inside(&cache), [".lock"]);
     let missing = jar(&cache, &PROGRAM, &flink(), Path::new("/nowhere/javac")).await.unwrap_err();
     assert!(missing.to_string().contains("/nowhere/javac"), "{missing}");
     let works = javac(dir.path(), COMPILES);
