@@ -97,9 +97,9 @@ fn a_statement_set_is_one_job_that_keeps_its_state_when_suspended_and_when_the_s
 #[test]
 fn an_error_is_told_with_its_line_and_column_and_a_bounded_script_finishes() {
     let server = Server::start();
-    let sink = "CREATE TEMPORARY TABLE out (id BIGINT) WITH ('connector' = 'print');\n";
+    let sink = "CREATE TEMPORARY TABLE results (id BIGINT) WITH ('connector' = 'print');\n";
     let mut document =
-        sql("app", &format!("{GENERATOR}{sink}\n  INSERT INTO out\n    SELECT idd FROM clicks;"));
+        sql("app", &format!("{GENERATOR}{sink}\n  INSERT INTO results\n    SELECT idd FROM clicks;"));
     document["spec"]["maxJobCreationAttempts"] = json!(1);
     server.create(&document);
     server.want("app", "RUNNING");
@@ -124,7 +124,7 @@ fn an_error_is_told_with_its_line_and_column_and_a_bounded_script_finishes() {
     server.patch(
         "app",
         &with_script(&format!(
-            "{sink}{two}INSERT INTO out VALUES (1);\nINSERT INTO t VALUES ('a')"
+            "{sink}{two}INSERT INTO results VALUES (1);\nINSERT INTO t VALUES ('a')"
         )),
     );
     server.until("the second failure", || (server.jobs("app").len() == 2).then_some(()));
@@ -135,7 +135,7 @@ fn an_error_is_told_with_its_line_and_column_and_a_bounded_script_finishes() {
     assert!(!message.contains("secret-word"), "{message}");
 
     let bounded =
-        format!("SET 'execution.runtime-mode' = 'batch';\n{sink}INSERT INTO out VALUES (7), (8)");
+        format!("SET 'execution.runtime-mode' = 'batch';\n{sink}INSERT INTO results VALUES (7), (8)");
     server.patch("app", &with_script(&bounded));
     server.reach("app", "FINISHED");
     let job = text(&server.jobs("app")[2], "/metadata/id");
@@ -147,9 +147,9 @@ fn an_error_is_told_with_its_line_and_column_and_a_bounded_script_finishes() {
 #[test]
 fn a_function_of_an_additional_dependency_is_found_by_planner_and_tasks() {
     let server = Server::start();
-    let script = "CREATE TEMPORARY TABLE out (x STRING) WITH ('connector' = 'print');\n\
+    let script = "CREATE TEMPORARY TABLE results (x STRING) WITH ('connector' = 'print');\n\
                   CREATE TEMPORARY FUNCTION shout AS 'drey.fixtures.Shout';\n\
-                  INSERT INTO out SELECT shout(x) FROM (VALUES ('a'), ('b')) AS t (x)";
+                  INSERT INTO results SELECT shout(x) FROM (VALUES ('a'), ('b')) AS t (x)";
     let mut document = sql("app", script);
     let jars = json!([format!("file://{}", jar())]);
     document["spec"]["template"]["spec"]["artifact"]["additionalDependencies"] = jars;
