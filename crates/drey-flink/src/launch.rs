@@ -22,6 +22,9 @@ use crate::{config, logging, memory, yaml};
 
 /// Every process of a local cluster listens here, and nowhere else.
 const HOST: &str = "127.0.0.1";
+/// Jars that are loaded for the program from where they are, by JobManager and TaskManagers.
+const CLASS_PATH: &str = "pipeline.classpaths";
+const CLASS_PATH_SEPARATOR: &str = ";";
 /// Up to this process size start-up time matters more than peak throughput: the simple collector and compiler save
 /// about a third of the CPU time until the job runs.
 const FAST_START_BYTES_MAX: u64 = 2_147_483_648;
@@ -207,8 +210,14 @@ pub fn job_manager(launch: &Launch<'_>) -> Result<Command, Error> {
         "org.apache.flink.container.entrypoint.StandaloneApplicationClusterEntryPoint".into(),
     );
     args.extend(["--configDir".into(), launch.dirs.conf.clone().into_os_string()]);
-    // `--jars` takes everything up to the next option that Flink knows: it must not stand last.
-    args.extend(["--jars".into(), jars(launch.program)?.into()]);
+    if launch.flink.version.takes_jars() {
+        // `--jars` takes everything up to the next option that Flink knows: it must not stand last.
+        args.extend(["--jars".into(), jars(launch.program)?.join(",").into()]);
+    } else {
+        // The class path of the program, which is read from the same place on every process of this machine.
+        let jars = jars(launch.program)?.join(CLASS_PATH_SEPARATOR);
+        args.push(format!("-D{CLASS_PATH}={jars}").into());
+    }
     args.extend(["--job-classname".into(), launch.program.class.clone().into()]);
     args.extend(["--job-id".into(), launch.job.flink_job_id().into()]);
     if let Some(snapshot) = &job.savepoint_location {
@@ -310,16 +319,14 @@ fn user_jvm_options(launch: &Launch<'_>, role: &str) -> Result<Vec<OsString>, Er
 }
 
 /// The entry jar first: Flink looks for the entry class in the order given.
-fn jars(program: &Program) -> Result<String, Error> {
-    let all = std::iter::once(&program.jar).chain(&program.dependencies);
-    let uris: Vec<String> = all.map(|path| uri(path)).collect::<Result<_, _>>()?;
-    Ok(uris.join(","))
+fn jars(program: &Program) -> Result<Vec<String>, Error> {
+    std::iter::once(&program.jar).chain(&program.dependencies).map(|path| uri(path)).collect()
 }
 
 fn uri(path: &Path) -> Result<String, Error> {
     let uri = url::Url::from_file_path(path);
-    // A comma separates jars.
-    let uri = uri.map(|uri| uri.as_str().replace(',', "%2C"));
+    // These separate jars.
+    let uri = uri.map(|uri| uri.as_str().replace(',', "%2C").replace(';', "%3B"));
     uri.map_err(|()| Error::Path { path: path.to_owned() })
 }
 

@@ -17,6 +17,9 @@ mod setting;
 
 use scan::Token;
 
+/// Of more problems only the first ones are told.
+const PROBLEMS_MAX: usize = 20;
+
 /// A place in a script: line and column from 1, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -47,7 +50,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Why a script is refused: every problem, in the order of the script.
+/// Why a script is refused: its problems in the order of the script, at most 20 of them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("reading the SQL script: {}", listed(.0))]
 pub struct Refused(pub Vec<Problem>);
@@ -257,6 +260,7 @@ impl Reading {
         }
         self.demand_one_job();
         self.problems.sort_by_key(|problem| problem.at);
+        self.problems.truncate(PROBLEMS_MAX);
         if self.problems.is_empty() {
             Ok(Script { steps: self.steps })
         } else {

@@ -45,6 +45,12 @@ impl Version {
         }
     }
 
+    /// Whether its JobManager takes the jars of the program as an option.
+    #[must_use]
+    pub fn takes_jars(&self) -> bool {
+        !self.is_before(1, 19)
+    }
+
     /// The oldest Java that runs this version.
     #[must_use]
     pub fn java_min(&self) -> u32 {

@@ -68,6 +68,16 @@ fn the_job_manager_gets_its_options_in_an_order_that_flink_understands() {
 }
 
 #[test]
+fn a_flink_that_takes_no_jars_loads_them_from_where_they_are() {
+    let all = with(&job(|_| ()), |launch| {
+        let flink = Flink { version: "1.18.1".parse().unwrap(), ..launch.flink.clone() };
+        args(&job_manager(&Launch { flink: &flink, ..*launch }).unwrap())
+    });
+    let expected = "-Dpipeline.classpaths=file:///jars/my%20job.jar;file:///jars/b.jar";
+    assert!(all.contains(&expected.to_owned()) && !all.contains(&"--jars".to_owned()), "{all:?}");
+}
+
+#[test]
 fn nothing_is_dropped_from_state_that_is_not_restored() {
     let job = job(|spec| spec.allow_non_restored_state = true);
     let args = args(&with(&job, job_manager).unwrap());

@@ -15,7 +15,11 @@ const SNAPSHOTS: &[&str] = &[
     "execution.checkpointing.create-subdir",
     "execution.checkpointing.externalized-checkpoint-retention",
     "execution.checkpointing.storage",
+    "execution.state-recovery.claim-mode",
 ];
+
+/// Settings that would take the job to another cluster, where Drey would not find it.
+const PLACES: &[&str] = &["execution.attached", "execution.target"];
 
 /// Settings that would take the program away from the TaskManagers.
 const JARS: &[&str] = &["pipeline.classpaths", "pipeline.jars"];
@@ -64,6 +68,9 @@ pub(super) fn refusal(key: &str) -> Option<String> {
     }
     if JARS.contains(&modern) {
         return elsewhere("list the files in spec.template.spec.artifact.additionalDependencies.");
+    }
+    if PLACES.contains(&modern) {
+        return elsewhere("the job runs in the cluster that Drey started for it.");
     }
     let is_owned = OWNED_KEYS.contains(&key) || OWNED_KEYS.contains(&modern);
     if is_owned || key.starts_with("$internal.") {

@@ -116,6 +116,8 @@ fn what_the_deployment_decides_cannot_be_set() {
         ("execution.state-recovery.path", "Drey sets it itself"),
         ("$internal.pipeline.job-id", "Drey sets it itself"),
         ("$internal.other", "Drey sets it itself"),
+        ("execution.savepoint-restore-mode", "flinkConfiguration"),
+        ("execution.target", "the cluster that Drey started"),
         ("parallelism.default", "spec.template.spec.parallelism"),
         ("pipeline.jars", "additionalDependencies"),
         ("high-availability.storageDir", "flinkConfiguration"),
@@ -183,6 +185,13 @@ fn all_problems_are_told_at_once_and_in_order() {
     let problems = problems("SELECT 1;\nADD JAR 'x';\nSET a;\nBEGIN STATEMENT SET;");
     let places: Vec<_> = problems.iter().filter_map(|text| text.split(',').next()).collect();
     assert_eq!(places, ["line 1", "line 2", "line 3", "line 4"], "{problems:#?}");
+}
+
+#[test]
+fn a_script_full_of_mistakes_gets_an_answer_of_bounded_length() {
+    let problems = problems(&"SELECT 1;\n".repeat(50_000));
+    assert_eq!(problems.len(), PROBLEMS_MAX);
+    assert!(problems[PROBLEMS_MAX - 1].starts_with("line 20, column 1"), "{problems:#?}");
 }
 
 #[test]

@@ -12,7 +12,8 @@ The server says `listening on http://ADDR:PORT` when it serves. Ctrl-C or SIGTER
 next start with the same data folder finds them again.
 
 First steps, in another terminal:
-  drey flink install                                 once; needs Python 3 with pip, and Java 17 to run jobs
+  drey flink install                                 once; needs Python 3 with pip. Jobs need Java 17, and those of
+                                                     SQL or Python (--python) a whole JDK
   drey apply -f deployment.yaml --wait               declare a job, and wait until it runs
   drey get dep                                       what runs, and how well
   drey describe dep NAME                             why, and what next
@@ -32,7 +33,8 @@ Data folder:
   drey.lock          held while a server runs: one server per folder
   flink-savepoints/  savepoints; flink-jobs/ has checkpoints and what Flink needs to recover
   logs/              what the processes of each job wrote; clusters/ has their files while they live
-Flink distributions are in DREY_CACHE (default ~/.cache/drey) and can be installed again. The path of the data folder
+Flink distributions, drivers of SQL and Python, and PyFlink are in DREY_CACHE (default ~/.cache/drey) and are made again
+when they are missing. The path of the data folder
 may hold no spaces and nothing else that an address would have to encode.
 
 Each setting is taken from the first place that has it: flag, environment, --config FILE, default. A config file is

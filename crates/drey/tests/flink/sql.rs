@@ -98,8 +98,10 @@ fn a_statement_set_is_one_job_that_keeps_its_state_when_suspended_and_when_the_s
 fn an_error_is_told_with_its_line_and_column_and_a_bounded_script_finishes() {
     let server = Server::start();
     let sink = "CREATE TEMPORARY TABLE results (id BIGINT) WITH ('connector' = 'print');\n";
-    let mut document =
-        sql("app", &format!("{GENERATOR}{sink}\n  INSERT INTO results\n    SELECT idd FROM clicks;"));
+    let mut document = sql(
+        "app",
+        &format!("{GENERATOR}{sink}\n  INSERT INTO results\n    SELECT idd FROM clicks;"),
+    );
     document["spec"]["maxJobCreationAttempts"] = json!(1);
     server.create(&document);
     server.want("app", "RUNNING");
@@ -134,8 +136,9 @@ fn an_error_is_told_with_its_line_and_column_and_a_bounded_script_finishes() {
     assert!(message.contains("Could not find any factory for identifier 'kafkaa'"), "{message}");
     assert!(!message.contains("secret-word"), "{message}");
 
-    let bounded =
-        format!("SET 'execution.runtime-mode' = 'batch';\n{sink}INSERT INTO results VALUES (7), (8)");
+    let bounded = format!(
+        "SET 'execution.runtime-mode' = 'batch';\n{sink}INSERT INTO results VALUES (7), (8)"
+    );
     server.patch("app", &with_script(&bounded));
     server.reach("app", "FINISHED");
     let job = text(&server.jobs("app")[2], "/metadata/id");
