@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo build -p drey --features faults          the binary under test
-//! drey flink install <version>                   also a test: this is how users get Flink
+//! drey flink install <version> --python          also a test: this is how users get Flink and PyFlink
 //! javac, jar                                     the fixture jobs, against that version
 //! cargo test -p drey --test flink                finds all three through DREY_TEST_BIN, _JAR and _FLINK
 //! ```
@@ -46,6 +46,8 @@ fn failed(what: &str, error: &anyhow::Error) -> Tally {
 
 fn suite(binary: &Path, version: &str, filter: Option<&str>) -> Result<Tally> {
     let jar = prepare(binary, version)?;
+    let python = run::run(run::command(binary).args(["flink", "install", version, "--python"]))?;
+    ensure!(python, "`drey flink install {version} --python` failed");
     let mut cargo = run::cargo()?;
     cargo.args(["test", "-p", "drey", "--features", "faults", "--test", "flink", "--"]);
     cargo.args(["--test-threads", "1"]).args(filter);

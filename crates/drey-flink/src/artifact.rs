@@ -251,6 +251,28 @@ impl Artifacts {
         Ok(source)
     }
 
+    /// Keeps a file that was made here, under its hash like any other; only its owner can read it.
+    ///
+    /// # Errors
+    /// The cache cannot be written.
+    pub async fn put(&self, name: &str, content: Vec<u8>) -> Result<Fetched, Error> {
+        let sha256 = hex(&Sha256::digest(&content));
+        let (temp, dir, name) = (self.dir.join(".tmp"), self.dir.join(&sha256), name.to_owned());
+        let work = move || {
+            if let Some(path) = cache::find(&dir, &name) {
+                return Ok(path);
+            }
+            let mut file =
+                NamedTempFile::new_in(&temp).map_err(Error::io("creating a file in", &temp))?;
+            file.write_all(&content).map_err(Error::io("writing", &temp))?;
+            cache::keep(file, &dir, &name)
+        };
+        let kept = tokio::task::spawn_blocking(work).await;
+        let path = kept
+            .map_err(|_| Error::Fetch { uri: "a file made here".to_owned(), why: interrupted() })?;
+        Ok(Fetched { path: path?, sha256 })
+    }
+
     async fn temp(&self, url: &Url) -> Result<NamedTempFile, Error> {
         let dir = self.dir.join(".tmp");
         let make =

@@ -41,12 +41,13 @@ const OWNED: &[(&str, &str)] = &[
 const OWNED_SINCE: &[(u32, u32, &str, &str)] =
     &[(2, 3, "completed-application-store.expiration-time", "3650 d")];
 
-/// Settings that make a local cluster quick; the user's win over them.
+/// Settings that make a local cluster quick; the user's win over them. Milliseconds without a unit: versions before 1.20
+/// read some of these as plain numbers, and the others understand both.
 const DEFAULTS: &[(&str, &str)] = &[
-    ("cluster.registration.error-delay", "200 ms"),
+    ("cluster.registration.error-delay", "200"),
     ("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION"),
-    ("heartbeat.interval", "1 s"),
-    ("heartbeat.timeout", "5 s"),
+    ("heartbeat.interval", "1000"),
+    ("heartbeat.timeout", "5000"),
     ("metrics.fetcher.update-interval", "1000"),
 ];
 

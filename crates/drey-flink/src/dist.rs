@@ -18,6 +18,7 @@ use crate::launch::{Flink, class_path_order};
 use crate::versions::{self, Version};
 
 mod fetch;
+mod python;
 mod unpack;
 
 /// Where a distribution comes from.
@@ -221,7 +222,7 @@ impl Cache {
         if let Some(installed) = self.exactly(version) {
             return Ok(installed);
         }
-        let _lock = self.lock(version, progress).await?;
+        let _lock = self.lock("flink", version, progress).await?;
         // Someone else may have installed it while we waited.
         if let Some(installed) = self.exactly(version) {
             return Ok(installed);
@@ -244,8 +245,13 @@ impl Cache {
         Some(Installed { flink, origin })
     }
 
-    async fn lock(&self, version: Version, progress: &dyn Progress) -> Result<File, Error> {
-        let dir = self.root.join("flink");
+    async fn lock(
+        &self,
+        folder: &str,
+        version: Version,
+        progress: &dyn Progress,
+    ) -> Result<File, Error> {
+        let dir = self.root.join(folder);
         let path = dir.join(format!(".lock-{version}"));
         fs::create_dir_all(&dir).map_err(Error::io("creating", &dir))?;
         let file = File::create(&path).map_err(Error::io("creating", &path))?;

@@ -1,4 +1,4 @@
-//! The manifest of a jar: which class starts the program.
+//! What is in a jar or another zip: the class that starts the program, and whether a class or module is there.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -47,6 +47,18 @@ pub fn has_class(path: &Path, class: &str) -> Result<bool, Error> {
     let jar = zip::ZipArchive::new(BufReader::new(file)).map_err(Error::Zip)?;
     let entry = format!("{}.class", class.trim().replace('.', "/"));
     Ok(jar.index_for_name(&entry).is_some())
+}
+
+/// Whether a zip holds a Python module, given as `package.name`: a file, or a package that can be run.
+///
+/// # Errors
+/// The file is not a zip.
+pub fn has_module(path: &Path, module: &str) -> Result<bool, Error> {
+    let file = File::open(path).map_err(Error::Open)?;
+    let zip = zip::ZipArchive::new(BufReader::new(file)).map_err(Error::Zip)?;
+    let stem = module.trim().replace('.', "/");
+    let files = [format!("{stem}.py"), format!("{stem}.pyc"), format!("{stem}/__main__.py")];
+    Ok(files.iter().any(|name| zip.index_for_name(name).is_some()))
 }
 
 /// Reads the main section, which ends at the first blank line; a line that begins with a space continues the last one.

@@ -66,10 +66,15 @@ pub async fn find(min: u32) -> Result<Jdk, Error> {
     if version < min {
         return Err(Error::TooOld { java, version, min });
     }
-    let sibling = java.canonicalize().ok().and_then(|java| Some(java.parent()?.join("javac")));
-    let sibling = sibling.filter(|path| path.is_file());
-    let javac = sibling.or_else(|| candidates("javac").into_iter().next());
+    let javac = compiler_beside(&java).or_else(|| candidates("javac").into_iter().next());
     Ok(Jdk { java, javac, version })
+}
+
+/// The compiler of the kit that a `java` belongs to; `None` when it is a runtime only.
+#[must_use]
+pub fn compiler_beside(java: &Path) -> Option<PathBuf> {
+    let javac = java.canonicalize().ok()?.parent()?.join("javac");
+    javac.is_file().then_some(javac)
 }
 
 fn candidates(program: &str) -> Vec<PathBuf> {

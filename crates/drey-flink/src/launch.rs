@@ -13,10 +13,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use drey_model::args;
-use drey_model::deployment::ArtifactKind;
 use drey_model::job::Job;
 use drey_model::meta::TextMap;
 
+use crate::program::Program;
 use crate::versions::Version;
 use crate::{config, logging, memory, yaml};
 
@@ -24,6 +24,9 @@ const JOB_MANAGER: &str = "jobmanager";
 const TASK_MANAGER: &str = "taskmanager";
 /// Every process of a local cluster listens here, and nowhere else.
 const HOST: &str = "127.0.0.1";
+/// Jars that are loaded for the program from where they are, by JobManager and TaskManagers.
+const CLASS_PATH: &str = "pipeline.classpaths";
+const CLASS_PATH_SEPARATOR: &str = ";";
 /// Up to this process size start-up time matters more than peak throughput: the simple collector and compiler save
 /// about a third of the CPU time until the job runs.
 const FAST_START_BYTES_MAX: u64 = 2_147_483_648;
@@ -88,17 +91,6 @@ pub struct Flink {
     pub class_path: Vec<PathBuf>,
 }
 
-/// The user's program, fetched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program {
-    /// The entry jar.
-    pub jar: PathBuf,
-    /// `additionalDependencies`, fetched.
-    pub dependencies: Vec<PathBuf>,
-    /// Main-Class of the jar's manifest; needed when the Deployment names no entry class.
-    pub manifest_class: Option<String>,
-}
-
 /// Everything that a cluster is started from.
 #[derive(Debug, Clone, Copy)]
 pub struct Launch<'a> {
@@ -145,21 +137,6 @@ pub struct File {
 /// Why no command line can be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// This kind of program cannot run here.
-    #[error("starting a {kind} artifact: local processes run only JAR artifacts")]
-    Kind {
-        /// The kind.
-        kind: ArtifactKind,
-    },
-    /// Nothing says which class to start.
-    #[error(
-        "finding the class to start: {} has no Main-Class in its manifest, and the Deployment sets no entryClass",
-        jar.display()
-    )]
-    NoEntryClass {
-        /// The jar.
-        jar: PathBuf,
-    },
     /// A text of the user cannot be split into words.
     #[error("splitting {what} into words: it {why}")]
     Words {
@@ -213,6 +190,7 @@ pub fn files(launch: &Launch<'_>) -> Vec<File> {
 #[must_use]
 pub fn configuration(launch: &Launch<'_>) -> TextMap {
     let mut all = config::for_version(&launch.job.spec.flink_configuration, &launch.flink.version);
+    all.extend(launch.program.settings.clone());
     let Ports { rest, rpc, blob } = launch.ports;
     let scratch = launch.dirs.scratch.display().to_string();
     all.entry("io.tmp.dirs".to_owned()).or_insert_with(|| scratch.clone());
@@ -240,12 +218,9 @@ pub fn configuration(launch: &Launch<'_>) -> TextMap {
 /// The JobManager, which runs the program's `main()`.
 ///
 /// # Errors
-/// No entry class, arguments that cannot be split, memory that does not suffice.
+/// A jar that cannot be named, JVM options that cannot be split, memory that does not suffice.
 pub fn job_manager(launch: &Launch<'_>) -> Result<Command, Error> {
     let job = &launch.job.spec;
-    if job.artifact.kind != ArtifactKind::Jar {
-        return Err(Error::Kind { kind: job.artifact.kind });
-    }
     let user = &job.flink_configuration;
     if let Some(key) = yaml::unwritable(user, &launch.flink.version) {
         return Err(Error::Unwritable { key: key.to_owned(), version: launch.flink.version });
@@ -259,9 +234,15 @@ pub fn job_manager(launch: &Launch<'_>) -> Result<Command, Error> {
         "org.apache.flink.container.entrypoint.StandaloneApplicationClusterEntryPoint".into(),
     );
     args.extend(["--configDir".into(), launch.dirs.conf.clone().into_os_string()]);
-    // `--jars` takes everything up to the next option that Flink knows: it must not stand last.
-    args.extend(["--jars".into(), jars(launch.program)?.into()]);
-    args.extend(["--job-classname".into(), entry_class(launch)?.into()]);
+    if launch.flink.version.takes_jars() {
+        // `--jars` takes everything up to the next option that Flink knows: it must not stand last.
+        args.extend(["--jars".into(), jars(launch.program)?.join(",").into()]);
+    } else {
+        // The class path of the program, which is read from the same place on every process of this machine.
+        let jars = jars(launch.program)?.join(CLASS_PATH_SEPARATOR);
+        args.push(format!("-D{CLASS_PATH}={jars}").into());
+    }
+    args.extend(["--job-classname".into(), launch.program.class.clone().into()]);
     args.extend(["--job-id".into(), launch.job.flink_job_id().into()]);
     if let Some(snapshot) = &job.savepoint_location {
         args.extend(["--fromSavepoint".into(), snapshot.into()]);
@@ -269,11 +250,9 @@ pub fn job_manager(launch: &Launch<'_>) -> Result<Command, Error> {
             args.push("--allowNonRestoredState".into());
         }
     }
-    let text = job.artifact.main_args.as_deref().unwrap_or_default();
-    let words = args::split(text).map_err(|why| Error::Words { what: "mainArgs", why })?;
-    if !words.is_empty() {
+    if !launch.program.args.is_empty() {
         args.push("--".into());
-        args.extend(words.into_iter().map(OsString::from));
+        args.extend(launch.program.args.iter().map(OsString::from));
     }
     Ok(command)
 }
@@ -393,24 +372,15 @@ fn user_jvm_options(launch: &Launch<'_>, role: &str) -> Result<Vec<String>, Erro
     Ok(all)
 }
 
-fn entry_class(launch: &Launch<'_>) -> Result<String, Error> {
-    let asked = launch.job.spec.artifact.entry_class.as_deref().map(str::trim);
-    let named = asked.filter(|class| !class.is_empty()).map(str::to_owned);
-    let class = named.or_else(|| launch.program.manifest_class.clone());
-    class.ok_or_else(|| Error::NoEntryClass { jar: launch.program.jar.clone() })
-}
-
 /// The entry jar first: Flink looks for the entry class in the order given.
-fn jars(program: &Program) -> Result<String, Error> {
-    let all = std::iter::once(&program.jar).chain(&program.dependencies);
-    let uris: Vec<String> = all.map(|path| uri(path)).collect::<Result<_, _>>()?;
-    Ok(uris.join(","))
+fn jars(program: &Program) -> Result<Vec<String>, Error> {
+    std::iter::once(&program.jar).chain(&program.dependencies).map(|path| uri(path)).collect()
 }
 
 fn uri(path: &Path) -> Result<String, Error> {
     let uri = url::Url::from_file_path(path);
-    // A comma separates jars.
-    let uri = uri.map(|uri| uri.as_str().replace(',', "%2C"));
+    // These separate jars.
+    let uri = uri.map(|uri| uri.as_str().replace(',', "%2C").replace(';', "%3B"));
     uri.map_err(|()| Error::Path { path: path.to_owned() })
 }
 

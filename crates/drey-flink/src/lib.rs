@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! before a start   versions ── dist ── jdk ── artifact ── jar        what is needed, fetched
+//!                  sql ── compile ── driver ── program               what is run: the same for each kind of artifact
 //! at the start     config ── memory ── logging ── yaml ── launch     command lines and files (pure)
 //! while it runs    client ── wire                                    the JobManager's REST API, behind `FlinkApi`
 //! ```
@@ -11,14 +12,18 @@
 pub mod api;
 pub mod artifact;
 pub mod client;
+pub mod compile;
 pub mod config;
 pub mod dist;
+pub mod driver;
 mod hash;
 pub mod jar;
 pub mod jdk;
 pub mod launch;
 pub mod logging;
 pub mod memory;
+pub mod program;
+pub mod sql;
 pub mod versions;
 pub mod wire;
 pub mod yaml;

@@ -35,6 +35,22 @@ impl Version {
         is_same_line && (self.patch.is_none() || self.patch == other.patch)
     }
 
+    /// The oldest and the newest minor version of Python 3 that PyFlink of this version has packages for.
+    #[must_use]
+    pub fn python_3(&self) -> (u32, u32) {
+        match (self.major, self.minor) {
+            (1, 18) => (7, 10),
+            (1, _) | (2, 0) => (8, 11),
+            _ => (9, 12),
+        }
+    }
+
+    /// Whether its JobManager takes the jars of the program as an option.
+    #[must_use]
+    pub fn takes_jars(&self) -> bool {
+        !self.is_before(1, 19)
+    }
+
     /// The oldest Java that runs this version.
     #[must_use]
     pub fn java_min(&self) -> u32 {

@@ -14,8 +14,14 @@ use crate::output::{json, json_line, put, say, yaml};
 pub(crate) async fn run(args: Flink, global: &Global) -> Result<()> {
     let cache = Cache::open().map_err(|e| failed("opening the cache of Flink", &e))?;
     match args.verb {
-        FlinkVerb::Install { version, from } => {
+        FlinkVerb::Install { version, from, python } => {
             let installed = install(&cache, &version, from.as_deref(), global.quiet).await?;
+            if python {
+                let bar = Bar::new(global.quiet);
+                let done = cache.install_python(&installed.flink.version, &bar).await;
+                bar.bar.finish_and_clear();
+                done.map_err(|e| failed(&format!("installing PyFlink {version}"), &e))?;
+            }
             put(&format!("{}\n", installed.flink.home.display()))
         }
         FlinkVerb::List => list(&cache, global),

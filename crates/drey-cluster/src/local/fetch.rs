@@ -1,25 +1,22 @@
-//! Finding what a Job runs on: Java, a Flink of its version, its program.
+//! Finding what a Job runs on: Java, a Flink of its version, and (in `programs.rs`) its program.
 //!
 //! What is fetched stays in the cache for the next Job. An error here means that the Job cannot be launched, so its text
 //! goes to the user and says what to do.
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 
-use drey_flink::artifact::{self, Artifacts};
+use drey_flink::artifact::Artifacts;
 use drey_flink::dist::{self, Cache, Progress};
 use drey_flink::jdk::{self, Jdk};
-use drey_flink::launch::{self, Flink};
+use drey_flink::launch::Flink;
 use drey_flink::versions::{self, Version};
 use drey_model::Job;
 use drey_model::causes::causes;
-use drey_model::deployment::ArtifactKind;
 use tokio::sync::OnceCell;
-use url::Url;
 
-use super::LocalConfig;
 use super::flink::Parts;
 use super::patience::blocking;
+use super::{LocalConfig, programs};
 
 /// Takes a text for people: what is being waited for.
 pub(super) type Say<'a> = &'a (dyn Fn(String) + Send + Sync);
@@ -29,7 +26,17 @@ pub(super) type Say<'a> = &'a (dyn Fn(String) + Send + Sync);
 pub(super) struct Tools {
     /// Asking Java for its version takes longer than everything else of a warm start.
     java: tokio::sync::Mutex<Option<Jdk>>,
-    artifacts: OnceCell<Artifacts>,
+    pub(super) artifacts: OnceCell<Artifacts>,
+}
+
+/// What the search for a program works with.
+pub(super) struct Needs<'a> {
+    pub(super) config: &'a LocalConfig,
+    pub(super) namespace: &'a str,
+    pub(super) tools: &'a Tools,
+    pub(super) jdk: &'a Jdk,
+    pub(super) flink: &'a Flink,
+    pub(super) say: Say<'a>,
 }
 
 /// Finds or fetches everything.
@@ -39,23 +46,19 @@ pub(super) async fn fetch(
     job: &Job,
     say: Say<'_>,
 ) -> Result<Parts, String> {
-    let kind = job.spec.artifact.kind;
-    if kind != ArtifactKind::Jar {
-        return Err(launch::Error::Kind { kind }.to_string());
-    }
     let asked = job.spec.artifact.flink_version.as_deref();
     let version = asked.map_or(Ok(versions::DEFAULT), str::parse).map_err(|e| causes(&e))?;
-    let java = find_java(config, tools, &version, say).await?;
+    let jdk = find_java(config, tools, &version, say).await?;
     let flink = find_flink(config, &version, say).await?;
-    let program = find_program(config, tools, job, say).await?;
+    let namespace = &job.metadata.namespace;
+    let needs = Needs { config, namespace, tools, jdk: &jdk, flink: &flink, say };
+    let program = programs::find(&needs, job).await?;
     Ok(Parts {
-        java,
+        java: jdk.java,
         home: flink.home,
         version: flink.version.to_string(),
         class_path: flink.class_path,
-        jar: program.jar,
-        dependencies: program.dependencies,
-        manifest_class: program.manifest_class,
+        program,
     })
 }
 
@@ -64,50 +67,20 @@ async fn find_java(
     tools: &Tools,
     version: &Version,
     say: Say<'_>,
-) -> Result<PathBuf, String> {
+) -> Result<Jdk, String> {
+    let min = version.java_min();
     if let Some(java) = &config.java {
-        return Ok(java.clone());
+        let javac = jdk::compiler_beside(java);
+        return Ok(Jdk { java: java.clone(), javac, version: min });
     }
-    let (min, mut known) = (version.java_min(), tools.java.lock().await);
+    let mut known = tools.java.lock().await;
     if let Some(jdk) = known.as_ref().filter(|jdk| jdk.version >= min && jdk.java.exists()) {
-        return Ok(jdk.java.clone());
+        return Ok(jdk.clone());
     }
     say("looking for Java".to_owned());
     let jdk = jdk::find(min).await.map_err(|e| causes(&e))?;
-    let java = jdk.java.clone();
-    *known = Some(jdk);
-    Ok(java)
-}
-
-async fn find_program(
-    config: &LocalConfig,
-    tools: &Tools,
-    job: &Job,
-    say: Say<'_>,
-) -> Result<launch::Program, String> {
-    let make = async || {
-        let cache = config.cache.clone();
-        let made = blocking(move || Ok(Artifacts::new(&cache))).await.map_err(|e| causes(&e))?;
-        let made = made.map_err(|e| causes(&e))?;
-        Ok::<_, String>(made.with(config.uploads.clone()))
-    };
-    let artifacts = tools.artifacts.get_or_try_init(make).await?.of(&job.metadata.namespace);
-    let wanted = &job.spec.artifact;
-    let uri = wanted.jar_uri.as_deref().map(str::trim).filter(|uri| !uri.is_empty());
-    let uri = uri.ok_or("the Deployment names no jarUri")?;
-    say(format!("fetching {}", shown(uri)));
-    let (jar, manifest_class) = artifacts.fetch_jar(uri).await.map_err(|e| causes(&e))?;
-    let mut dependencies = Vec::new();
-    for uri in wanted.additional_dependencies.iter().flatten() {
-        say(format!("fetching {}", shown(uri)));
-        dependencies.push(artifacts.fetch(uri).await.map_err(|e| causes(&e))?.path);
-    }
-    Ok(launch::Program { jar: jar.path, dependencies, manifest_class })
-}
-
-/// A URI without its secrets.
-fn shown(uri: &str) -> String {
-    Url::parse(uri).map_or_else(|_| "the artifact".to_owned(), |url| artifact::redacted(&url))
+    *known = Some(jdk.clone());
+    Ok(jdk)
 }
 
 async fn find_flink(
@@ -124,16 +97,22 @@ async fn find_flink(
         return Ok(flink);
     }
     say(format!("installing Flink {version}"));
-    let steps = Steps { say, step: Mutex::new(format!("installing Flink {version}")) };
+    let steps = Steps::new(say, format!("installing Flink {version}"));
     let cache = Cache::at(config.cache.clone());
     let installed = cache.install(version, &config.flink_source, &steps).await;
     installed.map(|installed| installed.flink).map_err(|e| causes(&e))
 }
 
 /// Shows the steps of an installation as what the preparation is waiting for.
-struct Steps<'a> {
+pub(super) struct Steps<'a> {
     say: Say<'a>,
     step: Mutex<String>,
+}
+
+impl<'a> Steps<'a> {
+    pub(super) fn new(say: Say<'a>, step: String) -> Self {
+        Self { say, step: Mutex::new(step) }
+    }
 }
 
 impl Progress for Steps<'_> {

@@ -13,13 +13,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use drey_flink::launch::{self, Dirs, Flink, Launch};
+use drey_flink::program::Program;
 use drey_model::Job;
 use drey_model::causes::causes;
 use serde::{Deserialize, Serialize};
 
 use super::folder::{Folder, Mark};
 use super::ports::Ports;
-use super::process::Program;
+use super::process;
 
 /// Where Flink keeps temporary files.
 const TEMPORARY_DIRS: &str = "io.tmp.dirs";
@@ -31,9 +32,9 @@ pub(super) struct Parts {
     pub home: PathBuf,
     pub version: String,
     pub class_path: Vec<PathBuf>,
-    pub jar: PathBuf,
-    pub dependencies: Vec<PathBuf>,
-    pub manifest_class: Option<String>,
+    // Its members stand among these since before there was a type for them.
+    #[serde(flatten)]
+    pub program: Program,
 }
 
 /// Everything that was chosen for one cluster, written down before its launch. TaskManagers of later days are started
@@ -60,7 +61,8 @@ impl Plan {
 
     /// Files of the artifact cache that the cluster runs from.
     pub(super) fn artifacts(self) -> impl Iterator<Item = PathBuf> {
-        std::iter::once(self.parts.jar).chain(self.parts.dependencies)
+        let Program { jar, dependencies, files, .. } = self.parts.program;
+        std::iter::once(jar).chain(dependencies).chain(files)
     }
 
     /// Base URL of the JobManager's REST API.
@@ -87,7 +89,7 @@ pub(super) fn lay_out(
     job: &Job,
     folder: &Folder,
     logs: &Path,
-) -> Result<Program, String> {
+) -> Result<process::Program, String> {
     with_launch(plan, job, folder, logs, "jobmanager", |launch| {
         let said = |e: io::Error| format!("cannot write the cluster's files: {e}");
         let dirs = launch.dirs;
@@ -113,7 +115,7 @@ pub(super) fn task_manager(
     logs: &Path,
     number: u32,
     resource_id: &str,
-) -> Result<Program, String> {
+) -> Result<process::Program, String> {
     let slot = format!("taskmanager-{number}");
     with_launch(plan, job, folder, logs, &slot, |launch| {
         let scratch = &launch.dirs.scratch;
@@ -148,11 +150,6 @@ fn with_launch<T>(
     let parts = plan.parts.clone();
     let version = parts.version.parse().map_err(|e| causes(&e))?;
     let flink = Flink { home: parts.home, version, class_path: parts.class_path };
-    let program = launch::Program {
-        jar: parts.jar,
-        dependencies: parts.dependencies,
-        manifest_class: parts.manifest_class,
-    };
     let dirs = Dirs {
         run: folder.root.join("run"),
         conf: folder.root.join("conf"),
@@ -162,12 +159,12 @@ fn with_launch<T>(
     let Ports { rest, rpc, blob } = plan.ports;
     let ports = launch::Ports { rest, rpc, blob };
     let java = &parts.java;
-    then(&Launch { job, java, flink: &flink, program: &program, ports, dirs: &dirs })
+    then(&Launch { job, java, flink: &flink, program: &parts.program, ports, dirs: &dirs })
 }
 
 /// The command of drey-flink as a program of ours, with its log under the name of its slot: a replaced TaskManager
 /// goes on in the same files.
-fn program(command: launch::Command, logs: &Path, slot: &str) -> Program {
+fn program(command: launch::Command, logs: &Path, slot: &str) -> process::Program {
     const LOG_FILE: &str = "-Dlog.file=";
     let mut args = command.args;
     for arg in &mut args {
@@ -177,7 +174,7 @@ fn program(command: launch::Command, logs: &Path, slot: &str) -> Program {
             *arg = renamed;
         }
     }
-    Program {
+    process::Program {
         program: command.program,
         args,
         env: command.env,

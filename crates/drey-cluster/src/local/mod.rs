@@ -48,6 +48,7 @@ mod patience;
 mod ports;
 mod prepare;
 mod process;
+mod programs;
 mod remove;
 mod secrets;
 mod start;

@@ -230,3 +230,14 @@ async fn uploads_to_a_storage_of_any_kind_are_fetched_by_their_uri() {
     }
     assert_eq!(leftovers(&of_a), 0);
 }
+
+#[tokio::test]
+async fn a_file_that_is_made_here_is_kept_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let (dir, artifacts) = artifacts();
+    let first = artifacts.put("script.jar", b"hello".to_vec()).await.unwrap();
+    assert_eq!(first.path, dir.path().join("artifacts").join(HELLO).join("script.jar"));
+    assert_eq!(fs::metadata(&first.path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(artifacts.put("script.jar", b"hello".to_vec()).await.unwrap(), first);
+    assert_eq!(leftovers(&artifacts), 0);
+}

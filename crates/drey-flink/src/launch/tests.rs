@@ -12,7 +12,6 @@ use super::*;
 fn job(change: impl FnOnce(&mut JobSpec)) -> Job {
     let metadata = JobMetadata { id: Uuid::from_u128(0xabc), ..JobMetadata::default() };
     let mut spec = JobSpec::default();
-    spec.artifact.entry_class = Some("a.Main".to_owned());
     change(&mut spec);
     Job::new(metadata, spec)
 }
@@ -26,7 +25,9 @@ fn with<T>(job: &Job, check: impl FnOnce(&Launch<'_>) -> T) -> T {
     let program = Program {
         jar: "/jars/my job.jar".into(),
         dependencies: vec!["/jars/b.jar".into()],
-        manifest_class: Some("from.Manifest".to_owned()),
+        class: "a.Main".to_owned(),
+        args: ["--rate", "5", "-Dx=y", "--fromSavepoint"].map(str::to_owned).into(),
+        ..Program::default()
     };
     let dirs = Dirs {
         run: "/run".into(),
@@ -47,7 +48,6 @@ fn args(command: &Command) -> Vec<String> {
 #[test]
 fn the_job_manager_gets_its_options_in_an_order_that_flink_understands() {
     let job = job(|spec| {
-        spec.artifact.main_args = Some("--rate 5 -Dx=y '--fromSavepoint'".to_owned());
         spec.savepoint_location = Some("file:///sp/1".to_owned());
         spec.allow_non_restored_state = true;
     });
@@ -68,22 +68,34 @@ fn the_job_manager_gets_its_options_in_an_order_that_flink_understands() {
 }
 
 #[test]
-fn nothing_is_dropped_from_state_that_is_not_restored() {
-    let job = job(|spec| spec.allow_non_restored_state = true);
-    let args = args(&with(&job, job_manager).unwrap());
-    assert!(!args.iter().any(|a| a == "--allowNonRestoredState" || a == "--"));
+fn a_flink_that_takes_no_jars_loads_them_from_where_they_are() {
+    let all = with(&job(|_| ()), |launch| {
+        let flink = Flink { version: "1.18.1".parse().unwrap(), ..launch.flink.clone() };
+        args(&job_manager(&Launch { flink: &flink, ..*launch }).unwrap())
+    });
+    let expected = "-Dpipeline.classpaths=file:///jars/my%20job.jar;file:///jars/b.jar";
+    assert!(all.contains(&expected.to_owned()) && !all.contains(&"--jars".to_owned()), "{all:?}");
 }
 
 #[test]
-fn the_entry_class_comes_from_the_manifest_when_nobody_names_one() {
-    let manifest = job(|spec| spec.artifact.entry_class = None);
-    let args = args(&with(&manifest, job_manager).unwrap());
-    assert!(args.contains(&"from.Manifest".to_owned()));
-    let error = with(&manifest, |launch| {
-        let program = Program { manifest_class: None, ..launch.program.clone() };
-        job_manager(&Launch { program: &program, ..*launch }).unwrap_err().to_string()
+fn nothing_is_dropped_from_state_that_is_not_restored() {
+    let job = job(|spec| spec.allow_non_restored_state = true);
+    let args = args(&with(&job, job_manager).unwrap());
+    assert!(!args.iter().any(|a| a == "--allowNonRestoredState"));
+}
+
+#[test]
+fn the_settings_of_a_program_win_and_no_arguments_need_no_separator() {
+    let job = job(|spec| {
+        spec.flink_configuration.insert("python.files".to_owned(), "/b.py".to_owned());
     });
-    assert!(error.contains("entryClass"), "{error}");
+    with(&job, |launch| {
+        let settings = TextMap::from([("python.files".to_owned(), "/a.py,/b.py".to_owned())]);
+        let program = Program { args: vec![], settings, ..launch.program.clone() };
+        let launch = Launch { program: &program, ..*launch };
+        assert_eq!(configuration(&launch)["python.files"], "/a.py,/b.py");
+        assert!(!args(&job_manager(&launch).unwrap()).contains(&"--".to_owned()));
+    });
 }
 
 #[test]

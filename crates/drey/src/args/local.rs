@@ -12,7 +12,8 @@ The server says `listening on http://ADDR:PORT` when it serves. Ctrl-C or SIGTER
 next start with the same data folder finds them again.
 
 First steps, in another terminal:
-  drey flink install                                 once; needs Python 3 with pip, and Java 17 to run jobs
+  drey flink install                                 once; needs Python 3 with pip. Jobs need Java 17, and those of
+                                                     SQL or Python (--python) a whole JDK
   drey apply -f deployment.yaml --wait               declare a job, and wait until it runs
   drey get dep                                       what runs, and how well
   drey describe dep NAME                             why, and what next
@@ -36,7 +37,8 @@ Data folder:
   flink-savepoints/  savepoints; flink-jobs/ has checkpoints and what Flink needs to recover
   admin-token        the administrator's token, while access control is on
   logs/              what the processes of each job wrote; clusters/ has their files while they live
-Flink distributions are in DREY_CACHE (default ~/.cache/drey) and can be installed again. The path of the data folder
+Flink distributions, drivers of SQL and Python, and PyFlink are in DREY_CACHE (default ~/.cache/drey) and are made again
+when they are missing. The path of the data folder
 may hold no spaces and nothing else that an address would have to encode.
 
 Each setting is taken from the first place that has it: flag, environment, --config FILE, default. A config file is
@@ -151,6 +153,7 @@ pub(crate) struct Demo {
 #[command(after_help = "\
 Examples:
   drey flink install 2.2.1
+  drey flink install 2.2.1 --python
   drey flink install 1.20.5 --from /mnt/mirror/flink-1.20.5-bin-scala_2.12.tgz
   drey flink list
   export FLINK_HOME=$(drey flink path 2.2.1)")]
@@ -171,6 +174,9 @@ pub(crate) enum FlinkVerb {
         /// Take it from here instead of the default sources
         #[arg(long, value_name = "FILE|DIR|pypi|release")]
         from: Option<String>,
+        /// Also what Python programs of that version need: PyFlink and its packages, about 500 MB
+        #[arg(long)]
+        python: bool,
     },
     /// List the installed versions
     List,

@@ -170,6 +170,8 @@ fn program(page: &Page) -> String {
     let what = what.map(|uri| {
         Url::parse(uri).map_or_else(|_| uri.to_owned(), |url| drey_flink::artifact::redacted(&url))
     });
+    let script = artifact.sql_script.as_deref();
+    let what = what.or_else(|| Some(format!("of {} lines", script?.lines().count())));
     let place = spec.session_cluster_name.as_deref().or(spec.deployment_target_name.as_deref());
     format!(
         "{} {}; Flink {}, parallelism {}, in {}; upgrades {}",

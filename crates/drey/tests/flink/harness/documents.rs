@@ -36,6 +36,19 @@ pub(crate) fn deployment(name: &str, class: &str, args: &str) -> Value {
     })
 }
 
+/// A Deployment of another kind of artifact, given without its Flink version.
+pub(crate) fn of_artifact(name: &str, mut artifact: Value) -> Value {
+    let mut document = deployment(name, "", "");
+    artifact["flinkVersion"] = json!(setting::flink_version());
+    document["spec"]["template"]["spec"]["artifact"] = artifact;
+    document
+}
+
+/// A Deployment of a SQL script.
+pub(crate) fn sql(name: &str, script: &str) -> Value {
+    of_artifact(name, json!({ "kind": "SQLSCRIPT", "sqlScript": script }))
+}
+
 /// The unbounded counter.
 pub(crate) fn counter(name: &str) -> Value {
     deployment(name, "CounterJob", "--rate 2000")

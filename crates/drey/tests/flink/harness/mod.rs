@@ -18,7 +18,7 @@ mod sentinel;
 mod server;
 mod setting;
 
-pub(crate) use documents::{CHECKPOINTING, counter, deployment, with_args};
+pub(crate) use documents::{CHECKPOINTING, counter, deployment, of_artifact, sql, with_args};
 pub(crate) use processes::{Cluster, Signal, is_alive, is_free, send};
 pub(crate) use rest::{flink_id, text};
 pub(crate) use server::Server;

@@ -230,22 +230,25 @@ impl Server {
     }
 
     fn restored_so_far(&self, job: &str) -> Vec<u64> {
+        let lines = self.printed(job);
+        let lines = lines.iter().filter(|line| line.starts_with("FIXTURE open"));
+        lines.filter_map(|line| line.rsplit_once("restored=")?.1.trim().parse().ok()).collect()
+    }
+
+    /// What the TaskManagers of a Job have printed so far, from the logs API.
+    pub(crate) fn printed(&self, job: &str) -> Vec<String> {
         let logs = format!("/ext/v1/namespaces/default/jobs/{job}/logs");
         let files = self.try_get(&logs)["items"].as_array().cloned().unwrap_or_default();
         let names = files.iter().map(|file| text(file, "/name"));
         let outputs =
             names.filter(|name| name.starts_with("taskmanager-") && name.ends_with(".out"));
-        let mut found = Vec::new();
+        let mut lines = Vec::new();
         for name in outputs {
             let answer = self.call("GET", &format!("{logs}/{name}?offset=0&limit=1000000"), None);
             let Ok(output) = answer else { continue };
-            let lines = output.body.lines().filter(|line| line.starts_with("FIXTURE open"));
-            found
-                .extend(lines.filter_map(|line| {
-                    line.rsplit_once("restored=")?.1.trim().parse::<u64>().ok()
-                }));
+            lines.extend(output.body.lines().map(str::to_owned));
         }
-        found
+        lines
     }
 
     /// Waits until a checkpoint of the Job is complete on disk that holds something: one that began after the job had
