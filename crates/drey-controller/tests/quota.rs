@@ -14,6 +14,7 @@ use drey_flink::api::Error as FlinkError;
 use drey_flink::{FlinkApi, Trigger};
 use drey_model::meta::{Metadata, SPEC_VERSION};
 use drey_model::quota::{Cores, Limit};
+use drey_model::secret::mask::Mask;
 use drey_model::seen::{Cluster, FlinkJob, Operation, Snapshot};
 use drey_model::target::{DeploymentTargetSpec, LocalTarget};
 use drey_model::{Deployment, DeploymentSpec, DeploymentTarget, DesiredState, Job, Kind, Seen};
@@ -64,6 +65,9 @@ impl ClusterBackend for Nothing {
     }
     async fn list(&self) -> Result<Vec<Uuid>, BackendError> {
         Ok(Vec::new())
+    }
+    async fn mask(&self, _: Uuid) -> Result<Mask, BackendError> {
+        Ok(Mask::default())
     }
     async fn log(&self, _: Uuid, query: &logs::Query) -> Result<logs::Chunk, BackendError> {
         Err(BackendError::NotFound(query.file.clone()))
