@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use drey_engine::{DeploymentFacts, JobRecord, SavepointRecord};
+use drey_engine::{DeploymentFacts, JobRecord, SavepointRecord, SessionClusterRecord};
 use drey_model::{Deployment, DeploymentTarget, Kind};
 use drey_store::{Object, Store};
 use uuid::Uuid;
@@ -13,6 +13,7 @@ pub(crate) struct Loaded {
     pub(crate) deployment: Deployment,
     pub(crate) facts: DeploymentFacts,
     pub(crate) target: Option<DeploymentTarget>,
+    pub(crate) session_cluster: Option<SessionClusterRecord>,
     pub(crate) jobs: Vec<JobRecord>,
     pub(crate) savepoints: Vec<SavepointRecord>,
     /// Revision of the Deployment.
@@ -29,6 +30,7 @@ pub(crate) async fn load(store: &Store, id: Uuid) -> Result<Option<Loaded>, drey
         facts: object.decode_facts()?,
         deployment,
         target: None,
+        session_cluster: None,
         jobs: Vec::new(),
         savepoints: Vec::new(),
         revision: object.revision,
@@ -44,7 +46,17 @@ pub(crate) async fn load(store: &Store, id: Uuid) -> Result<Option<Loaded>, drey
         let target = store.get(Kind::DeploymentTarget, namespace, name).await?;
         loaded.target = target.map(|o| o.decode()).transpose()?;
     }
+    if let Some(name) = loaded.deployment.spec.session_cluster_name.as_deref() {
+        let namespace = &loaded.deployment.metadata.namespace;
+        let cluster = store.get(Kind::SessionCluster, namespace, name).await?;
+        loaded.session_cluster = cluster.as_ref().map(session_cluster).transpose()?;
+    }
     Ok(Some(loaded))
+}
+
+/// A SessionCluster with its facts.
+pub(crate) fn session_cluster(object: &Object) -> Result<SessionClusterRecord, drey_store::Error> {
+    Ok(SessionClusterRecord { cluster: object.decode()?, facts: object.decode_facts()? })
 }
 
 fn add_child(loaded: &mut Loaded, child: &Object) -> Result<(), drey_store::Error> {
@@ -58,7 +70,11 @@ fn add_child(loaded: &mut Loaded, child: &Object) -> Result<(), drey_store::Erro
             let record = SavepointRecord { savepoint: child.decode()?, facts, open: child.open };
             loaded.savepoints.push(record);
         }
-        Kind::Deployment | Kind::DeploymentTarget | Kind::DeploymentDefaults | Kind::Event => {
+        Kind::Deployment
+        | Kind::DeploymentTarget
+        | Kind::DeploymentDefaults
+        | Kind::SessionCluster
+        | Kind::Event => {
             return Ok(());
         }
     }

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use drey_cluster::ClusterBackend;
 use drey_engine::{Observation, SavepointRecord};
 use drey_flink::FlinkApi;
-use drey_model::SavepointState;
 use drey_model::seen::{Cluster, ClusterPhase, Operation, Seen};
+use drey_model::{JobState, SavepointState};
 use futures::future::join_all;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -52,20 +52,33 @@ async fn look<B: ClusterBackend, F: FlinkApi>(
         look_into_directories(backend, loaded, id, true, &mut seen).await;
         return seen;
     };
-    let mut seen = Observation { cluster: backend.inspect(id).await, ..Observation::default() };
+    let cluster = backend.inspect(record.cluster()).await;
+    let mut seen = Observation { cluster, ..Observation::default() };
     let has_ended = record.facts.end.is_some();
-    if let (Some(rest), false) = (live_rest(&seen.cluster), has_ended) {
-        let operations = operations(flink, &rest, loaded, id);
-        let (job, operations) = futures::join!(flink.job(&rest, id), operations);
-        seen.job = job;
-        seen.operations = operations;
+    match (live_rest(&seen.cluster), has_ended) {
+        (Some(rest), false) => {
+            let operations = operations(flink, &rest, loaded, id);
+            let (job, operations) = futures::join!(flink.job(&rest, id), operations);
+            seen.job = job;
+            seen.operations = operations;
+        }
+        // Its cluster goes on without it, so only Flink can say whether the job is gone.
+        (Some(rest), true) if record.facts.session.is_some() && record.facts.gone_at.is_none() => {
+            seen.job = flink.job(&rest, id).await;
+        }
+        (Some(_) | None, _) => {}
+    }
+    let is_starting = record.job.status.state == JobState::Starting;
+    if record.facts.session.is_some() && is_starting && seen.job == Seen::Absent {
+        seen.program = Some(backend.program(id).await);
     }
     let is_over = has_ended
         || seen.cluster == Seen::Absent
         || is_dead(&seen.cluster)
         || seen.job.present().is_some_and(|j| j.status.is_terminal());
     look_into_directories(backend, loaded, id, is_over, &mut seen).await;
-    let is_gone = seen.cluster == Seen::Absent || record.facts.gone_at.is_some();
+    let is_away = seen.cluster == Seen::Absent && record.facts.session.is_none();
+    let is_gone = is_away || record.facts.gone_at.is_some();
     if has_ended && is_gone && !record.facts.swept {
         seen.retained = Some(backend.retained_checkpoint(&record.job).await);
     }

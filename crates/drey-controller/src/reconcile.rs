@@ -23,7 +23,9 @@ use crate::handle::Board;
 use crate::load::{Loaded, load};
 use crate::metrics::Metrics;
 use crate::observe::{Unreachable, note, observe};
-use crate::record::{Configure, Leadership, commit, configure_new_jobs, writes};
+use crate::record::{Configure, ConfigureSession, Leadership, commit, configure_new_jobs, writes};
+use crate::session_cluster::SessionMemory;
+use crate::submit::Uploads;
 use crate::world::{FaultPoint, World, later};
 
 /// Ids handed to one decision: a Job, a Savepoint, and retained checkpoints of a few Jobs.
@@ -45,6 +47,10 @@ pub struct Reconciler<W, B, F> {
     pub flink: Arc<F>,
     /// Renders the configuration of new Jobs.
     pub configure: Arc<Configure>,
+    /// Renders the configuration of SessionClusters.
+    pub configure_session: Arc<ConfigureSession>,
+    /// Who uploads programs at this moment.
+    pub uploads: Uploads,
     /// Facts for readers.
     pub board: Board,
     /// The lease under which this controller leads; `None` where there can be only one.
@@ -58,7 +64,11 @@ pub struct Reconciler<W, B, F> {
 pub struct Memory {
     reports: Vec<Report>,
     unreachable: Unreachable,
-    /// Revision of the Deployment that was last seen or written, to tell foreign changes from our own.
+    /// The same for a SessionCluster.
+    pub(crate) session: SessionMemory,
+    /// Others that should be looked at, because of what was found or done.
+    pub wakes: Vec<Uuid>,
+    /// Revision of the object that was last seen or written, to tell foreign changes from our own.
     pub revision: i64,
 }
 
@@ -66,7 +76,7 @@ impl Memory {
     /// Whether anything is remembered that the next look would miss.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.reports.is_empty() && self.unreachable.is_empty()
+        self.reports.is_empty() && self.unreachable.is_empty() && self.session.is_empty()
     }
 }
 
@@ -84,7 +94,7 @@ pub enum Next {
 }
 
 impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
-    /// Looks at a Deployment once and does what there is to do now.
+    /// Looks at a Deployment or a SessionCluster once and does what there is to do now.
     pub async fn reconcile(&self, id: Uuid, memory: &mut Memory) -> Next {
         match self.look(id, memory).await {
             Ok(next) => next,
@@ -104,7 +114,9 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
     }
 
     async fn look(&self, id: Uuid, memory: &mut Memory) -> Result<Next, drey_store::Error> {
-        let Some(loaded) = load(&self.store, id).await? else { return Ok(Next::Gone) };
+        let Some(loaded) = load(&self.store, id).await? else {
+            return self.look_at_session_cluster(id, memory).await;
+        };
         memory.revision = memory.revision.max(loaded.revision);
         let mut seen = observe(&*self.backend, &*self.flink, &loaded).await;
         let now = self.world.now();
@@ -115,6 +127,7 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
             deployment: loaded.deployment.clone(),
             facts: loaded.facts.clone(),
             target: loaded.target.clone(),
+            session_cluster: loaded.session_cluster.clone(),
             jobs: loaded.jobs.clone(),
             savepoints: loaded.savepoints.clone(),
             observed: seen.clone(),
@@ -125,7 +138,7 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         let mut has_news = false;
         for action in &plan.actions {
             self.world.pass(FaultPoint::BeforeEffect(action.name())).await;
-            let report = execute(&*self.backend, &*self.flink, &seen, action).await;
+            let report = execute(&*self.backend, &*self.flink, &self.uploads, &seen, action).await;
             self.world.pass(FaultPoint::AfterEffect(action.name())).await;
             self.metrics.action(action.name());
             has_news |= report.as_ref().is_some_and(|r| is_news(&plan, r));
@@ -180,7 +193,11 @@ fn is_news(plan: &Plan, report: &Report) -> bool {
             .any(|r| r.id() == *job && r.job.status.state == drey_model::JobState::Starting),
         // The next look tells it, in its time; until then there is nothing else to do.
         Report::EnsureFailed { .. } | Report::RemovalFailed { .. } => false,
-        Report::CancelAccepted { .. }
+        Report::SubmitAccepted { .. }
+        | Report::SubmitRefused { .. }
+        | Report::SubmitFailed { .. }
+        | Report::SubmitUnanswered { .. }
+        | Report::CancelAccepted { .. }
         | Report::CancelFailed { .. }
         | Report::SavepointAccepted { .. }
         | Report::SavepointRefused { .. }

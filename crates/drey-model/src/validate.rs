@@ -16,10 +16,11 @@ pub use template::{OWNED_KEYS, PARALLELISM_MAX, TASK_MANAGERS_MAX};
 
 use url::Url;
 
-use crate::deployment::{Deployment, DeploymentSpec};
+use crate::deployment::{Deployment, DeploymentSpec, TemplateSpec};
 use crate::meta::{Kind, Metadata};
 use crate::patchset;
 use crate::problem::Problem;
+use crate::session_cluster::{SessionCluster, SessionClusterSpec};
 use crate::target::{DeploymentTarget, DeploymentTargetSpec};
 
 /// What references of a spec may name.
@@ -68,6 +69,45 @@ pub fn deployment_warnings(spec: &DeploymentSpec) -> Vec<Problem> {
     spec::strategies(spec, &mut warnings);
     template::warn(spec, &mut warnings);
     warnings
+}
+
+/// Everything that is wrong with a SessionCluster.
+#[must_use]
+pub fn validate_session_cluster(cluster: &SessionCluster, refs: &Refs<'_>) -> Vec<Problem> {
+    let mut problems = metadata(Kind::SessionCluster, &cluster.metadata);
+    spec::target_of_cluster(&cluster.spec, refs, &mut problems);
+    if let Some(why) = cluster.spec.flink_version.as_deref().and_then(flink_version) {
+        problems.push(Problem::new("spec.flinkVersion", why));
+    }
+    let mut found = Vec::new();
+    template::check_cluster(&shape(&cluster.spec), &mut found);
+    problems.extend(found.into_iter().map(of_cluster));
+    problems
+}
+
+/// What works, but probably not as meant.
+#[must_use]
+pub fn session_cluster_warnings(spec: &SessionClusterSpec) -> Vec<Problem> {
+    let mut warnings = Vec::new();
+    template::warn_cluster(&shape(spec), &mut warnings);
+    warnings.into_iter().map(of_cluster).collect()
+}
+
+/// What a cluster is made of, as a template says it.
+fn shape(spec: &SessionClusterSpec) -> TemplateSpec {
+    TemplateSpec {
+        number_of_task_managers: Some(spec.number_of_task_managers),
+        resources: spec.resources.clone(),
+        flink_configuration: spec.flink_configuration.clone(),
+        logging: spec.logging.clone(),
+        kubernetes: spec.kubernetes.clone(),
+        ..TemplateSpec::default()
+    }
+}
+
+/// A SessionCluster has in its spec what a Deployment has in its template.
+fn of_cluster(problem: Problem) -> Problem {
+    Problem { path: problem.path.replacen(template::SPEC, "spec", 1), ..problem }
 }
 
 /// Everything that is wrong with a DeploymentTarget.

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::app::Shared;
 use crate::error::Error;
 use crate::middleware::Untouched;
+use crate::ops::cluster_of;
 
 /// Until the JobManager accepts the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -76,7 +77,7 @@ pub(crate) async fn pass(
 ) -> Result<Response, Error> {
     let param = |name: &str| params.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str());
     let job = shared.object_by_id(Kind::Job, param("ns"), param("jobId")).await?;
-    let base = shared.handle.flink_rest(job.id).await.ok_or_else(|| not_up(job.id))?;
+    let base = shared.handle.flink_rest(cluster_of(&job)).await.ok_or_else(|| not_up(job.id))?;
     let outgoing = outgoing(&base, request)?;
     let prefix = outgoing.prefix.clone();
     let answer = shared.proxy.send(outgoing, job.id).await?;

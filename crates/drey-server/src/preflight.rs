@@ -35,12 +35,10 @@ impl Preflight {
         &self,
         before: Option<&Deployment>,
         after: &Deployment,
-        targets: &[DeploymentTarget],
+        target: Option<&DeploymentTarget>,
     ) -> Vec<Problem> {
         let artifact = &after.spec.template.spec.artifact;
         let is_new = before.is_none_or(|d| d.spec.template.spec.artifact != *artifact);
-        let name = after.spec.deployment_target_name.as_deref();
-        let target = targets.iter().find(|t| Some(t.metadata.name.as_str()) == name);
         let is_local = target.is_some_and(|t| t.spec.local.is_some());
         if is_new && is_local && after.spec.state == DesiredState::Running {
             (self.0)(artifact.clone()).await

@@ -3,8 +3,8 @@
 
 use drey_cluster::logs::{Chunk, File, Query};
 use drey_cluster::{ClusterBackend, Error};
-use drey_model::Job;
-use drey_model::seen::{Cluster as SeenCluster, Seen, Snapshot as SeenSnapshot};
+use drey_model::seen::{Cluster as SeenCluster, Program, Seen, Snapshot as SeenSnapshot};
+use drey_model::{Job, SessionRun};
 use uuid::Uuid;
 
 use crate::ask::{Call, Reply, ask};
@@ -53,6 +53,22 @@ impl ClusterBackend for FakeBackend {
                 Err(silent("starting a cluster"))
             }
         }
+    }
+
+    async fn ensure_session(&self, run: &SessionRun) -> Result<(), Error> {
+        Err(Error::Refused(format!("histories have no session clusters, and so not {}", run.name)))
+    }
+
+    async fn release(&self, _: Uuid, _: &[String]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn fetch(&self, _: &Job) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn program(&self, _: Uuid) -> Seen<Program> {
+        Seen::Absent
     }
 
     async fn inspect(&self, job_id: Uuid) -> Seen<SeenCluster> {

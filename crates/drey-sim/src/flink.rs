@@ -1,8 +1,10 @@
 //! The fake Flink: one JobManager per Job, behind the address that the backend gave out.
 
+use std::path::Path;
+
 use drey_flink::api::Error;
-use drey_flink::{FlinkApi, Trigger};
-use drey_model::seen::{FlinkJob, Operation as SeenOperation, Seen};
+use drey_flink::{FlinkApi, Submission, Trigger};
+use drey_model::seen::{FlinkJob, Jar, Operation as SeenOperation, Seen, TaskManager};
 use uuid::Uuid;
 
 use crate::ask::{Call, Reply, ask};
@@ -128,5 +130,25 @@ impl FlinkApi for FakeFlink {
             if core.cancel_job(job_id) { Ok(()) } else { Err("job not found") }
         };
         self.act("cancel the job", job_id, work).await
+    }
+
+    async fn task_managers(&self, _: &str) -> Seen<Vec<TaskManager>> {
+        Seen::Present(Vec::new())
+    }
+
+    async fn jars(&self, _: &str) -> Seen<Vec<Jar>> {
+        Seen::Present(Vec::new())
+    }
+
+    async fn upload(&self, _: &str, _: &Path, name: &str) -> Result<String, Error> {
+        Ok(name.to_owned())
+    }
+
+    async fn delete_jar(&self, _: &str, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn run(&self, _: &str, _: Submission<'_>) -> Result<(), Error> {
+        Err(Error::Refused { what: "run", why: "histories have no session clusters".to_owned() })
     }
 }

@@ -200,6 +200,8 @@ impl History {
             backend: Arc::new(FakeBackend(core.clone())),
             flink: Arc::new(FakeFlink(core.clone())),
             configure: Arc::new(|job: &drey_model::Job| job.spec.flink_configuration.clone()),
+            configure_session: Arc::new(|run| run.flink_configuration.clone()),
+            uploads: drey_controller::Uploads::default(),
             board: Board::default(),
             leadership: epoch.map(|epoch| Leadership { lease: LEASE.to_owned(), epoch }),
             metrics: Metrics::default(),

@@ -13,8 +13,8 @@ mod remote;
 
 pub(crate) use local::{Demo, Flink, FlinkVerb, LogFormat, Serve};
 pub(crate) use remote::{
-    Apply, Change, Delete, Edit, Events, FailOn, Get, Logs, One, SavepointVerb, Savepoints, Wait,
-    WaitRules,
+    Apply, Change, Delete, Edit, Events, FailOn, Get, Logs, One, SavepointVerb, Savepoints, Scale,
+    Stop, Wait, WaitRules,
 };
 
 const EXIT_CODES: &str = "\
@@ -133,7 +133,7 @@ pub(crate) enum Command {
     Edit(Edit),
     /// Delete an object
     Delete(Delete),
-    /// Start Deployments, from their newest state if they have any
+    /// Start Deployments, from their newest state if they have any, or session clusters
     #[command(after_help = remote::CHANGE_HELP)]
     Start(Change),
     /// Stop Deployments with a savepoint; nothing is lost
@@ -142,6 +142,10 @@ pub(crate) enum Command {
     /// Stop Deployments without a savepoint
     #[command(after_help = remote::CHANGE_HELP)]
     Cancel(Change),
+    /// Stop session clusters that no Deployment runs on
+    Stop(Stop),
+    /// Change the TaskManagers of a session cluster, or the parallelism of a Deployment
+    Scale(Scale),
     /// Take and list savepoints
     #[command(visible_alias = "sp")]
     Savepoint(Savepoints),

@@ -11,7 +11,7 @@ use drey_model::Kind;
 pub(crate) struct Subject {
     /// The kind.
     pub(crate) kind: Kind,
-    /// The name (Deployments, targets) or id (Jobs, Savepoints).
+    /// The name (Deployments, targets, session clusters) or id (Jobs, Savepoints).
     pub(crate) name: Option<String>,
 }
 
@@ -46,12 +46,13 @@ fn kind_of(word: &str) -> Result<Kind, String> {
             Ok(Kind::DeploymentTarget)
         }
         "defaults" | "deploymentdefaults" => Ok(Kind::DeploymentDefaults),
+        "sc" | "sessioncluster" | "sessionclusters" => Ok(Kind::SessionCluster),
         "job" | "jobs" => Ok(Kind::Job),
         "sp" | "savepoint" | "savepoints" => Ok(Kind::Savepoint),
         "ev" | "event" | "events" => Ok(Kind::Event),
         _ => Err(format!(
             "\"{word}\" is not a kind. Kinds: deployments (dep), deploymenttargets (dt), deploymentdefaults \
-             (defaults), jobs, savepoints (sp), events (ev)"
+             (defaults), sessionclusters (sc), jobs, savepoints (sp), events (ev)"
         )),
     }
 }
@@ -62,6 +63,7 @@ pub(crate) fn collection(kind: Kind) -> &'static str {
         Kind::Deployment => "deployments",
         Kind::DeploymentTarget => "deployment-targets",
         Kind::DeploymentDefaults => "deployment-defaults",
+        Kind::SessionCluster => "sessionclusters",
         Kind::Job => "jobs",
         Kind::Savepoint => "savepoints",
         Kind::Event => "events",
@@ -74,6 +76,7 @@ pub(crate) fn singular(kind: Kind) -> &'static str {
         Kind::Deployment => "deployment",
         Kind::DeploymentTarget => "deploymenttarget",
         Kind::DeploymentDefaults => "deploymentdefaults",
+        Kind::SessionCluster => "sessioncluster",
         Kind::Job => "job",
         Kind::Savepoint => "savepoint",
         Kind::Event => "event",

@@ -1,4 +1,4 @@
-//! Finding what a Job runs on: Java, a Flink of its version, its program.
+//! Finding what a cluster runs on: Java, a Flink of its version; and the programs of Jobs.
 //!
 //! What is fetched stays in the cache for the next Job. An error here means that the Job cannot be launched, so its text
 //! goes to the user and says what to do.
@@ -6,7 +6,8 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use drey_flink::artifact::{self, Artifacts};
+use drey_flink::artifact::{self, Artifacts, Fetched};
+use drey_flink::bundle;
 use drey_flink::dist::{self, Cache, Progress};
 use drey_flink::jdk::{self, Jdk};
 use drey_flink::launch::{self, Flink};
@@ -14,12 +15,14 @@ use drey_flink::versions::{self, Version};
 use drey_model::Job;
 use drey_model::causes::causes;
 use drey_model::deployment::ArtifactKind;
+use drey_model::seen::Program;
 use tokio::sync::OnceCell;
 use url::Url;
 
 use super::LocalConfig;
 use super::flink::Parts;
 use super::patience::blocking;
+use super::wanted::Wanted;
 
 /// Takes a text for people: what is being waited for.
 pub(super) type Say<'a> = &'a (dyn Fn(String) + Send + Sync);
@@ -36,27 +39,77 @@ pub(super) struct Tools {
 pub(super) async fn fetch(
     config: &LocalConfig,
     tools: &Tools,
-    job: &Job,
+    wanted: &Wanted,
     say: Say<'_>,
 ) -> Result<Parts, String> {
-    let kind = job.spec.artifact.kind;
-    if kind != ArtifactKind::Jar {
-        return Err(launch::Error::Kind { kind }.to_string());
+    if let Wanted::Application(job) = wanted {
+        check_kind(job)?;
     }
-    let asked = job.spec.artifact.flink_version.as_deref();
+    let asked = wanted.flink_version();
     let version = asked.map_or(Ok(versions::DEFAULT), str::parse).map_err(|e| causes(&e))?;
     let java = find_java(config, tools, &version, say).await?;
     let flink = find_flink(config, &version, say).await?;
-    let program = find_program(config, tools, job, say).await?;
-    Ok(Parts {
+    let mut parts = Parts {
         java,
         home: flink.home,
         version: flink.version.to_string(),
         class_path: flink.class_path,
-        jar: program.jar,
-        dependencies: program.dependencies,
-        manifest_class: program.manifest_class,
-    })
+        jar: None,
+        dependencies: Vec::new(),
+        manifest_class: None,
+    };
+    if let Wanted::Application(job) = wanted {
+        let found = find_program(config, tools, job, say).await?;
+        parts.jar = Some(found.jar.path);
+        parts.dependencies = found.dependencies.into_iter().map(|part| part.path).collect();
+        parts.manifest_class = found.manifest_class;
+    }
+    Ok(parts)
+}
+
+/// Finds or fetches a Job's program as one file.
+pub(super) async fn uploadable(
+    config: &LocalConfig,
+    tools: &Tools,
+    job: &Job,
+    say: Say<'_>,
+) -> Result<Program, String> {
+    check_kind(job)?;
+    let found = find_program(config, tools, job, say).await?;
+    if launch_class(job, &found).is_none() {
+        let jar = found.jar.path;
+        return Err(launch::Error::NoEntryClass { jar }.to_string());
+    }
+    let (jar, dependencies) = (found.jar, found.dependencies);
+    let one = match dependencies.is_empty() {
+        true => jar,
+        false => {
+            say("putting the artifact and its dependencies together".to_owned());
+            let made = blocking(move || bundle::bundle(&jar, &dependencies)).await;
+            made.map_err(|e| format!("putting the dependencies into one jar: {}", causes(&e)))?
+        }
+    };
+    let manifest_class = found.manifest_class;
+    Ok(Program::Ready { path: one.path, sha256: one.sha256, manifest_class })
+}
+
+fn launch_class<'a>(job: &'a Job, found: &'a Found) -> Option<&'a str> {
+    let named = job.spec.artifact.entry_class.as_deref().map(str::trim);
+    named.filter(|class| !class.is_empty()).or(found.manifest_class.as_deref())
+}
+
+fn check_kind(job: &Job) -> Result<(), String> {
+    match job.spec.artifact.kind {
+        ArtifactKind::Jar => Ok(()),
+        kind => Err(launch::Error::Kind { kind }.to_string()),
+    }
+}
+
+/// A program with its dependencies, in the cache.
+struct Found {
+    jar: Fetched,
+    dependencies: Vec<Fetched>,
+    manifest_class: Option<String>,
 }
 
 async fn find_java(
@@ -84,7 +137,7 @@ async fn find_program(
     tools: &Tools,
     job: &Job,
     say: Say<'_>,
-) -> Result<launch::Program, String> {
+) -> Result<Found, String> {
     let make = async || {
         let cache = config.cache.clone();
         let made = blocking(move || Ok(Artifacts::new(&cache))).await.map_err(|e| causes(&e))?;
@@ -99,9 +152,9 @@ async fn find_program(
     let mut dependencies = Vec::new();
     for uri in wanted.additional_dependencies.iter().flatten() {
         say(format!("fetching {}", shown(uri)));
-        dependencies.push(artifacts.fetch(uri).await.map_err(|e| causes(&e))?.path);
+        dependencies.push(artifacts.fetch(uri).await.map_err(|e| causes(&e))?);
     }
-    Ok(launch::Program { jar: jar.path, dependencies, manifest_class })
+    Ok(Found { jar, dependencies, manifest_class })
 }
 
 /// A URI without its secrets.

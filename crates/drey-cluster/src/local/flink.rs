@@ -1,7 +1,7 @@
 //! What a cluster is made of and how its processes are called: between our slots and the command lines of `drey-flink`.
 //!
 //! ```text
-//!   Job ─► fetch.rs: java, Flink, program ─► Parts ┐
+//!   Wanted ─► fetch.rs: java, Flink, program ─► Parts ┐
 //!                                   ports ───────┴─► Plan (plan.json) ─► lay_out: files, JobManager's command
 //!                                                                    └─► task_manager: its command, any time later
 //! ```
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::folder::{Folder, Mark};
 use super::ports::Ports;
 use super::process::Program;
+use super::wanted::Wanted;
 
 /// Where Flink keeps temporary files.
 const TEMPORARY_DIRS: &str = "io.tmp.dirs";
@@ -30,7 +31,8 @@ pub(super) struct Parts {
     pub home: PathBuf,
     pub version: String,
     pub class_path: Vec<PathBuf>,
-    pub jar: PathBuf,
+    /// The program; a session cluster has none.
+    pub jar: Option<PathBuf>,
     pub dependencies: Vec<PathBuf>,
     pub manifest_class: Option<String>,
 }
@@ -59,7 +61,7 @@ impl Plan {
 
     /// Files of the artifact cache that the cluster runs from.
     pub(super) fn artifacts(self) -> impl Iterator<Item = PathBuf> {
-        std::iter::once(self.parts.jar).chain(self.parts.dependencies)
+        self.parts.jar.into_iter().chain(self.parts.dependencies)
     }
 
     /// Base URL of the JobManager's REST API.
@@ -83,11 +85,11 @@ pub(super) fn checkpoint_folder(job: &Job) -> String {
 /// Writes the cluster's files and says how to start its JobManager.
 pub(super) fn lay_out(
     plan: &Plan,
-    job: &Job,
+    wanted: &Wanted,
     folder: &Folder,
     logs: &Path,
 ) -> Result<Program, String> {
-    with_launch(plan, job, folder, logs, "jobmanager", |launch| {
+    with_launch(plan, wanted, folder, logs, "jobmanager", |launch| {
         let said = |e: io::Error| format!("cannot write the cluster's files: {e}");
         let dirs = launch.dirs;
         for directory in [&dirs.run, &dirs.conf, &dirs.scratch, &dirs.logs] {
@@ -107,20 +109,20 @@ pub(super) fn lay_out(
 /// of state there, which are put aside for somebody to delete ([`Folder::delete_aside`]).
 pub(super) fn task_manager(
     plan: &Plan,
-    job: &Job,
+    wanted: &Wanted,
     folder: &Folder,
     logs: &Path,
     number: u32,
     resource_id: &str,
 ) -> Result<Program, String> {
     let slot = format!("taskmanager-{number}");
-    with_launch(plan, job, folder, logs, &slot, |launch| {
+    with_launch(plan, wanted, folder, logs, &slot, |launch| {
         let scratch = &launch.dirs.scratch;
         let renewed = folder.put_aside(scratch).and_then(|()| fs::create_dir_all(scratch));
         renewed.map_err(|e| format!("cannot make {}: {e}", scratch.display()))?;
         let mut command = launch::task_manager(launch, resource_id).map_err(|e| causes(&e))?;
         // The cluster's configuration names the JobManager's scratch folder.
-        if !job.spec.flink_configuration.contains_key(TEMPORARY_DIRS) {
+        if !wanted.configuration().contains_key(TEMPORARY_DIRS) {
             let mut own = OsString::from(format!("-D{TEMPORARY_DIRS}="));
             own.push(scratch);
             command.args.push(own);
@@ -131,7 +133,7 @@ pub(super) fn task_manager(
 
 fn with_launch<T>(
     plan: &Plan,
-    job: &Job,
+    wanted: &Wanted,
     folder: &Folder,
     logs: &Path,
     slot: &str,
@@ -140,11 +142,12 @@ fn with_launch<T>(
     let parts = plan.parts.clone();
     let version = parts.version.parse().map_err(|e| causes(&e))?;
     let flink = Flink { home: parts.home, version, class_path: parts.class_path };
-    let program = launch::Program {
-        jar: parts.jar,
+    let program = parts.jar.map(|jar| launch::Program {
+        jar,
         dependencies: parts.dependencies,
         manifest_class: parts.manifest_class,
-    };
+    });
+    let entry = wanted.entry(program.as_ref()).ok_or("its plan names no program")?;
     let dirs = Dirs {
         run: folder.root.join("run"),
         conf: folder.root.join("conf"),
@@ -154,7 +157,7 @@ fn with_launch<T>(
     let Ports { rest, rpc, blob } = plan.ports;
     let ports = launch::Ports { rest, rpc, blob };
     let java = &parts.java;
-    then(&Launch { job, java, flink: &flink, program: &program, ports, dirs: &dirs })
+    then(&Launch { entry, java, flink: &flink, ports, dirs: &dirs })
 }
 
 /// The command of drey-flink as a program of ours, with its log under the name of its slot: a replaced TaskManager

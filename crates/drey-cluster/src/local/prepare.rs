@@ -12,10 +12,9 @@
 use std::io;
 use std::sync::Arc;
 
-use drey_model::Job;
-
 use super::folder::{Mark, create_private};
 use super::patience::blocking;
+use super::wanted::Wanted;
 use super::{Cluster, Shared, fetch};
 
 /// What `ensure` has to do.
@@ -38,22 +37,22 @@ impl Shared {
     pub(super) async fn ensure(
         self: &Arc<Self>,
         cluster: &Arc<Cluster>,
-        job: &Job,
+        wanted: &Wanted,
     ) -> io::Result<()> {
-        let (this, record) = (cluster.clone(), serde_json::to_vec(job)?);
+        let (this, record) = (cluster.clone(), serde_json::to_vec(wanted)?);
         let subject = format!("start of {}", cluster.id);
         match self.files.wait(subject, move || this.need(&record)).await? {
             Need::Nothing => Ok(()),
             Need::Preparation => {
-                self.begin_preparation(cluster, job.clone());
+                self.begin_preparation(cluster, wanted.clone());
                 Ok(())
             }
-            Need::TaskManagers => self.replace_task_managers(cluster, job).await,
+            Need::TaskManagers => self.replace_task_managers(cluster, wanted).await,
         }
     }
 
     /// Starts the preparation, unless one runs already.
-    pub(super) fn begin_preparation(self: &Arc<Self>, cluster: &Arc<Cluster>, job: Job) {
+    pub(super) fn begin_preparation(self: &Arc<Self>, cluster: &Arc<Cluster>, wanted: Wanted) {
         {
             let mut now = cluster.now();
             if now.preparing.is_some() || now.removing {
@@ -66,7 +65,7 @@ impl Shared {
         self.tasks.spawn(async move {
             let _guard = guard;
             let _turn = cluster.turn.lock().await;
-            if let Err(why) = shared.prepare(&cluster, &job).await {
+            if let Err(why) = shared.prepare(&cluster, &wanted).await {
                 let failing = cluster.clone();
                 // Its own errors are logged and kept in memory.
                 let _ = blocking(move || {
@@ -78,7 +77,11 @@ impl Shared {
         });
     }
 
-    async fn prepare(self: &Arc<Self>, cluster: &Arc<Cluster>, job: &Job) -> Result<(), String> {
+    async fn prepare(
+        self: &Arc<Self>,
+        cluster: &Arc<Cluster>,
+        wanted: &Wanted,
+    ) -> Result<(), String> {
         let this = cluster.clone();
         if blocking(move || this.is_settled()).await.map_err(|e| e.to_string())? {
             return Ok(());
@@ -86,14 +89,14 @@ impl Shared {
         let say = |what: String| cluster.now().preparing = Some(what);
         let parts = tokio::select! {
             () = cluster.cancel.cancelled() => return Ok(()),
-            parts = fetch::fetch(&self.config, &self.tools, job, &say) => parts?,
+            parts = fetch::fetch(&self.config, &self.tools, wanted, &say) => parts?,
             () = tokio::time::sleep(self.config.limits.prepare_max) => {
                 let what = cluster.now().preparing.clone().unwrap_or_default();
                 return Err(format!("its preparation took too long; it was {what}"));
             }
         };
         say("starting the JobManager".to_owned());
-        self.launch(cluster, job, parts).await
+        self.launch(cluster, wanted, parts).await
     }
 }
 

@@ -78,6 +78,10 @@ impl World {
                 sight.cluster = cluster(ClusterPhase::Alive, managers);
                 sight.job = Seen::Present(flink_job(FlinkStatus::Running, 2, 2));
             }
+            Action::Fetch(_) => {}
+            Action::Submit(_) => {
+                sight.job = Seen::Present(flink_job(FlinkStatus::Running, 2, 2));
+            }
             Action::Cancel { .. } => {
                 sight.job = Seen::Present(flink_job(FlinkStatus::Canceled, 0, 2));
             }

@@ -16,7 +16,8 @@ pub const PARALLELISM_MAX: i32 = 1 << 15;
 /// More than any machine park that Flink runs on.
 pub const TASK_MANAGERS_MAX: i32 = 100_000;
 
-const SPEC: &str = "spec.template.spec";
+/// Where a template's own spec stands.
+pub(super) const SPEC: &str = "spec.template.spec";
 const SLOTS: &str = "taskmanager.numberOfTaskSlots";
 const LEVELS: [&str; 8] = ["OFF", "FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE", "ALL"];
 
@@ -55,6 +56,11 @@ pub const OWNED_KEYS: &[&str] = &[
 
 pub(super) fn check(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
     artifact(&spec.artifact, problems);
+    check_cluster(spec, problems);
+}
+
+/// The part that says what a cluster is made of.
+pub(super) fn check_cluster(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
     sizes(spec, problems);
     resources(spec, problems);
     if let Some(logging) = &spec.logging {
@@ -67,11 +73,7 @@ pub(super) fn check(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
 
 pub(super) fn warn(spec: &DeploymentSpec, warnings: &mut Vec<Problem>) {
     let template = &spec.template.spec;
-    let configuration = format!("{SPEC}.flinkConfiguration");
-    for key in OWNED_KEYS.iter().filter(|key| template.flink_configuration.contains_key(**key)) {
-        let message = format!("Drey sets {key} itself, so this value is ignored.");
-        warnings.push(Problem::new(join_path(&configuration, key), message));
-    }
+    warn_cluster(template, warnings);
     let (slots, managers) = (template.slots(), template.number_of_task_managers);
     let has_own_cluster = spec.session_cluster_name.is_none();
     if let Some(managers) = managers
@@ -82,6 +84,15 @@ pub(super) fn warn(spec: &DeploymentSpec, warnings: &mut Vec<Problem>) {
             template.effective_parallelism()
         );
         warnings.push(Problem::new(format!("{SPEC}.numberOfTaskManagers"), message));
+    }
+}
+
+/// The part that says what a cluster is made of.
+pub(super) fn warn_cluster(template: &TemplateSpec, warnings: &mut Vec<Problem>) {
+    let configuration = format!("{SPEC}.flinkConfiguration");
+    for key in OWNED_KEYS.iter().filter(|key| template.flink_configuration.contains_key(**key)) {
+        let message = format!("Drey sets {key} itself, so this value is ignored.");
+        warnings.push(Problem::new(join_path(&configuration, key), message));
     }
     let profile = template.logging.as_ref().and_then(|l| l.logging_profile.as_deref());
     if let Some(profile) = profile.filter(|p| *p != "default") {

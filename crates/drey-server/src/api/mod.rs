@@ -7,5 +7,6 @@ pub(crate) mod events;
 pub(crate) mod jobs;
 pub(crate) mod namespaces;
 pub(crate) mod savepoints;
+pub(crate) mod session_clusters;
 pub(crate) mod status;
 pub(crate) mod targets;

@@ -7,6 +7,7 @@ use drey_model::{Deployment, DeploymentState, Job, Kind};
 use drey_store::{Object, Write};
 use uuid::Uuid;
 
+use super::session_clusters::is_orphan;
 use super::setting::Setting;
 use super::{Attempts, Writer, decode};
 use crate::app::Shared;
@@ -167,7 +168,7 @@ impl Writer {
         if looked_at.as_ref() == Some(artifact) {
             return Ok(());
         }
-        let problems = self.preflight.check(before, after, setting.targets()).await;
+        let problems = self.preflight.check(before, after, setting.target_of(after)?).await;
         if !problems.is_empty() {
             return Err(Error::invalid(&problems));
         }
@@ -192,9 +193,13 @@ impl Writer {
         }
         // A Job is open until its cluster is gone, which may be after its end.
         let open = self.store.deployment(object.id).await?.map(|(_, open)| open);
-        let Some(row) = open.iter().flatten().find(|row| row.kind == Kind::Job) else {
-            return Ok(());
-        };
+        let mut alive = None;
+        for row in open.iter().flatten().filter(|row| row.kind == Kind::Job) {
+            if !is_orphan(row)? {
+                alive = Some(row);
+            }
+        }
+        let Some(row) = alive else { return Ok(()) };
         let job: Job = decode(row)?;
         Err(Error::conflict(format!(
             "{name} is {}, but its Job {} is still {} and may hold resources. Set spec.state to CANCELLED and wait \

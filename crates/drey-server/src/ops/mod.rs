@@ -10,12 +10,14 @@ mod deployments;
 mod objects;
 mod reads;
 mod savepoints;
+mod session_clusters;
 mod setting;
 mod targets;
 mod writer;
 
 pub(crate) use objects::{Attempts, decode, names};
 pub(crate) use reads::Explained;
+pub(crate) use session_clusters::{ExplainedCluster, cluster_of};
 pub(crate) use setting::stored_defaults;
 pub(crate) use targets::stored as stored_target;
 pub(crate) use writer::Writer;

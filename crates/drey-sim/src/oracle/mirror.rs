@@ -96,7 +96,9 @@ impl Mirror {
                 facts: row.facts.as_ref().map(|_| row.decode_facts()).transpose()?,
             })),
             Kind::Event => Change::Event(Box::new(row.decode()?)),
-            Kind::DeploymentTarget | Kind::DeploymentDefaults => Change::Other,
+            Kind::DeploymentTarget | Kind::DeploymentDefaults | Kind::SessionCluster => {
+                Change::Other
+            }
         })
     }
 

@@ -110,9 +110,12 @@ async fn apply(shell: &Shell, document: &Declared, if_version: Option<i32>) -> R
     // Targets have no PATCH in the platform's API.
     let method = match document.kind {
         Kind::DeploymentTarget => Method::PUT,
-        Kind::Deployment | Kind::DeploymentDefaults | Kind::Job | Kind::Savepoint | Kind::Event => {
-            Method::PATCH
-        }
+        Kind::Deployment
+        | Kind::DeploymentDefaults
+        | Kind::SessionCluster
+        | Kind::Job
+        | Kind::Savepoint
+        | Kind::Event => Method::PATCH,
     };
     let sent = shell.client.send(&doing, method, &path, Some(document.body.clone()), if_version);
     let after = sent.await.map_err(|failure| located(failure, document, &before))?;

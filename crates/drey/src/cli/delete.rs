@@ -30,6 +30,9 @@ pub(super) async fn run(shell: &Shell, args: Delete) -> Result<()> {
         (Kind::Deployment, Exit::Conflict) => failure
             .next(format!("drey suspend {name} --wait    stops it and keeps its state"))
             .next(format!("drey cancel {name} --wait     stops it at once")),
+        (Kind::SessionCluster, Exit::Conflict) => {
+            failure.next(format!("drey stop sc/{name} --wait"))
+        }
         _ => failure,
     })?;
     shell.report(kind, &object, "deleted")

@@ -16,7 +16,7 @@ use crate::subject::Subject;
 pub(super) struct Declared {
     /// Where it was read, for messages.
     pub(super) source: String,
-    /// Deployment or DeploymentTarget.
+    /// A kind that users declare.
     pub(super) kind: Kind,
     /// `metadata.name`, or the name that the server will derive from `metadata.displayName`.
     pub(super) name: Option<String>,
@@ -118,13 +118,16 @@ fn declared(source: String, document: &Document, body: Body) -> Result<Declared>
     let kind = match document.kind() {
         None => Kind::Deployment,
         Some(word) => match word.parse::<Subject>().map(|subject| subject.kind) {
-            Ok(kind @ (Kind::Deployment | Kind::DeploymentTarget | Kind::DeploymentDefaults)) => {
-                kind
-            }
+            Ok(
+                kind @ (Kind::Deployment
+                | Kind::DeploymentTarget
+                | Kind::DeploymentDefaults
+                | Kind::SessionCluster),
+            ) => kind,
             Ok(_) | Err(_) => {
                 return Err(Failure::new(Exit::Invalid, format!("{source} cannot be applied"))
                     .why(format!(
-                        "kind \"{word}\" cannot be declared; Deployment, DeploymentTarget and DeploymentDefaults can"
+                        "kind \"{word}\" cannot be declared; Deployment, DeploymentTarget, DeploymentDefaults and SessionCluster can"
                     )));
             }
         },

@@ -4,7 +4,9 @@
 
 use std::collections::HashMap;
 
-use drey_model::{Deployment, DeploymentDefaults, DeploymentTarget, Event, Job, Kind, Savepoint};
+use drey_model::{
+    Deployment, DeploymentDefaults, DeploymentTarget, Event, Job, Kind, Savepoint, SessionCluster,
+};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -76,7 +78,10 @@ fn name_of(kind: Kind, text: String) -> Result<String> {
 /// Whether the names are objects of the kind, and not Deployments that own such objects.
 fn is_object(kind: Kind, names: &[String]) -> bool {
     match kind {
-        Kind::Deployment | Kind::DeploymentTarget | Kind::DeploymentDefaults => true,
+        Kind::Deployment
+        | Kind::DeploymentTarget
+        | Kind::DeploymentDefaults
+        | Kind::SessionCluster => true,
         Kind::Job | Kind::Savepoint => names.iter().all(|name| name.parse::<Uuid>().is_ok()),
         Kind::Event => false,
     }
@@ -127,6 +132,11 @@ async fn tabulate(shell: &Shell, kind: Kind, objects: Vec<Value>, wide: bool) ->
         Kind::DeploymentTarget => table::targets(&all::<DeploymentTarget>(kind, objects)?, now),
         Kind::DeploymentDefaults => {
             table::defaults(&all::<DeploymentDefaults>(kind, objects)?, now)
+        }
+        Kind::SessionCluster => {
+            let owners: Vec<Deployment> =
+                shell.client.list(&shell.ns, Kind::Deployment, &[]).await?;
+            table::session_clusters(&all::<SessionCluster>(kind, objects)?, &owners, now)
         }
         Kind::Job => table::jobs(&all::<Job>(kind, objects)?, wide, now),
         Kind::Savepoint => {

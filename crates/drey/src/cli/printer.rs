@@ -11,7 +11,10 @@ use crate::subject::singular;
 /// The name of an object, or its id where names mean nothing.
 pub(crate) fn handle_of(kind: Kind, object: &Value) -> String {
     let member = match kind {
-        Kind::Deployment | Kind::DeploymentTarget | Kind::DeploymentDefaults => "name",
+        Kind::Deployment
+        | Kind::DeploymentTarget
+        | Kind::DeploymentDefaults
+        | Kind::SessionCluster => "name",
         Kind::Job | Kind::Savepoint | Kind::Event => "id",
     };
     let found = object.get("metadata").and_then(|metadata| metadata.get(member));

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use drey_model::deployment::ConditionKind;
 use drey_model::{
     Deployment, DeploymentDefaults, DeploymentState, DeploymentTarget, Event, Job, Savepoint,
-    SavepointState,
+    SavepointState, SessionCluster,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -217,6 +217,31 @@ pub(crate) fn defaults(shown: &[DeploymentDefaults], now: Timestamp) -> Table {
 /// How many values there are in an object, at any depth.
 fn members(value: &Value) -> usize {
     value.as_object().map_or(1, |object| object.values().map(members).sum())
+}
+
+/// SessionClusters, each with how many Deployments refer to it.
+pub(crate) fn session_clusters(
+    shown: &[SessionCluster],
+    deployments: &[Deployment],
+    now: Timestamp,
+) -> Table {
+    let rows = shown.iter().map(|cluster| {
+        let (name, spec) = (&cluster.metadata.name, &cluster.spec);
+        let users =
+            deployments.iter().filter(|d| d.spec.session_cluster_name.as_ref() == Some(name));
+        vec![
+            name.clone().into(),
+            spec.state.to_string().into(),
+            cluster.status.state.to_string().into(),
+            spec.flink_version.as_deref().unwrap_or("-").into(),
+            spec.number_of_task_managers.to_string().into(),
+            users.count().to_string().into(),
+            spec.deployment_target_name.clone().into(),
+            age(cluster.metadata.created_at, now).into(),
+        ]
+    });
+    let titles = vec!["NAME", "DESIRED", "ACTUAL", "FLINK", "TMS", "DEPLOYMENTS", "TARGET", "AGE"];
+    Table { titles, rows: rows.collect() }
 }
 
 /// Jobs.
