@@ -33,9 +33,9 @@ pub(crate) struct Turn<'a> {
 impl Uploads {
     /// The right, unless somebody has it. Nobody waits for it: who does not get it comes again.
     pub(crate) fn begin(&self, rest: &str) -> Option<Turn<'_>> {
-        let mut busy = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let rest = rest.to_owned();
-        busy.insert(rest.clone()).then_some(Turn { uploads: self, rest })
+        let is_free = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(rest.to_owned());
+        // Made only if it is ours: its end gives the right back.
+        is_free.then(|| Turn { uploads: self, rest: rest.to_owned() })
     }
 }
 
@@ -97,5 +97,21 @@ pub(crate) async fn submit<F: FlinkApi>(
         Err(error @ Error::Unknown { .. }) => {
             Report::SubmitUnanswered { job: id, why: error.to_string() }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_changes_the_programs_of_a_cluster() {
+        let uploads = Uploads::default();
+        let first = uploads.begin("http://a").unwrap();
+        assert!(uploads.begin("http://a").is_none());
+        assert!(uploads.begin("http://a").is_none(), "who is refused takes nothing away");
+        assert!(uploads.begin("http://b").is_some());
+        drop(first);
+        assert!(uploads.begin("http://a").is_some());
     }
 }

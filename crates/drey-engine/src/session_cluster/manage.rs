@@ -25,7 +25,7 @@ pub(super) fn watch(d: &mut Draft, run: &Run, since: Timestamp, processes: u32) 
             (true, _) => took_up(d, wanted),
             (false, None) => d.wait_or_fail("the JobManager to answer", since, RUN),
             (false, Some(n)) => {
-                let what = format!("{wanted} TaskManagers to register, {n} have");
+                let what = format!("{} to register, {n} did", counted(wanted));
                 d.wait_or_fail(&what, since, RUN);
             }
         };
@@ -53,7 +53,7 @@ fn took_up(d: &mut Draft, managers: i32) {
     d.facts.failed_starts.clear();
     d.facts.not_before = None;
     d.facts.last_failure = None;
-    let message = format!("The cluster takes jobs, with {managers} TaskManagers");
+    let message = format!("The cluster takes jobs, with {}", counted(managers));
     d.event(EventName::SessionClusterSuccessfullyStarted, message);
     d.wake(now.saturating_add_or_max(STABLE_POLL));
 }
@@ -66,19 +66,19 @@ fn scale(d: &mut Draft, run: &Run, wanted: i32, is_complete: bool, registered: O
             run.scaled_to = wanted;
             run.launched.spec.number_of_task_managers = wanted;
         });
-        let message = format!("The cluster has {wanted} TaskManagers");
+        let message = format!("The cluster has {}", counted(wanted));
         d.event(EventName::StateTransitionIsCompleted, message);
         return d.wake(d.now.saturating_add_or_max(STABLE_POLL));
     }
     if is_new {
-        let message = format!("From {} to {wanted} TaskManagers, without a restart", run.scaled_to);
+        let message = format!("From {} to {}, without a restart", run.scaled_to, counted(wanted));
         d.event(EventName::StateTransitionIsNeeded, message);
         d.run_mut(|run| run.launched.spec.number_of_task_managers = wanted);
     }
     let since = d.cluster.metadata.modified_at.min(d.now);
     let known = registered.map_or("no answer from Flink".to_owned(), |n| format!("now {n}"));
     let until = next_mark(since, RUN, d.now);
-    d.wait(format!("{wanted} TaskManagers to take jobs, {known}"), since, until);
+    d.wait(format!("{} to take jobs, {known}", counted(wanted)), since, until);
 }
 
 /// The effects that a run calls for that goes on.
@@ -129,6 +129,11 @@ fn idlest(all: &[TaskManager], surplus: usize, processes: u32) -> Vec<String> {
     let mut order: Vec<&TaskManager> = all.iter().collect();
     order.sort_by_key(|tm| (tm.slots.saturating_sub(tm.free_slots), tm.id.as_str()));
     order.into_iter().take(surplus).map(|tm| tm.id.clone()).collect()
+}
+
+/// `1 TaskManager`, `2 TaskManagers`.
+pub(super) fn counted(n: i32) -> String {
+    format!("{n} TaskManager{}", if n == 1 { "" } else { "s" })
 }
 
 fn count(n: usize) -> i32 {

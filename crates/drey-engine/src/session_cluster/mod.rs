@@ -431,7 +431,8 @@ fn pursue_running(d: &mut Draft) {
     });
     // Nothing of it exists yet: its id was taken a moment ago.
     d.seen = SessionObservation { cluster: Seen::Absent, ..SessionObservation::default() };
-    let message = format!("Starting one JobManager and {managers} TaskManagers, run {}", d.id);
+    let message =
+        format!("Starting one JobManager and {}, run {}", manage::counted(managers), d.id);
     d.event(EventName::SpinningUpAClusterForASessionCluster, message);
     d.wait_or_fail("the cluster to be launched", d.now, PREPARE);
 }

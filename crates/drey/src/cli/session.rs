@@ -35,7 +35,7 @@ pub(super) async fn stop(shell: &Shell, args: Stop) -> Result<()> {
         };
         set(shell, &name, DesiredClusterState::Stopped, "stopping").await?;
         if args.wait {
-            until(shell, &name, ClusterState::Stopped, args.timeout).await?;
+            until(shell, &name, ClusterState::Stopped, Since(None), args.timeout).await?;
         }
     }
     Ok(())
@@ -45,7 +45,7 @@ pub(super) async fn stop(shell: &Shell, args: Stop) -> Result<()> {
 pub(super) async fn start(shell: &Shell, name: &str, wait: Option<Duration>) -> Result<()> {
     set(shell, name, DesiredClusterState::Running, "starting").await?;
     match wait {
-        Some(timeout) => until(shell, name, ClusterState::Running, timeout).await,
+        Some(timeout) => until(shell, name, ClusterState::Running, Since(None), timeout).await,
         None => Ok(()),
     }
 }
@@ -72,13 +72,19 @@ pub(super) async fn scale(shell: &Shell, args: Scale) -> Result<()> {
     let what = what.replace("{}", &args.count.to_string());
     let doing = format!("scaling {}/{name}", crate::subject::singular(kind));
     let path = place(&shell.ns, kind, &name);
+    let before = shell.client.object(&shell.ns, kind, &name).await?;
     let body = Body::Json(json!({ "spec": spec }));
     let after = shell.client.send(&doing, Method::PATCH, &path, Some(body), None).await?;
     shell.report(kind, &after, &what)?;
-    if kind == Kind::SessionCluster && args.wait {
-        until(shell, &name, ClusterState::Running, args.timeout).await?;
+    if kind != Kind::SessionCluster || !args.wait {
+        return Ok(());
     }
-    Ok(())
+    // The state is what the controller saw before the change until it has looked.
+    let number = "/spec/numberOfTaskManagers";
+    let is_changed = before.pointer(number) != after.pointer(number);
+    let version = after.pointer("/metadata/resourceVersion").and_then(Value::as_i64);
+    let after = Since(version.filter(|_| is_changed).and_then(|v| i32::try_from(v).ok()));
+    until(shell, &name, ClusterState::Running, after, args.timeout).await
 }
 
 async fn set(shell: &Shell, name: &str, state: DesiredClusterState, doing: &str) -> Result<()> {
@@ -109,13 +115,24 @@ async fn cluster(shell: &Shell, name: &str) -> Result<SessionCluster> {
     typed(&format!("getting sessioncluster/{name}"), found)
 }
 
+/// Only what is of a later version counts.
+#[derive(Debug, Clone, Copy)]
+struct Since(Option<i32>);
+
 /// Waits for a state; FAILED ends the wait at once.
-async fn until(shell: &Shell, name: &str, wanted: ClusterState, timeout: Duration) -> Result<()> {
+async fn until(
+    shell: &Shell,
+    name: &str,
+    wanted: ClusterState,
+    since: Since,
+    timeout: Duration,
+) -> Result<()> {
     let deadline = Instant::now() + timeout;
     loop {
         let now = cluster(shell, name).await?;
         let state = now.status.state;
-        if state == wanted {
+        let is_news = since.0.is_none_or(|version| now.metadata.resource_version > version);
+        if state == wanted && is_news {
             shell.note(&format!("sessioncluster/{name} is {state}"));
             return Ok(());
         }
