@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 /// Whose cluster it is; written down before anything is prepared.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(untagged)]
 pub(super) enum Wanted {
     Application(Box<Job>),
     Session(Box<SessionRun>),

@@ -18,7 +18,11 @@ pub(crate) async fn list(
     let (deployment, job) = (params.uuid("deploymentId")?, params.uuid("jobId")?);
     let items: Vec<Event> = match (params.uuid("sessionClusterId")?, deployment, job) {
         (None, deployment, job) => shared.events(&ns, deployment, job).await?,
-        (Some(cluster), None, None) => shared.events(&ns, Some(cluster), None).await?,
+        (Some(cluster), None, None) => {
+            let mut items = shared.events(&ns, Some(cluster), None).await?;
+            items.retain(|event| event.metadata.session_cluster_id == Some(cluster));
+            items
+        }
         // An Event is about a Deployment or about a SessionCluster.
         (Some(_), _, _) => Vec::new(),
     };

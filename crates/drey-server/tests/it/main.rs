@@ -27,6 +27,7 @@ mod preflight;
 mod races;
 mod savepoints;
 mod serving;
+mod session_clusters;
 mod status;
 mod targets;
 mod tolerance;

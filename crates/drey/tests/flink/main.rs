@@ -32,5 +32,6 @@ mod faults;
 mod input;
 mod lifecycle;
 mod savepoints;
+mod sessions;
 mod unmappable;
 mod upgrades;
