@@ -156,11 +156,14 @@ pub(crate) fn note(
         } else {
             unreachable.remove(id);
         }
+        let mut is_over = observation.cluster == Seen::Absent;
         if let Seen::Present(job) = &observation.job {
             let known = Knowledge { observed_at: now, flink_status: job.status.to_string() };
             board.insert(*id, known);
+            // On a shared cluster nothing else tells that this was the last look.
+            is_over |= job.status.is_terminal();
         }
-        if observation.cluster == Seen::Absent {
+        if is_over {
             board.remove(id);
         }
     }

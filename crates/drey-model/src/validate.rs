@@ -15,11 +15,12 @@ pub(crate) use template::flink_version;
 pub use template::{OWNED_KEYS, PARALLELISM_MAX, TASK_MANAGERS_MAX};
 
 use url::Url;
+use uuid::Uuid;
 
 use crate::deployment::{Deployment, DeploymentSpec, TemplateSpec};
-use crate::meta::{Kind, Metadata};
+use crate::meta::{FORCE_CANCELLATION, Kind, Metadata, SUBMISSION_TIMEOUT, TextMap};
 use crate::patchset;
-use crate::problem::Problem;
+use crate::problem::{Problem, join_path};
 use crate::session_cluster::{SessionCluster, SessionClusterSpec};
 use crate::target::{DeploymentTarget, DeploymentTargetSpec};
 
@@ -38,8 +39,25 @@ pub struct Refs<'a> {
 #[must_use]
 pub fn validate_deployment(deployment: &Deployment, refs: &Refs<'_>) -> Vec<Problem> {
     let mut problems = metadata(Kind::Deployment, &deployment.metadata);
+    problems.extend(session_annotations(&deployment.metadata.annotations));
     problems.extend(validate_spec(&deployment.spec, refs));
     problems
+}
+
+/// Annotations of session mode that would be without effect.
+fn session_annotations(annotations: &TextMap) -> Vec<Problem> {
+    let is_seconds = |text: &str| text.trim().parse::<u32>().is_ok_and(|n| n > 0);
+    let is_id = |text: &str| text.trim().is_empty() || Uuid::try_parse(text.trim()).is_ok();
+    let rules: [(&str, &dyn Fn(&str) -> bool, &str); 2] = [
+        (SUBMISSION_TIMEOUT, &is_seconds, "a whole number of seconds, at least 1"),
+        (FORCE_CANCELLATION, &is_id, "the id of a Job"),
+    ];
+    let wrong = rules.into_iter().filter_map(|(key, is_fine, expected)| {
+        let given = annotations.get(key).filter(|text| !is_fine(text))?;
+        let message = format!("Expected {expected}, found {}.", crate::document::quoted(given));
+        Some(Problem::new(join_path("metadata.annotations", key), message))
+    });
+    wrong.collect()
 }
 
 /// Everything that is wrong with the spec of a Deployment.

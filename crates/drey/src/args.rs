@@ -151,7 +151,7 @@ pub(crate) enum Command {
     Savepoint(Savepoints),
     /// Wait until Deployments are as you want them; fails fast and says why
     Wait(Wait),
-    /// What happened to a Deployment, oldest first
+    /// What happened to a Deployment or a session cluster, oldest first
     Events(Events),
     /// What a Deployment's processes wrote
     Logs(Logs),

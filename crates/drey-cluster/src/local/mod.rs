@@ -50,6 +50,8 @@ mod process;
 mod programs;
 mod release;
 mod remove;
+#[cfg(test)]
+mod session_tests;
 mod start;
 #[cfg(test)]
 mod tests;

@@ -50,13 +50,21 @@ impl Shared {
                 () = self.cancel.cancelled() => return,
                 () = tokio::time::sleep(TICK) => {}
             }
-            let (this, name, is_late) = (slot.clone(), name.clone(), Instant::now() >= grace_ends);
+            let (this, name, folder) = (slot.clone(), name.clone(), cluster.folder.clone());
+            let is_late = Instant::now() >= grace_ends;
             let end = move || {
-                let is_gone = !this.is_held()? || this.resource_id().as_ref() != Some(&name);
-                if !is_gone && is_late && !this.signal(Signal::KILL)? {
+                if this.resource_id().as_ref() != Some(&name) {
+                    return Ok(true);
+                }
+                // Held meanwhile, so that nobody starts where the files go.
+                if let Some(_lock) = this.claim()? {
+                    folder.put_aside(&folder.root.join("scratch").join(&this.name))?;
+                    return Ok(true);
+                }
+                if is_late && !this.signal(Signal::KILL)? {
                     this.kill_holders()?;
                 }
-                Ok(is_gone)
+                Ok(false)
             };
             match blocking(end).await {
                 Ok(false) => {}
@@ -67,6 +75,8 @@ impl Shared {
                 }
             }
         }
+        // What it left may be gigabytes.
+        self.delete_aside(&cluster);
         self.announce_end(&cluster).await;
     }
 }

@@ -151,7 +151,7 @@ impl Shared {
             return Ok(());
         }
         let wanted_count = wanted.task_managers().clamp(1, TASK_MANAGERS_MAX);
-        for number in self.missing(cluster, wanted_count)? {
+        for number in cluster.missing(wanted_count)? {
             let slot = folder.task_manager(number);
             if !cluster.may_start(number) {
                 continue;
@@ -179,7 +179,7 @@ impl Shared {
     }
 
     /// Deletes the temporary files of dead processes, behind everyone's back: they may be many gigabytes.
-    fn delete_aside(self: &Arc<Self>, cluster: &Arc<Cluster>) {
+    pub(super) fn delete_aside(self: &Arc<Self>, cluster: &Arc<Cluster>) {
         let (stop, this) = (self.cancel.clone(), cluster.clone());
         self.tasks.spawn(async move {
             let job = this.id;
@@ -193,25 +193,6 @@ impl Shared {
                 }
             }
         });
-    }
-
-    /// The slots to start so that `wanted` TaskManagers live: those with the lowest numbers that hold none. Which ones live
-    /// does not matter, since those that are no longer needed are not the last ones.
-    fn missing(&self, cluster: &Cluster, wanted: u32) -> io::Result<Vec<u32>> {
-        let mut alive = 0;
-        for slot in cluster.folder.task_managers()? {
-            alive += u32::from(slot.look()?.is_alive());
-        }
-        let mut missing = Vec::new();
-        for number in 1..=TASK_MANAGERS_MAX {
-            if alive as usize + missing.len() >= wanted as usize {
-                break;
-            }
-            if !cluster.folder.task_manager(number).look()?.is_alive() {
-                missing.push(number);
-            }
-        }
-        Ok(missing)
     }
 
     /// Waits for the end of a child and writes down how it ended.
@@ -274,6 +255,25 @@ impl Cluster {
         slot.record_exit(exit)?;
         // The tombstone may have come meanwhile. It is older than the clearing, so one of the two deletes the file.
         if self.folder.has(Mark::Removed)? { slot.forget_exit() } else { Ok(()) }
+    }
+
+    /// The slots to start so that `wanted` TaskManagers live: those with the lowest numbers that hold none. Which ones live
+    /// does not matter, since those that are no longer needed are not the last ones.
+    fn missing(&self, wanted: u32) -> io::Result<Vec<u32>> {
+        let mut alive = 0;
+        for slot in self.folder.task_managers()? {
+            alive += u32::from(slot.look()?.is_alive());
+        }
+        let mut missing = Vec::new();
+        for number in 1..=TASK_MANAGERS_MAX {
+            if alive as usize + missing.len() >= wanted as usize {
+                break;
+            }
+            if !self.folder.task_manager(number).look()?.is_alive() {
+                missing.push(number);
+            }
+        }
+        Ok(missing)
     }
 
     fn may_start(&self, number: u32) -> bool {

@@ -1,5 +1,6 @@
 //! The backend with a fake `java`: a shell script that notes each launch and then does what the test says.
 
+use std::fmt::Debug;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,13 +15,13 @@ use super::*;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-struct World {
+pub(super) struct World {
     dir: tempfile::TempDir,
     config: LocalConfig,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         let java = root.join("java");
@@ -46,20 +47,20 @@ impl World {
         world
     }
 
-    fn behave(&self, who: &str, script: &str) {
+    pub(super) fn behave(&self, who: &str, script: &str) {
         fs::write(self.dir.path().join(format!("{who}.sh")), script).unwrap();
     }
 
-    async fn open(&self) -> LocalBackend {
+    pub(super) async fn open(&self) -> LocalBackend {
         LocalBackend::open(self.config.clone()).await.unwrap()
     }
 
-    fn launches(&self, who: &str) -> usize {
+    pub(super) fn launches(&self, who: &str) -> usize {
         let all = fs::read_to_string(self.dir.path().join("launches")).unwrap_or_default();
         all.lines().filter(|line| *line == who).count()
     }
 
-    fn job(&self) -> Job {
+    pub(super) fn job(&self) -> Job {
         let metadata = JobMetadata { id: Uuid::now_v7(), ..JobMetadata::default() };
         let mut spec = JobSpec { number_of_task_managers: 2, ..JobSpec::default() };
         spec.deployment_target.local = Some(LocalTarget {});
@@ -69,7 +70,7 @@ impl World {
         Job::new(metadata, spec)
     }
 
-    fn folder(&self, id: Uuid) -> Folder {
+    pub(super) fn folder(&self, id: Uuid) -> Folder {
         Folder::new(&self.clusters(), id)
     }
 
@@ -94,7 +95,7 @@ impl Drop for World {
 }
 
 /// Asks until the answer is the wanted one.
-async fn until<T: std::fmt::Debug>(ask: impl AsyncFn() -> T, wanted: impl Fn(&T) -> bool) -> T {
+pub(super) async fn until<T: Debug>(ask: impl AsyncFn() -> T, wanted: impl Fn(&T) -> bool) -> T {
     let mut last = ask().await;
     let deadline = tokio::time::Instant::now() + DEADLINE;
     while !wanted(&last) {
@@ -105,15 +106,13 @@ async fn until<T: std::fmt::Debug>(ask: impl AsyncFn() -> T, wanted: impl Fn(&T)
     last
 }
 
-async fn alive(backend: &LocalBackend, id: Uuid, task_managers: u32) {
-    let wanted = |seen: &Seen<SeenCluster>| {
-        seen.present()
-            .is_some_and(|c| c.phase == ClusterPhase::Alive && c.task_managers == task_managers)
-    };
+pub(super) async fn alive(backend: &LocalBackend, id: Uuid, task_managers: u32) {
+    let is = |c: &SeenCluster| c.phase == ClusterPhase::Alive && c.task_managers == task_managers;
+    let wanted = |seen: &Seen<SeenCluster>| seen.present().is_some_and(is);
     until(async || backend.inspect(id).await, wanted).await;
 }
 
-async fn dead(backend: &LocalBackend, id: Uuid) -> String {
+pub(super) async fn dead(backend: &LocalBackend, id: Uuid) -> String {
     let seen = until(async || backend.inspect(id).await, |seen| why(seen).is_some()).await;
     why(&seen).unwrap()
 }

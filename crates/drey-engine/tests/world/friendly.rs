@@ -17,6 +17,7 @@ impl World {
         self.clear_doubt();
         let mut rounds = Vec::new();
         for _ in 0..looks_max {
+            self.serve_session_mode();
             let new = self.settle();
             let is_quiet = new.iter().all(|r| r.actions.is_empty() && r.events.is_empty());
             for action in new.iter().flat_map(|r| &r.actions) {

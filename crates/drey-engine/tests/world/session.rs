@@ -82,6 +82,26 @@ impl World {
         self.session_cluster = Some(SessionClusterRecord { cluster, facts });
     }
 
+    /// A friendly world has the cluster running; what has died there is cleared away, and programs are at hand.
+    pub(super) fn serve_session_mode(&mut self) {
+        if self.deployment.spec.session_cluster_name.is_some() {
+            self.set_session_cluster(ClusterState::Running, 9);
+        }
+        let shared: Vec<Uuid> =
+            self.jobs.iter().filter(|r| r.facts.session.is_some()).map(JobRecord::id).collect();
+        for id in shared {
+            let sight = self.sight(id);
+            match &mut sight.cluster {
+                Seen::Present(c) if matches!(c.phase, ClusterPhase::Dead { .. }) => {
+                    sight.cluster = Seen::Absent;
+                }
+                Seen::Present(c) => c.phase = ClusterPhase::Alive,
+                Seen::Absent | Seen::Unknown { .. } => {}
+            }
+            sight.program = ready();
+        }
+    }
+
     pub(super) fn submit_or_fetch(&mut self, action: &Action) -> Option<Report> {
         let job = action.job();
         let answer = self.answers.submit.clone();

@@ -241,6 +241,23 @@ async fn what_is_referred_to_or_active_is_not_deleted() {
 }
 
 #[tokio::test]
+async fn annotations_of_session_mode_that_mean_nothing_are_refused() {
+    let server = Server::start().await;
+    let mut body = deployment("a");
+    body["metadata"]["annotations"] = json!({
+        "deployment.sessionmode.job-submission-timeout-seconds": "five",
+        "deployment.sessionmode.force-cancellation": "all of them",
+    });
+    let answer = server.json("POST", DEPLOYMENTS, body.clone()).await.expect(400);
+    assert_eq!(answer["context"]["problems"].as_array().unwrap().len(), 2, "{answer}");
+    body["metadata"]["annotations"] = json!({
+        "deployment.sessionmode.job-submission-timeout-seconds": 60,
+        "deployment.sessionmode.force-cancellation": Uuid::from_u128(1),
+    });
+    server.json("POST", DEPLOYMENTS, body).await.expect(201);
+}
+
+#[tokio::test]
 async fn events_are_narrowed_to_a_cluster() {
     let server = Server::start().await;
     let made = server.json("POST", CLUSTERS, shared()).await.expect(201);

@@ -269,7 +269,7 @@ pub(crate) enum FailOn {
     after_help = "Examples:\n  drey events top-speed\n  drey events top-speed -f\n  drey events top-speed -o jsonl | jq .spec.message"
 )]
 pub(crate) struct Events {
-    /// Deployment
+    /// Deployment, or sessioncluster/NAME
     pub(crate) name: String,
     /// Go on and show what happens
     #[arg(short, long)]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Cluster, Server, Signal, counter, flink_id, is_alive, send, text};
 
-const CLUSTERS: &str = "sessionclusters";
+const CLUSTERS: &str = "/api/v1/namespaces/default/sessionclusters";
 
 /// A small cluster with room for two jobs on each TaskManager.
 fn shared() -> Value {
