@@ -111,7 +111,13 @@ impl World {
 
     /// Looks, records and carries out once. What is checked holds of every decision.
     fn look(&mut self) -> Vec<SessionAction> {
-        let before = self.record.clone();
+        let mut before = self.record.clone();
+        let is_accepted = |r: &SessionReport| matches!(r, SessionReport::RemovalAccepted { .. });
+        if let Some(run) =
+            before.facts.run.as_mut().filter(|_| self.reports.iter().any(is_accepted))
+        {
+            run.removed = true;
+        }
         let plan = self.plan();
         check(&before, &self.cluster, &plan);
         if plan.record.facts.run.as_ref().map(|r| r.launched.id) != self.run() {
@@ -171,7 +177,8 @@ fn check(before: &SessionClusterRecord, seen: &Seen<Cluster>, plan: &SessionPlan
                 let run = run.expect("a run that nobody recorded");
                 assert_eq!(launch.id, run.launched.id, "another run than the recorded one");
                 assert!(run.end.is_none(), "a run that is to end is launched");
-                let was_alive = before.facts.run.as_ref().is_some_and(|r| r.alive_since.is_some());
+                let old = before.facts.run.as_ref().filter(|r| r.launched.id == launch.id);
+                let was_alive = old.is_some_and(|r| r.alive_since.is_some());
                 assert!(!(was_alive && *seen == Seen::Absent), "a run is launched a second time");
             }
             SessionAction::Remove { run: id } => {
@@ -335,7 +342,7 @@ fn starts_that_fail_are_tried_four_times_and_then_a_person_has_to_act() {
     let mut world = World::new(1);
     world.want(DesiredClusterState::Running);
     for _ in 0..200 {
-        if matches!(world.cluster, Seen::Absent) && world.run().is_some() {
+        if world.record.facts.run.as_ref().is_some_and(|run| run.end.is_none()) {
             world.cluster = dead("exit code 1");
         }
         world.pass(10);
