@@ -266,7 +266,7 @@ pub fn job_manager(launch: &Launch<'_>) -> Result<Command, Error> {
     let mut command = java(launch, "jobmanager", flags, true)?;
     match launch.entry {
         Entry::Application { job, program } => {
-            application(launch, job, program, &mut command.args)?
+            application(launch, job, program, &mut command.args)?;
         }
         Entry::Session(_) => {
             command.args.push(

@@ -88,7 +88,9 @@ async fn the_next_backend_takes_a_session_cluster_over_and_its_end_names_the_own
     let backend = world.open().await;
     let mut ends = backend.process_ends();
     alive(&backend, run.id, 2).await;
-    world.folder(run.id).job_manager().signal(super::process::Signal::KILL).unwrap();
+    // A process that was only just started has not said who it is.
+    let manager = world.folder(run.id).job_manager();
+    until(async || manager.signal(super::process::Signal::KILL).unwrap(), |sent| *sent).await;
     dead(&backend, run.id).await;
     let owner = tokio::time::timeout(Duration::from_secs(20), ends.recv()).await.unwrap();
     assert_eq!(owner.unwrap(), run.session_cluster_id);
