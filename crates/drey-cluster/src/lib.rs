@@ -1,13 +1,14 @@
 //! Where Flink runs: the contract of a backend, and the backend that runs local processes.
 //!
-//! One cluster per Job, and the Job's id is the cluster's id. A cluster is launched at most once: when its JobManager
-//! has died, or after [`ClusterBackend::remove`], no call ever starts it again. Recovery is a new Job's business.
+//! One cluster per Job, and the Job's id is the cluster's id; or one per run of a SessionCluster, under the run's id. A
+//! cluster is launched at most once: when its JobManager has died, or after [`ClusterBackend::remove`], no call ever
+//! starts it again. Recovery is the business of a new Job, or of a new run.
 
 use std::future::Future;
 
-use drey_model::Job;
 use drey_model::secret::mask::Mask;
-use drey_model::seen::{Cluster, Seen, Snapshot};
+use drey_model::seen::{Cluster, Program, Seen, Snapshot};
+use drey_model::{Job, SessionRun};
 use uuid::Uuid;
 
 pub mod local;
@@ -22,13 +23,29 @@ pub trait ClusterBackend: Send + Sync + 'static {
     /// removed.
     fn ensure(&self, job: &Job) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// The same for a run of a SessionCluster. Later calls start as many TaskManagers as `run` has more than there are.
+    fn ensure_session(&self, run: &SessionRun) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Ends these TaskManagers of a run, by their resource ids, orderly first. Those that are gone are passed over.
+    fn release(
+        &self,
+        run: Uuid,
+        task_managers: &[String],
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Begins to fetch the program of a Job in session mode, in the background, unless that was begun.
+    fn fetch(&self, job: &Job) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// How far that is. `Absent`: nobody fetches it, for example because the server was started anew.
+    fn program(&self, job_id: Uuid) -> impl Future<Output = Seen<Program>> + Send;
+
     /// What the cluster is doing. `Absent`: no process of it lives, and none will come unless `ensure` is called again
     /// (which starts nothing after a removal).
-    fn inspect(&self, job_id: Uuid) -> impl Future<Output = Seen<Cluster>> + Send;
+    fn inspect(&self, id: Uuid) -> impl Future<Output = Seen<Cluster>> + Send;
 
     /// Ends every process of the cluster, orderly first and by force after a few seconds, and stops its preparation.
     /// Returns at once; done when `inspect` says `Absent`. Checkpoints, savepoints and logs stay.
-    fn remove(&self, job_id: Uuid) -> impl Future<Output = Result<(), Error>> + Send;
+    fn remove(&self, id: Uuid) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// The newest complete checkpoint that the run left behind. Ask only when the cluster is gone.
     fn retained_checkpoint(&self, job: &Job) -> impl Future<Output = Seen<Snapshot>> + Send;

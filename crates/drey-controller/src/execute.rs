@@ -10,11 +10,13 @@ use drey_model::causes::causes;
 use uuid::Uuid;
 
 use crate::observe::live_rest;
+use crate::submit::{Uploads, submit};
 
 /// Carries out one action.
 pub(crate) async fn execute<B: ClusterBackend, F: FlinkApi>(
     backend: &B,
     flink: &F,
+    uploads: &Uploads,
     seen: &BTreeMap<Uuid, Observation>,
     action: &Action,
 ) -> Option<Report> {
@@ -22,6 +24,11 @@ pub(crate) async fn execute<B: ClusterBackend, F: FlinkApi>(
     match (action, rest) {
         (Action::EnsureCluster(job), _) => {
             report_ensure(job.metadata.id, backend.ensure(job).await)
+        }
+        (Action::Fetch(job), _) => report_ensure(job.metadata.id, backend.fetch(job).await),
+        (Action::Submit(job), rest) => {
+            let program = seen.get(&job.metadata.id).and_then(|o| o.program.as_ref());
+            Some(submit(flink, uploads, rest, program, job).await)
         }
         (Action::RemoveCluster { job }, _) => match backend.remove(*job).await {
             Ok(()) => Some(Report::RemovalAccepted { job: *job }),
@@ -73,7 +80,7 @@ fn report_snapshot(savepoint: Uuid, answer: Result<(), FlinkError>) -> Report {
         Err(error @ FlinkError::Refused { .. }) => {
             Report::SavepointRefused { savepoint, why: error.to_string() }
         }
-        Err(error @ FlinkError::Unknown { .. }) => {
+        Err(error @ (FlinkError::Unknown { .. } | FlinkError::NotAsked { .. })) => {
             Report::SavepointUnanswered { savepoint, why: error.to_string() }
         }
     }

@@ -4,10 +4,9 @@
 //! them may not (`drey_model::validate::READ_KEYS`). What the backend says is without secrets already.
 
 use drey_cluster::ClusterBackend;
-use drey_engine::Report;
-use drey_model::secret::mask::Mask;
+use drey_engine::{JobRecord, Report};
+use drey_model::secret::{self, mask::Mask};
 use drey_model::seen::{FlinkJob, Operation, Seen};
-use drey_model::{Job, secret};
 use uuid::Uuid;
 
 /// What must not be shown of one job.
@@ -21,15 +20,16 @@ pub(crate) enum Hiding {
 }
 
 impl Hiding {
-    /// What must not be shown of this Job; asks only about Jobs that name secrets.
-    pub(crate) async fn of<B: ClusterBackend>(backend: &B, job: &Job) -> Self {
-        if secret::job_references(&job.spec).is_empty() {
+    /// What must not be shown of this Job; asks only about Jobs that name secrets. In session mode its configuration names
+    /// those of the cluster that it shares.
+    pub(crate) async fn of<B: ClusterBackend>(backend: &B, record: &JobRecord) -> Self {
+        if secret::job_references(&record.job.spec).is_empty() {
             return Self::Nothing;
         }
-        match backend.mask(job.metadata.id).await {
+        match backend.mask(record.cluster()).await {
             Ok(mask) => Self::Values(mask),
             Err(error) => {
-                tracing::warn!(job = %job.metadata.id, %error, "secrets of a job cannot be hidden; its reasons are not shown");
+                tracing::warn!(job = %record.id(), %error, "secrets of a job cannot be hidden; its reasons are not shown");
                 Self::Everything
             }
         }
@@ -70,10 +70,14 @@ impl Hiding {
             Report::CancelFailed { why, .. }
             | Report::SavepointRefused { why, .. }
             | Report::SavepointUnanswered { why, .. }
+            | Report::SubmitRefused { why, .. }
+            | Report::SubmitFailed { why, .. }
+            | Report::SubmitUnanswered { why, .. }
             | Report::EnsureRefused { why, .. }
             | Report::EnsureFailed { why, .. }
             | Report::RemovalFailed { why, .. } => self.text(why),
             Report::RemovalAccepted { .. }
+            | Report::SubmitAccepted { .. }
             | Report::CancelAccepted { .. }
             | Report::SavepointAccepted { .. } => {}
         }
@@ -82,13 +86,9 @@ impl Hiding {
 }
 
 /// What must not be shown of the Job with this id, if it is among these.
-pub(crate) async fn among<B: ClusterBackend>(
-    backend: &B,
-    jobs: &[drey_engine::JobRecord],
-    id: Uuid,
-) -> Hiding {
+pub(crate) async fn among<B: ClusterBackend>(backend: &B, jobs: &[JobRecord], id: Uuid) -> Hiding {
     match jobs.iter().find(|record| record.id() == id) {
-        Some(record) => Hiding::of(backend, &record.job).await,
+        Some(record) => Hiding::of(backend, record).await,
         None => Hiding::Nothing,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use drey_engine::{DeploymentFacts, JobRecord, Quota, SavepointRecord};
+use drey_engine::{DeploymentFacts, JobRecord, SavepointRecord, SessionClusterRecord};
 use drey_model::diff::deviates;
 use drey_model::quota::Limit;
 use drey_model::{Deployment, DeploymentTarget, DesiredState, Kind};
@@ -18,6 +18,7 @@ pub(crate) struct Loaded {
     pub(crate) facts: DeploymentFacts,
     pub(crate) target: Option<DeploymentTarget>,
     pub(crate) figures: Figures,
+    pub(crate) session_cluster: Option<SessionClusterRecord>,
     pub(crate) jobs: Vec<JobRecord>,
     pub(crate) savepoints: Vec<SavepointRecord>,
     /// Revision of the Deployment.
@@ -38,7 +39,8 @@ pub(crate) async fn load(
         facts: object.decode_facts()?,
         deployment,
         target: None,
-        figures: Figures { quota: Quota { limit, others: None }, as_of: 0 },
+        figures: Figures::none(limit),
+        session_cluster: None,
         jobs: Vec::new(),
         savepoints: Vec::new(),
         revision: object.revision,
@@ -54,6 +56,11 @@ pub(crate) async fn load(
         let target = store.get(Kind::DeploymentTarget, namespace, name).await?;
         loaded.target = target.map(|o| o.decode()).transpose()?;
     }
+    if let Some(name) = loaded.deployment.spec.session_cluster_name.as_deref() {
+        let namespace = &loaded.deployment.metadata.namespace;
+        let cluster = store.get(Kind::SessionCluster, namespace, name).await?;
+        loaded.session_cluster = cluster.as_ref().map(session_cluster).transpose()?;
+    }
     if let (Some(limit), true) = (limit, may_launch(&loaded)) {
         loaded.figures = figures(store, limit, id).await?;
     }
@@ -65,6 +72,11 @@ fn may_launch(loaded: &Loaded) -> bool {
     let spec = &loaded.deployment.spec;
     let is_as_wanted = |r: &JobRecord| r.facts.end.is_none() && !deviates(&r.facts.launched, spec);
     spec.state == DesiredState::Running && !loaded.jobs.iter().any(is_as_wanted)
+}
+
+/// A SessionCluster with its facts.
+pub(crate) fn session_cluster(object: &Object) -> Result<SessionClusterRecord, drey_store::Error> {
+    Ok(SessionClusterRecord { cluster: object.decode()?, facts: object.decode_facts()? })
 }
 
 fn add_child(loaded: &mut Loaded, child: &Object) -> Result<(), drey_store::Error> {
@@ -81,8 +93,9 @@ fn add_child(loaded: &mut Loaded, child: &Object) -> Result<(), drey_store::Erro
         Kind::Deployment
         | Kind::DeploymentTarget
         | Kind::DeploymentDefaults
-        | Kind::Event
-        | Kind::SecretValue => {
+        | Kind::SessionCluster
+        | Kind::SecretValue
+        | Kind::Event => {
             return Ok(());
         }
     }

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use drey_cluster::ClusterBackend;
 use drey_engine::{Observation, SavepointRecord};
 use drey_flink::FlinkApi;
-use drey_model::SavepointState;
 use drey_model::seen::{Cluster, ClusterPhase, Operation, Seen};
+use drey_model::{JobState, SavepointState};
 use futures::future::join_all;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -53,15 +53,28 @@ async fn look<B: ClusterBackend, F: FlinkApi>(
         look_into_directories(backend, loaded, id, true, &mut seen).await;
         return seen;
     };
-    let mut seen = Observation { cluster: backend.inspect(id).await, ..Observation::default() };
+    let cluster = backend.inspect(record.cluster()).await;
+    let mut seen = Observation { cluster, ..Observation::default() };
     let has_ended = record.facts.end.is_some();
-    if let (Some(rest), false) = (live_rest(&seen.cluster), has_ended) {
-        let operations = operations(flink, &rest, loaded, id);
-        let (job, operations) = futures::join!(flink.job(&rest, id), operations);
-        let hiding = Hiding::of(backend, &record.job).await;
-        seen.job = hiding.job(job);
-        seen.operations =
-            operations.into_iter().map(|(id, seen)| (id, hiding.operation(seen))).collect();
+    match (live_rest(&seen.cluster), has_ended) {
+        (Some(rest), false) => {
+            let operations = operations(flink, &rest, loaded, id);
+            let (job, operations) = futures::join!(flink.job(&rest, id), operations);
+            let hiding = Hiding::of(backend, record).await;
+            seen.job = hiding.job(job);
+            seen.operations =
+                operations.into_iter().map(|(id, seen)| (id, hiding.operation(seen))).collect();
+        }
+        // Its cluster goes on without it, so only Flink can say whether the job is gone.
+        (Some(rest), true) if record.facts.session.is_some() && record.facts.gone_at.is_none() => {
+            let job = flink.job(&rest, id).await;
+            seen.job = Hiding::of(backend, record).await.job(job);
+        }
+        (Some(_) | None, _) => {}
+    }
+    let is_starting = record.job.status.state == JobState::Starting;
+    if record.facts.session.is_some() && is_starting && seen.job == Seen::Absent {
+        seen.program = Some(backend.program(id).await);
     }
     let is_over = has_ended
         || seen.cluster == Seen::Absent
@@ -69,7 +82,8 @@ async fn look<B: ClusterBackend, F: FlinkApi>(
         || seen.job == Seen::Absent
         || seen.job.present().is_some_and(|j| j.status.is_terminal());
     look_into_directories(backend, loaded, id, is_over, &mut seen).await;
-    let is_gone = seen.cluster == Seen::Absent || record.facts.gone_at.is_some();
+    let is_away = seen.cluster == Seen::Absent && record.facts.session.is_none();
+    let is_gone = is_away || record.facts.gone_at.is_some();
     if has_ended && is_gone && !record.facts.swept {
         seen.retained = Some(backend.retained_checkpoint(&record.job).await);
     }
@@ -147,11 +161,14 @@ pub(crate) fn note(
         } else {
             unreachable.remove(id);
         }
+        let mut is_over = observation.cluster == Seen::Absent;
         if let Seen::Present(job) = &observation.job {
             let known = Knowledge { observed_at: now, flink_status: job.status.to_string() };
             board.insert(*id, known);
+            // On a shared cluster nothing else tells that this was the last look.
+            is_over |= job.status.is_terminal();
         }
-        if observation.cluster == Seen::Absent {
+        if is_over {
             board.remove(id);
         }
     }

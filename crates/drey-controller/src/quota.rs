@@ -1,20 +1,20 @@
 //! What others hold of the CPU quota, and who waits for cores.
 //!
 //! ```text
-//! look: revision, then every claim ─► decide ─► commit, unless a Job was created after that revision
+//! look: revision, then every claim ─► decide ─► commit, unless a Job was created or a SessionCluster changed since
 //! end of a look: cores came free ─► everybody who waits is looked at again
 //! ```
 //!
-//! A claim that was judged grows only with the creation of a Job. So of two launches that were judged on the same figures only the first
+//! A claim that was judged grows only with the creation of a Job or the change of a SessionCluster. So of two launches that were judged on the same figures only the first
 //! is recorded, and the second is judged anew, also when another replica made the first. Owns the figures and the list
 //! of those who wait; does not own the judgement (`drey-engine`).
 
 use std::collections::BTreeSet;
 
-use drey_engine::{DeploymentFacts, Quota};
+use drey_engine::Quota;
 use drey_model::Kind;
 use drey_model::quota::{Claim, Cores, Holder, Limit};
-use drey_store::{Error, Filter, Store};
+use drey_store::{Error, Filter, Store, Write};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -24,38 +24,60 @@ use crate::reconcile::Memory;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Figures {
     pub(crate) quota: Quota,
-    pub(crate) as_of: i64,
+    as_of: i64,
+    /// SessionClusters with the revisions at which their claims were read.
+    clusters: Vec<(Uuid, i64)>,
 }
 
-/// As much of a Deployment's facts as adding up needs.
+impl Figures {
+    /// No figures, for who needs none.
+    pub(crate) fn none(limit: Option<Limit>) -> Self {
+        Self { quota: Quota { limit, others: None }, ..Self::default() }
+    }
+
+    /// The cores that were free when they were added up still are, or nothing is written.
+    pub(crate) fn guards(&self) -> Vec<Write> {
+        let created = [Kind::Job, Kind::SessionCluster];
+        let created = created.map(|kind| Write::NoneCreated { kind, after: self.as_of });
+        let kind = Kind::SessionCluster;
+        let clusters = self.clusters.iter();
+        let changed = clusters.map(|&(id, revision)| Write::Guard { kind, id, revision });
+        created.into_iter().chain(changed).collect()
+    }
+}
+
+/// As much of the facts of a Deployment or a SessionCluster as adding up needs.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Claimed {
     claim: Claim,
 }
 
-/// What everybody but this Deployment holds. SessionClusters add theirs here.
+/// What everybody holds but this Deployment or SessionCluster.
 pub(crate) async fn figures(store: &Store, limit: Limit, own: Uuid) -> Result<Figures, Error> {
     let as_of = store.revision().await?;
-    let mut others = Vec::new();
-    for row in store.list(Kind::Deployment, &Filter::default()).await? {
-        if row.id == own {
-            continue;
+    let (mut others, mut clusters) = (Vec::new(), Vec::new());
+    let mut rows = store.list(Kind::Deployment, &Filter::default()).await?;
+    rows.extend(store.list(Kind::SessionCluster, &Filter::default()).await?);
+    for row in rows.into_iter().filter(|row| row.id != own) {
+        if row.kind == Kind::SessionCluster {
+            clusters.push((row.id, row.revision));
         }
         match row.decode_facts::<Claimed>() {
             Ok(Claimed { claim }) if claim.held == Cores::ZERO => {}
             Ok(Claimed { claim }) => others.push(Holder {
                 namespace: row.namespace,
-                deployment_name: row.name,
+                kind: row.kind,
+                name: row.name,
                 cpu: claim.held,
             }),
             // One damaged row must not keep everybody else from starting.
             Err(error) => {
-                tracing::error!(deployment = %row.id, %error, "its cores are not counted");
+                tracing::error!(id = %row.id, %error, "its cores are not counted");
             }
         }
     }
-    Ok(Figures { quota: Quota { limit: Some(limit), others: Some(others) }, as_of })
+    Ok(Figures { quota: Quota { limit: Some(limit), others: Some(others) }, as_of, clusters })
 }
 
 /// Who waits for cores, and how often some came free.
@@ -92,9 +114,9 @@ impl Waiters {
 }
 
 /// Notes what a decision means for those who wait.
-pub(crate) fn note(memory: &mut Memory, before: &DeploymentFacts, after: &DeploymentFacts) {
-    memory.frees_cores = after.claim.held < before.claim.held;
-    memory.waits_for_cores = after.claim.refused.is_some();
+pub(crate) fn note(memory: &mut Memory, before: &Claim, after: &Claim) {
+    memory.frees_cores = after.held < before.held;
+    memory.waits_for_cores = after.refused.is_some();
 }
 
 #[cfg(test)]

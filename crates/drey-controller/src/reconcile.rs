@@ -15,7 +15,7 @@ use drey_engine::{Plan, Report, Situation, decide};
 use drey_flink::FlinkApi;
 use drey_model::Kind;
 use drey_model::quota::Limit;
-use drey_store::{Store, Write};
+use drey_store::Store;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -26,7 +26,9 @@ use crate::load::{Loaded, load};
 use crate::metrics::Metrics;
 use crate::observe::{Unreachable, note, observe};
 use crate::quota;
-use crate::record::{Configure, Leadership, commit, configure_new_jobs, writes};
+use crate::record::{Configure, ConfigureSession, Leadership, commit, configure_new_jobs, writes};
+use crate::session_cluster::SessionMemory;
+use crate::submit::Uploads;
 use crate::world::{FaultPoint, World, later};
 
 /// Ids handed to one decision: a Job, a Savepoint, and retained checkpoints of a few Jobs.
@@ -48,6 +50,10 @@ pub struct Reconciler<W, B, F> {
     pub flink: Arc<F>,
     /// Renders the configuration of new Jobs.
     pub configure: Arc<Configure>,
+    /// Renders the configuration of SessionClusters.
+    pub configure_session: Arc<ConfigureSession>,
+    /// Who uploads programs at this moment.
+    pub uploads: Uploads,
     /// Facts for readers.
     pub board: Board,
     /// How many cores may be used; `None`: as many as there are.
@@ -69,7 +75,11 @@ pub struct Memory {
     pub(crate) frees_cores: bool,
     /// How often cores had come free when the look began.
     pub(crate) freed: u64,
-    /// Revision of the Deployment that was last seen or written, to tell foreign changes from our own.
+    /// The same for a SessionCluster.
+    pub(crate) session: SessionMemory,
+    /// Others that should be looked at, because of what was found or done.
+    pub wakes: Vec<Uuid>,
+    /// Revision of the object that was last seen or written, to tell foreign changes from our own.
     pub revision: i64,
 }
 
@@ -77,7 +87,7 @@ impl Memory {
     /// Whether anything is remembered that the next look would miss.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.reports.is_empty() && self.unreachable.is_empty()
+        self.reports.is_empty() && self.unreachable.is_empty() && self.session.is_empty()
     }
 }
 
@@ -95,7 +105,7 @@ pub enum Next {
 }
 
 impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
-    /// Looks at a Deployment once and does what there is to do now.
+    /// Looks at a Deployment or a SessionCluster once and does what there is to do now.
     pub async fn reconcile(&self, id: Uuid, memory: &mut Memory) -> Next {
         match self.look(id, memory).await {
             Ok(next) => next,
@@ -118,7 +128,9 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
 
     async fn look(&self, id: Uuid, memory: &mut Memory) -> Result<Next, drey_store::Error> {
         (memory.waits_for_cores, memory.frees_cores) = (false, false);
-        let Some(loaded) = load(&self.store, id, self.quota).await? else { return Ok(Next::Gone) };
+        let Some(loaded) = load(&self.store, id, self.quota).await? else {
+            return self.look_at_session_cluster(id, memory).await;
+        };
         memory.revision = memory.revision.max(loaded.revision);
         let mut seen = observe(&*self.backend, &*self.flink, &loaded).await;
         let now = self.world.now();
@@ -130,6 +142,7 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
             facts: loaded.facts.clone(),
             target: loaded.target.clone(),
             quota: loaded.figures.quota.clone(),
+            session_cluster: loaded.session_cluster.clone(),
             jobs: loaded.jobs.clone(),
             savepoints: loaded.savepoints.clone(),
             observed: seen.clone(),
@@ -137,11 +150,12 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         };
         let mut plan = decide(situation);
         self.record(&loaded, &mut plan, memory, now).await?;
-        quota::note(memory, &loaded.facts, &plan.facts);
+        quota::note(memory, &loaded.facts.claim, &plan.facts.claim);
         let mut has_news = false;
         for action in &plan.actions {
             self.world.pass(FaultPoint::BeforeEffect(action.name())).await;
-            let report = match execute(&*self.backend, &*self.flink, &seen, action).await {
+            let done = execute(&*self.backend, &*self.flink, &self.uploads, &seen, action).await;
+            let report = match done {
                 Some(report) => {
                     let hiding = hide::among(&*self.backend, &loaded.jobs, action.job()).await;
                     Some(hiding.report(report))
@@ -172,8 +186,7 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         let mut writes = writes(loaded, plan, now, || self.world.id())
             .map_err(|source| unwritable(loaded, source))?;
         if self.quota.is_some() && takes_cores(plan, loaded) {
-            // The cores that were free when they were added up still are, or nothing is written.
-            writes.insert(0, Write::NoneCreated { kind: Kind::Job, after: loaded.figures.as_of });
+            writes.splice(0..0, loaded.figures.guards());
         }
         self.metrics.plan(loaded.facts.transition.as_ref(), plan, now);
         self.world.pass(FaultPoint::BeforeRecord).await;
@@ -212,7 +225,11 @@ fn is_news(plan: &Plan, report: &Report) -> bool {
             .any(|r| r.id() == *job && r.job.status.state == drey_model::JobState::Starting),
         // The next look tells it, in its time; until then there is nothing else to do.
         Report::EnsureFailed { .. } | Report::RemovalFailed { .. } => false,
-        Report::CancelAccepted { .. }
+        Report::SubmitAccepted { .. }
+        | Report::SubmitRefused { .. }
+        | Report::SubmitFailed { .. }
+        | Report::SubmitUnanswered { .. }
+        | Report::CancelAccepted { .. }
         | Report::CancelFailed { .. }
         | Report::SavepointAccepted { .. }
         | Report::SavepointRefused { .. }

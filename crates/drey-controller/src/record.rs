@@ -3,7 +3,7 @@
 use drey_engine::{Action, JobRecord, NewEvent, Plan, SavepointRecord};
 use drey_model::event::EventMetadata;
 use drey_model::meta::TextMap;
-use drey_model::{Event, Job, Kind};
+use drey_model::{Event, Job, Kind, SessionRun};
 use drey_store::{Object, Store, Write};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,6 +13,9 @@ use crate::load::Loaded;
 
 /// Renders the configuration that a Job's cluster will run with.
 pub type Configure = dyn Fn(&Job) -> TextMap + Send + Sync;
+
+/// Renders the configuration that a run of a SessionCluster will have.
+pub type ConfigureSession = dyn Fn(&SessionRun) -> TextMap + Send + Sync;
 
 /// The name and epoch of the lease under which this controller leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +34,7 @@ pub(crate) fn configure_new_jobs(plan: &mut Plan, loaded: &Loaded, configure: &C
         }
     }
     for action in &mut plan.actions {
-        if let Action::EnsureCluster(job) = action {
+        if let Action::EnsureCluster(job) | Action::Fetch(job) | Action::Submit(job) = action {
             let id = job.metadata.id;
             if let Some(record) = plan.jobs.iter().find(|r| r.id() == id) {
                 **job = record.job.clone();
@@ -139,7 +142,7 @@ fn put(loaded: &Loaded, object: Object) -> Write {
     }
 }
 
-fn child<D: Serialize, F: Serialize>(
+pub(crate) fn child<D: Serialize, F: Serialize>(
     kind: Kind,
     namespace: &str,
     id: Uuid,
@@ -176,6 +179,7 @@ fn event_object(
         created_at: now,
         deployment_id: Some(m.id),
         job_id: event.job,
+        session_cluster_id: None,
         resource_name: Some(m.name.clone()),
         resource_version: 1,
     };

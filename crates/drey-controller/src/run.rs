@@ -25,7 +25,9 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::quota::Waiters;
 use crate::reconcile::{Memory, Next, Reconciler};
-use crate::record::Configure;
+use crate::record::{Configure, ConfigureSession};
+use crate::session_cluster::runs;
+use crate::submit::Uploads;
 use crate::world::{RealWorld, World};
 
 /// Looks that may be under way at once. One look needs a few kilobytes and mostly waits.
@@ -54,6 +56,8 @@ pub struct Parts<B, F> {
     pub configure: Arc<Configure>,
     /// How many cores may be used; `None`: as many as there are.
     pub quota: Option<Limit>,
+    /// Renders the configuration of SessionClusters.
+    pub configure_session: Arc<ConfigureSession>,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -70,6 +74,8 @@ pub fn start<B: ClusterBackend, F: FlinkApi>(
         backend: parts.backend,
         flink: parts.flink,
         configure: parts.configure,
+        configure_session: parts.configure_session,
+        uploads: Uploads::default(),
         board: handle.board(),
         quota: parts.quota,
         leadership: None,
@@ -105,11 +111,12 @@ pub async fn run<W: World, B: ClusterBackend, F: FlinkApi>(
         tokio::select! {
             () = cancel.cancelled() => break,
             Some(id) = woken.recv() => queue.wake(id),
-            Some((id, memory, next)) = done.recv() => {
+            Some((id, mut memory, next)) = done.recv() => {
                 running -= 1;
+                let wakes = std::mem::take(&mut memory.wakes);
                 let woken = waiters.end(id, &memory);
                 queue.done(id, memory, next);
-                woken.into_iter().for_each(|id| queue.wake(id));
+                wakes.into_iter().chain(woken).for_each(|other| queue.wake(other));
             }
             () = sleep_until(queue.next_due(), now), if running < LOOKS_MAX => {}
             _ = next_feed.tick() => feed = read_feed(&reconciler.store, &mut queue, feed).await,
@@ -154,14 +161,17 @@ async fn look<W: World, B: ClusterBackend, F: FlinkApi>(
     let _ = done.send((id, memory, next));
 }
 
-/// Queues every Deployment once. The change feed is read from here on.
+/// Queues every SessionCluster and every Deployment once. The change feed is read from here on.
 async fn start_scan(store: &Store, queue: &mut Queue) -> i64 {
     let feed = store.revision().await.unwrap_or(0);
-    match store.ids(Kind::Deployment).await {
-        Ok(ids) => ids.into_iter().for_each(|id| queue.scan(id)),
-        Err(error) => {
-            tracing::error!(%error, "the Deployments could not be listed; reading the change feed from its beginning");
-            return 0;
+    // SessionClusters first: Deployments wait for them.
+    for kind in [Kind::SessionCluster, Kind::Deployment] {
+        match store.ids(kind).await {
+            Ok(ids) => ids.into_iter().for_each(|id| queue.scan(id)),
+            Err(error) => {
+                tracing::error!(%error, %kind, "these could not be listed; reading the change feed from its beginning");
+                return 0;
+            }
         }
     }
     feed
@@ -181,7 +191,9 @@ async fn read_feed(store: &Store, queue: &mut Queue, mut after: i64) -> i64 {
         for row in rows {
             after = after.max(row.revision);
             match (row.kind, row.owner) {
-                (Kind::Deployment, _) if !row.deleted => queue.changed(row.id, row.revision),
+                (Kind::Deployment | Kind::SessionCluster, _) if !row.deleted => {
+                    queue.changed(row.id, row.revision);
+                }
                 (Kind::Savepoint, Some(owner)) => queue.changed(owner, row.revision),
                 _ => {}
             }
@@ -192,7 +204,7 @@ async fn read_feed(store: &Store, queue: &mut Queue, mut after: i64) -> i64 {
     }
 }
 
-/// Removes clusters whose Job is not in the store, or is closed there: left over from a data directory that was
+/// Removes clusters whose Job or run is not in the store, or is closed there: left over from a data directory that was
 /// restored from a backup, for example.
 async fn sweep_orphans<W: World, B: ClusterBackend, F: FlinkApi>(
     reconciler: Arc<Reconciler<W, B, F>>,
@@ -201,11 +213,16 @@ async fn sweep_orphans<W: World, B: ClusterBackend, F: FlinkApi>(
         Ok(clusters) => clusters,
         Err(error) => return tracing::warn!(%error, "clusters could not be listed"),
     };
-    for id in clusters {
+    // After the clusters: a run is recorded before its processes are started.
+    let runs = match runs(&reconciler.store).await {
+        Ok(runs) => runs,
+        Err(error) => return tracing::warn!(%error, "session clusters could not be listed"),
+    };
+    for id in clusters.into_iter().filter(|id| !runs.contains(id)) {
         match reconciler.store.by_id(Kind::Job, id).await {
             Ok(Some(job)) if job.open => {}
             Ok(_) => {
-                tracing::warn!(job = %id, "removing a cluster that belongs to no open Job");
+                tracing::warn!(job = %id, "removing a cluster that belongs to no open Job and no SessionCluster");
                 if let Err(error) = reconciler.backend.remove(id).await {
                     tracing::warn!(job = %id, %error, "removing an orphan");
                 }

@@ -4,20 +4,25 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use drey_cluster::{ClusterBackend, Error as BackendError, logs};
-use drey_controller::{Board, FaultPoint, Memory, Metrics, Next, Reconciler, World};
-use drey_engine::DeploymentFacts;
+use drey_controller::{Board, FaultPoint, Memory, Metrics, Next, Reconciler, Uploads, World};
+use drey_engine::{DeploymentFacts, SessionFacts};
 use drey_flink::api::Error as FlinkError;
-use drey_flink::{FlinkApi, Trigger};
+use drey_flink::{FlinkApi, Submission, Trigger};
 use drey_model::meta::{Metadata, SPEC_VERSION};
 use drey_model::quota::{Cores, Limit};
 use drey_model::secret::mask::Mask;
-use drey_model::seen::{Cluster, FlinkJob, Operation, Snapshot};
+use drey_model::seen::{Cluster, FlinkJob, Jar, Operation, Program, Snapshot, TaskManager};
+use drey_model::session_cluster::{DesiredClusterState, SessionClusterSpec};
 use drey_model::target::{DeploymentTargetSpec, LocalTarget};
-use drey_model::{Deployment, DeploymentSpec, DeploymentTarget, DesiredState, Job, Kind, Seen};
+use drey_model::{
+    Deployment, DeploymentSpec, DeploymentTarget, DesiredState, Job, Kind, Seen, SessionCluster,
+    SessionRun,
+};
 use drey_store::{Filter, Object, Store, Write};
 use jiff::Timestamp;
 use tokio::sync::Barrier;
@@ -51,6 +56,21 @@ impl ClusterBackend for Nothing {
     async fn ensure(&self, _: &Job) -> Result<(), BackendError> {
         Ok(())
     }
+    async fn ensure_session(&self, _: &SessionRun) -> Result<(), BackendError> {
+        Ok(())
+    }
+    async fn release(&self, _: Uuid, _: &[String]) -> Result<(), BackendError> {
+        Ok(())
+    }
+    async fn fetch(&self, _: &Job) -> Result<(), BackendError> {
+        Ok(())
+    }
+    async fn program(&self, _: Uuid) -> Seen<Program> {
+        Seen::Absent
+    }
+    async fn mask(&self, _: Uuid) -> Result<Mask, BackendError> {
+        Ok(Mask::default())
+    }
     async fn inspect(&self, _: Uuid) -> Seen<Cluster> {
         Seen::Absent
     }
@@ -65,9 +85,6 @@ impl ClusterBackend for Nothing {
     }
     async fn list(&self) -> Result<Vec<Uuid>, BackendError> {
         Ok(Vec::new())
-    }
-    async fn mask(&self, _: Uuid) -> Result<Mask, BackendError> {
-        Ok(Mask::default())
     }
     async fn log(&self, _: Uuid, query: &logs::Query) -> Result<logs::Chunk, BackendError> {
         Err(BackendError::NotFound(query.file.clone()))
@@ -91,6 +108,21 @@ impl FlinkApi for Nothing {
         Ok(())
     }
     async fn cancel(&self, _: &str, _: Uuid) -> Result<(), FlinkError> {
+        Ok(())
+    }
+    async fn task_managers(&self, _: &str) -> Seen<Vec<TaskManager>> {
+        Seen::unknown("nobody")
+    }
+    async fn jars(&self, _: &str) -> Seen<Vec<Jar>> {
+        Seen::unknown("nobody")
+    }
+    async fn upload(&self, _: &str, _: &Path, _: &str) -> Result<String, FlinkError> {
+        Ok(String::new())
+    }
+    async fn delete_jar(&self, _: &str, _: &str) -> Result<(), FlinkError> {
+        Ok(())
+    }
+    async fn run(&self, _: &str, _: Submission<'_>) -> Result<(), FlinkError> {
         Ok(())
     }
 }
@@ -142,21 +174,28 @@ async fn store(count: u32) -> (Store, Vec<Uuid>) {
     (store, ids)
 }
 
-#[tokio::test]
-async fn of_launches_that_were_judged_at_the_same_moment_only_those_with_room_are_recorded() {
-    let (store, ids) = store(4).await;
-    let world = Together { barrier: Barrier::new(4), left: AtomicI64::new(4) };
-    let reconciler = Reconciler {
-        world: Arc::new(world),
-        store: store.clone(),
+/// Of whose first looks so many end together.
+fn reconciler(store: Store, together: u32) -> Reconciler<Together, Nothing, Nothing> {
+    let barrier = Barrier::new(together as usize);
+    Reconciler {
+        world: Arc::new(Together { barrier, left: AtomicI64::new(i64::from(together)) }),
+        store,
         backend: Arc::new(Nothing),
         flink: Arc::new(Nothing),
         configure: Arc::new(|job: &Job| job.spec.flink_configuration.clone()),
+        configure_session: Arc::new(|run: &SessionRun| run.flink_configuration.clone()),
+        uploads: Uploads::default(),
         board: Board::default(),
         quota: Some(Limit { cpu: Cores::new(4.0), tolerated: Cores::new(1.0) }),
         leadership: None,
         metrics: Metrics::default(),
-    };
+    }
+}
+
+#[tokio::test]
+async fn of_launches_that_were_judged_at_the_same_moment_only_those_with_room_are_recorded() {
+    let (store, ids) = store(4).await;
+    let reconciler = reconciler(store.clone(), 4);
     let looks = ids.iter().map(|id| async {
         let mut memory = Memory::default();
         // Whose figures are out of date is told to look again at once.
@@ -179,4 +218,49 @@ async fn of_launches_that_were_judged_at_the_same_moment_only_those_with_room_ar
     assert_eq!((launched, held), (2, Cores::new(4.0)), "{outcomes:?}");
     assert!(outcomes.iter().any(|(again, _, _)| *again > 0), "nobody was too late: {outcomes:?}");
     assert_eq!(store.list(Kind::Job, &Filter::default()).await.unwrap().len(), 2);
+}
+
+/// A SessionCluster that wants to run, with so many TaskManagers.
+async fn cluster(store: &Store, name: &str, task_managers: i32) -> Uuid {
+    let (id, name) = (Uuid::now_v7(), name.to_owned());
+    let metadata = Metadata { id, name, namespace: "default".to_owned(), ..Metadata::default() };
+    let spec = SessionClusterSpec {
+        state: DesiredClusterState::Running,
+        deployment_target_name: "local".to_owned(),
+        number_of_task_managers: task_managers,
+        ..SessionClusterSpec::default()
+    };
+    let cluster = SessionCluster::new(metadata, spec);
+    let write = row(Kind::SessionCluster, &cluster.metadata.name, id, &cluster);
+    store.commit(&[write]).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn session_clusters_and_deployments_do_not_take_the_same_cores() {
+    let (store, mut ids) = store(1).await;
+    ids.push(cluster(&store, "a", 2).await);
+    ids.push(cluster(&store, "b", 2).await);
+    let reconciler = reconciler(store.clone(), 3);
+    let looks = ids.iter().map(|id| async {
+        let mut memory = Memory::default();
+        for _ in 0..10 {
+            let next = reconciler.reconcile(*id, &mut memory).await;
+            let claim = match store.deployment(*id).await.unwrap() {
+                Some((object, _)) => object.decode_facts::<DeploymentFacts>().unwrap().claim,
+                None => {
+                    let object = store.by_id(Kind::SessionCluster, *id).await.unwrap().unwrap();
+                    object.decode_facts::<SessionFacts>().unwrap().claim
+                }
+            };
+            if claim.refused.is_some() || claim.held > Cores::ZERO {
+                return claim.held;
+            }
+            assert_eq!(next, Next::Now);
+        }
+        panic!("it goes round in circles");
+    });
+    let held = futures::future::join_all(looks).await;
+    let sum: Cores = held.iter().copied().sum();
+    assert!(sum > Cores::ZERO && sum <= Cores::new(5.0), "{held:?}");
 }

@@ -1,5 +1,6 @@
 //! Transition to CANCELLED: Flink's cancel API, then the cluster goes. After 3 minutes, or 5 requests that failed, the
-//! cluster goes without waiting for Flink any longer (seed 002, "Transitions to CANCELLED").
+//! cluster goes without waiting for Flink any longer (seed 002, "Transitions to CANCELLED"). On a shared cluster nothing
+//! can go in the job's place, so there Flink is waited for ([`session::advance_cancel`]).
 
 use drey_model::EventName;
 use drey_model::seen::{ClusterPhase, FlinkStatus, Seen};
@@ -7,7 +8,10 @@ use jiff::SignedDuration;
 use uuid::Uuid;
 
 use crate::draft::{Draft, SaturatingAdd};
-use crate::facts::How;
+use crate::facts::{How, JobRecord};
+use crate::plan::Action;
+use crate::session;
+use crate::situation::Observation;
 
 const DEADLINE: SignedDuration = SignedDuration::from_mins(3);
 const FAILURES_MAX: u32 = 5;
@@ -21,6 +25,9 @@ pub(crate) fn advance(d: &mut Draft, id: Uuid) {
     let seen = d.observation(id);
     let Some(record) = d.job(id).filter(|r| r.facts.end.is_none()) else { return };
     let Some(cancel) = record.facts.cancel.clone() else { return };
+    if record.facts.session.is_some() {
+        return session::advance_cancel(d, id, &seen, &cancel);
+    }
     let has_started = record.job.status.started.is_some();
     let stops_nothing = record.facts.stops.is_empty();
     let confirmed = match &seen.cluster {
@@ -61,6 +68,13 @@ pub(crate) fn advance(d: &mut Draft, id: Uuid) {
         return;
     }
     d.wait("Flink to cancel the job", cancel.since, until);
+}
+
+/// The request that a cancellation under way calls for: none while Flink is at it.
+pub(crate) fn request(d: &Draft, record: &JobRecord, seen: &Observation) -> Option<Action> {
+    let is_due = record.facts.cancel.as_ref().is_some_and(|c| c.not_before <= d.now);
+    let is_going = seen.job.present().is_some_and(|j| j.status == FlinkStatus::Cancelling);
+    (is_due && !is_going).then(|| Action::Cancel { job: record.id() })
 }
 
 /// Flink accepted the cancellation.

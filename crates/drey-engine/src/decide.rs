@@ -5,7 +5,7 @@
 use drey_model::deployment::UpgradeKind;
 use drey_model::diff::deviates;
 use drey_model::duration;
-use drey_model::seen::{ClusterPhase, FlinkStatus, Seen};
+use drey_model::seen::{ClusterPhase, Seen};
 use drey_model::{DesiredState, EventName, JobState, SavepointOrigin, SavepointState};
 
 use jiff::SignedDuration;
@@ -14,7 +14,9 @@ use crate::draft::{Draft, SaturatingAdd};
 use crate::facts::{DeploymentFacts, JobRecord, Rest, Restarts};
 use crate::plan::{Action, Plan};
 use crate::situation::Situation;
-use crate::{backoff, cancel, phase, quota, restore, run, savepoint, start, suspend, upgrade};
+use crate::{
+    backoff, cancel, phase, quota, restore, run, savepoint, session, start, suspend, upgrade,
+};
 
 /// After this long, a backend that has not finished removing a cluster is told again.
 const REMIND: SignedDuration = SignedDuration::from_secs(10);
@@ -34,6 +36,7 @@ pub fn decide(situation: Situation) -> Plan {
         run::advance(&mut d, id);
     }
     end_all_but_newest(&mut d);
+    session::resume(&mut d);
     match d.deployment.spec.state {
         DesiredState::Running => pursue_running(&mut d),
         DesiredState::Suspended => pursue_suspended(&mut d),
@@ -66,6 +69,7 @@ fn notice_new_spec(d: &mut Draft) {
             not_before: None,
             last_failure: None,
             gave_up: None,
+            cluster_awaited_since: None,
             ..std::mem::take(&mut d.facts)
         };
         if d.active_job().is_none() {
@@ -104,6 +108,9 @@ fn pursue_running(d: &mut Draft) {
         suspend::forget_failures(d);
     }
     if is_held || !is_deviating || strategy == UpgradeKind::None {
+        return;
+    }
+    if state == JobState::Started && session::would_have_no_place(d) {
         return;
     }
     match state {
@@ -147,6 +154,10 @@ fn actions(d: &mut Draft) -> Vec<Action> {
     let mut actions = Vec::new();
     for record in &d.jobs {
         let seen = d.observation(record.id());
+        if record.facts.session.is_some() {
+            actions.extend(session::action(d, record, &seen));
+            continue;
+        }
         if let Some(end) = &record.facts.end {
             let is_slow = d.now >= end.at.saturating_add_or_max(REMIND);
             if record.facts.gone_at.is_none() && (!record.facts.removed || is_slow) {
@@ -160,14 +171,7 @@ fn actions(d: &mut Draft) -> Vec<Action> {
                     actions.push(Action::EnsureCluster(Box::new(record.job.clone())));
                 }
             }
-            JobState::Terminating => {
-                let due = record.facts.cancel.as_ref().is_some_and(|c| c.not_before <= d.now);
-                let is_going =
-                    seen.job.present().is_some_and(|j| j.status == FlinkStatus::Cancelling);
-                if due && !is_going {
-                    actions.push(Action::Cancel { job: record.id() });
-                }
-            }
+            JobState::Terminating => actions.extend(cancel::request(d, record, &seen)),
             JobState::Failed | JobState::Terminated | JobState::Finished => {}
         }
     }

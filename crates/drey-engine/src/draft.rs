@@ -15,6 +15,7 @@ use crate::facts::{
     Cancel, DeploymentFacts, End, How, JobFacts, JobRecord, Restarts, SavepointRecord,
 };
 use crate::plan::NewEvent;
+use crate::session_cluster::SessionClusterRecord;
 use crate::situation::{Observation, Quota, Report, Situation};
 
 pub(crate) struct Draft {
@@ -26,12 +27,15 @@ pub(crate) struct Draft {
     pub(crate) quota: Quota,
     /// Whether this decision refused a launch for lack of cores.
     pub(crate) is_refused: bool,
+    pub(crate) session_cluster: Option<SessionClusterRecord>,
     pub(crate) jobs: Vec<JobRecord>,
     pub(crate) savepoints: Vec<SavepointRecord>,
     observed: BTreeMap<Uuid, Observation>,
     pub(crate) reports: Vec<Report>,
     pub(crate) events: Vec<NewEvent>,
     pub(crate) waits: Vec<Wait>,
+    /// The Job whose submission this decision has recorded.
+    pub(crate) submitting: Option<Uuid>,
     pub(crate) wake_at: Option<Timestamp>,
 }
 
@@ -49,12 +53,14 @@ impl Draft {
             target: s.target,
             quota: s.quota,
             is_refused: false,
+            session_cluster: s.session_cluster,
             jobs,
             savepoints: s.savepoints,
             observed: s.observed,
             reports: s.reports,
             events: Vec::new(),
             waits: Vec::new(),
+            submitting: None,
             wake_at: None,
         }
     }
@@ -121,9 +127,9 @@ impl Draft {
         self.jobs.iter().rev().find(|r| r.facts.end.is_none())
     }
 
-    /// Jobs that have ended and are not yet cleaned up.
+    /// Jobs that have ended and are not yet cleaned up. Nobody waits for orphans, except a new Job.
     pub(crate) fn is_clearing(&self) -> bool {
-        self.jobs.iter().any(|r| r.facts.end.is_some() && !r.is_closed())
+        self.jobs.iter().any(|r| r.facts.end.is_some() && !r.is_closed() && !r.is_orphan())
     }
 
     /// Begins to cancel a Job.
@@ -183,8 +189,10 @@ impl Draft {
         }
         // The removal that follows may go unanswered: the next look waits for it.
         self.wake(now);
-        let message = format!("Removing the cluster of Job {id}: {why}");
-        self.event(EventName::AwaitForAClusterToTeardown, Some(id), message);
+        if self.job(id).is_some_and(|r| r.facts.session.is_none()) {
+            let message = format!("Removing the cluster of Job {id}: {why}");
+            self.event(EventName::AwaitForAClusterToTeardown, Some(id), message);
+        }
         if confirmed {
             self.close_state(id);
         } else if let Some(record) = self.job_mut(id) {
@@ -282,7 +290,7 @@ pub(crate) fn next_mark(since: Timestamp, step: SignedDuration, now: Timestamp) 
 }
 
 /// How long to wait between two looks at something that began `elapsed` ago: a tenth of that, within limits.
-fn poll_interval(elapsed: SignedDuration) -> SignedDuration {
+pub(crate) fn poll_interval(elapsed: SignedDuration) -> SignedDuration {
     let tenth = SignedDuration::from_millis((elapsed.as_millis() / 10).clamp(0, 60_000) as i64);
     tenth.clamp(SignedDuration::from_millis(50), SignedDuration::from_secs(2))
 }

@@ -49,6 +49,8 @@ pub struct DeploymentFacts {
     pub blind_ordinal: u32,
     /// The cores that it holds, and whether it waits for some.
     pub claim: Claim,
+    /// Session mode: since when the SessionCluster is waited for.
+    pub cluster_awaited_since: Option<Timestamp>,
     /// The transition under way.
     pub transition: Option<Transition>,
     /// What the server shows under `/ext/v1`.
@@ -88,6 +90,8 @@ pub struct JobFacts {
     pub launched: Launched,
     /// The Savepoint it started from.
     pub restored: Option<Uuid>,
+    /// Session mode: the run of a SessionCluster that it belongs to, for all its life.
+    pub session: Option<SessionJob>,
     /// When its JobManager was first seen alive.
     pub alive_since: Option<Timestamp>,
     /// Since when a reachable JobManager has not known the job.
@@ -110,6 +114,43 @@ pub struct JobFacts {
     pub checkpointed: bool,
     /// The newest checkpoint that Flink named when the run ended; used where storage cannot be listed.
     pub last_checkpoint: Option<Snapshot>,
+}
+
+/// A Job in session mode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionJob {
+    /// Name of the SessionCluster.
+    pub name: String,
+    /// The run that the Job is submitted to, and no other.
+    pub run: Uuid,
+    /// SHA-256 of the program; recorded before it is uploaded.
+    #[serde(default)]
+    pub artifact: Option<String>,
+    /// Set before the first submission.
+    #[serde(default)]
+    pub submission: Option<Submission>,
+    /// When a user asked not to wait for its Flink job any longer.
+    #[serde(default)]
+    pub orphaned_at: Option<Timestamp>,
+}
+
+/// The submission of a Job to a shared cluster. Any number of requests make one Flink job, because the id is ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Submission {
+    /// When the first request was sent.
+    pub since: Timestamp,
+    /// When the last one was.
+    pub sent_at: Timestamp,
+    /// Whether the last one has no answer, so that it may still take effect.
+    pub is_open: bool,
+    /// When the last of those was sent that never got an answer.
+    pub silent_at: Option<Timestamp>,
+    /// The next request is not sent earlier.
+    pub not_before: Timestamp,
+    /// Whether Flink has accepted it.
+    pub accepted: bool,
 }
 
 /// A cancellation under way.
@@ -205,6 +246,18 @@ impl JobRecord {
             Some(end) => !end.confirmed && self.facts.gone_at.is_none(),
             None => true,
         }
+    }
+
+    /// Session mode: whether nobody waits for its Flink job any longer, at a user's wish.
+    #[must_use]
+    pub fn is_orphan(&self) -> bool {
+        self.facts.session.as_ref().is_some_and(|s| s.orphaned_at.is_some())
+    }
+
+    /// What its processes are called: its own cluster, or the run of a SessionCluster.
+    #[must_use]
+    pub fn cluster(&self) -> Uuid {
+        self.facts.session.as_ref().map_or(self.id(), |s| s.run)
     }
 
     /// Whether nothing is left to do for it: ended, cluster gone, checkpoints looked for.

@@ -41,6 +41,10 @@ pub struct NewEvent {
 pub enum Action {
     /// Launch the Job's cluster, or replace its lost TaskManagers.
     EnsureCluster(Box<Job>),
+    /// Session mode: have the Job's program fetched.
+    Fetch(Box<Job>),
+    /// Session mode: upload the program, unless it is there, and submit the job under its own id.
+    Submit(Box<Job>),
     /// Cancel the Flink job.
     Cancel {
         /// The Job.
@@ -72,6 +76,8 @@ impl Action {
     pub fn name(&self) -> &'static str {
         match self {
             Self::EnsureCluster(_) => "ensure-cluster",
+            Self::Fetch(_) => "fetch",
+            Self::Submit(_) => "submit",
             Self::Cancel { .. } => "cancel",
             Self::Snapshot { stop: true, .. } => "stop",
             Self::Snapshot { stop: false, .. } => "savepoint",
@@ -83,7 +89,7 @@ impl Action {
     #[must_use]
     pub fn job(&self) -> Uuid {
         match self {
-            Self::EnsureCluster(job) => job.metadata.id,
+            Self::EnsureCluster(job) | Self::Fetch(job) | Self::Submit(job) => job.metadata.id,
             Self::Cancel { job } | Self::Snapshot { job, .. } | Self::RemoveCluster { job } => *job,
         }
     }

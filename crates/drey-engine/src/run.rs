@@ -17,7 +17,7 @@ use crate::phase::{STABLE_POLL, UNREACHABLE_AFTER};
 use crate::restarts;
 use crate::savepoint;
 use crate::situation::{Observation, Report};
-use crate::{start, suspend};
+use crate::{session, start, suspend};
 
 /// How long a reachable JobManager may not know a started job before that counts as the job's end.
 const MISSING: SignedDuration = SignedDuration::from_secs(10);
@@ -58,6 +58,10 @@ pub(crate) fn absorb_reports(d: &mut Draft) {
                 d.warn_once(EventName::GeneralFailure, job, NOT_REMOVED, message);
             }
             Report::RemovalAccepted { job } => d.job_facts(job, |f| f.removed = true),
+            Report::SubmitAccepted { job } => session::accepted(d, job),
+            Report::SubmitRefused { job, why } => session::refused(d, job, &why),
+            Report::SubmitFailed { job, why } => session::not_sent(d, job, &why),
+            Report::SubmitUnanswered { job, why } => session::unanswered(d, job, &why),
             Report::CancelAccepted { job } => cancel::accepted(d, job),
             Report::CancelFailed { job, .. } => d.job_facts(job, |f| {
                 if let Some(cancel) = &mut f.cancel {
@@ -151,8 +155,11 @@ fn watch_job(d: &mut Draft, id: Uuid, seen: &Observation) {
     }
 }
 
-/// Tells of TaskManagers that are gone, once until they are back.
+/// Tells of TaskManagers that are gone, once until they are back. Those of a shared cluster are that one's business.
 fn note_task_managers(d: &mut Draft, id: Uuid, seen: &Observation, calm: bool) {
+    if d.job(id).is_some_and(|r| r.facts.session.is_some()) {
+        return;
+    }
     if calm {
         d.resume_after(NOT_LAUNCHED);
     }
@@ -289,27 +296,36 @@ fn fail(d: &mut Draft, id: Uuid, why: &str, confirmed: bool) {
     }
 }
 
+/// Why an ended Job cannot be closed yet.
+pub(crate) struct Awaited {
+    /// For people.
+    pub(crate) what: String,
+    /// What a person is told when it takes long.
+    pub(crate) warning: String,
+}
+
 /// Clears an ended Job away: processes first, then the look for a retained checkpoint.
 fn clear(d: &mut Draft, id: Uuid, seen: &Observation) {
     let now = d.now;
     let Some(record) = d.job(id) else { return };
     let Some(ended_at) = record.facts.end.as_ref().map(|e| e.at) else { return };
     if record.facts.gone_at.is_none() {
-        if seen.cluster != Seen::Absent || !record.facts.removed {
-            let until = ended_at.saturating_add_or_max(CLEAR);
-            if now >= until {
-                let message = format!(
-                    "The processes of Job {id} could not be confirmed to have ended for {} min; nothing else is started \
-                     until they have",
+        let awaited = match &record.facts.session {
+            Some(_) => session::clear(d, id, seen),
+            None => (seen.cluster != Seen::Absent || !record.facts.removed).then(|| Awaited {
+                what: "the cluster to be torn down".to_owned(),
+                warning: format!(
+                    "The processes of Job {id} could not be confirmed to have ended for {} min; nothing else is \
+                     started until they have",
                     CLEAR.as_mins()
-                );
-                d.warn_once(EventName::GeneralFailure, id, NOT_REMOVED, message);
+                ),
+            }),
+        };
+        if let Some(Awaited { what, warning }) = awaited {
+            if now >= ended_at.saturating_add_or_max(CLEAR) {
+                d.warn_once(EventName::GeneralFailure, id, NOT_REMOVED, warning);
             }
-            return d.wait(
-                "the cluster to be torn down",
-                ended_at,
-                next_mark(ended_at, CLEAR, now),
-            );
+            return d.wait(what, ended_at, next_mark(ended_at, CLEAR, now));
         }
         d.job_facts(id, |f| f.gone_at = Some(now));
         d.close_state(id);

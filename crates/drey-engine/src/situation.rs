@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use drey_model::quota::{Holder, Limit};
-use drey_model::seen::{Cluster, FlinkJob, Operation, Seen, Snapshot};
+use drey_model::seen::{Cluster, FlinkJob, Operation, Program, Seen, Snapshot};
 use drey_model::{Deployment, DeploymentTarget};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::facts::{DeploymentFacts, JobRecord, SavepointRecord};
+use crate::session_cluster::SessionClusterRecord;
 
 /// All facts about one Deployment at one instant.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct Situation {
     pub target: Option<DeploymentTarget>,
     /// The CPU quota and what others hold of it.
     pub quota: Quota,
+    /// The SessionCluster that the spec names, if it exists.
+    pub session_cluster: Option<SessionClusterRecord>,
     /// Jobs that are not closed.
     pub jobs: Vec<JobRecord>,
     /// Savepoints that are in progress or may be restored from.
@@ -47,7 +50,7 @@ pub struct Quota {
 /// One look at a Job's world.
 #[derive(Debug, Clone)]
 pub struct Observation {
-    /// Its processes.
+    /// Its processes; in session mode those of the run that it belongs to.
     pub cluster: Seen<Cluster>,
     /// Its Flink job.
     pub job: Seen<FlinkJob>,
@@ -57,6 +60,8 @@ pub struct Observation {
     pub operations: BTreeMap<Uuid, Seen<Operation>>,
     /// What lies in the directory of each Savepoint in progress; looked at only where the operation does not tell.
     pub directories: BTreeMap<Uuid, Seen<Snapshot>>,
+    /// Session mode: its program; looked at only until it is submitted. `Absent`: nobody fetches it.
+    pub program: Option<Seen<Program>>,
     /// The newest checkpoint left behind; looked at only once the cluster is gone.
     pub retained: Option<Seen<Snapshot>>,
 }
@@ -69,6 +74,7 @@ impl Default for Observation {
             unreachable_since: None,
             operations: BTreeMap::new(),
             directories: BTreeMap::new(),
+            program: None,
             retained: None,
         }
     }
@@ -102,6 +108,32 @@ pub enum Report {
     RemovalAccepted {
         /// The Job.
         job: Uuid,
+    },
+    /// Flink has the job.
+    SubmitAccepted {
+        /// The Job.
+        job: Uuid,
+    },
+    /// Flink answered that it will not run the job.
+    SubmitRefused {
+        /// The Job.
+        job: Uuid,
+        /// Why.
+        why: String,
+    },
+    /// The request was not sent, so it cannot take effect.
+    SubmitFailed {
+        /// The Job.
+        job: Uuid,
+        /// Why.
+        why: String,
+    },
+    /// Flink did not answer; the job may appear.
+    SubmitUnanswered {
+        /// The Job.
+        job: Uuid,
+        /// Why.
+        why: String,
     },
     /// Flink accepted the cancellation.
     CancelAccepted {

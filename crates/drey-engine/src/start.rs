@@ -5,7 +5,7 @@ use drey_model::diff::{Launched, deviates};
 use drey_model::job::{JobMetadata, JobSpec, JobTarget, Started};
 use drey_model::meta::{Failure, SPEC_VERSION};
 use drey_model::seen::{ClusterPhase, FlinkJob, FlinkStatus, Seen};
-use drey_model::{EventName, Job, JobState};
+use drey_model::{EventName, Job, JobState, SessionRun};
 use jiff::SignedDuration;
 use uuid::Uuid;
 
@@ -15,13 +15,14 @@ use crate::facts::{How, JobFacts, JobRecord};
 use crate::quota;
 use crate::restarts;
 use crate::restore::{self, Choice};
+use crate::session;
 use crate::situation::Observation;
 
 /// Why a start is given up that has nothing to restore; a snapshot that is registered takes it back.
 pub(crate) const NO_SNAPSHOT: &str = "NoSnapshotToRestore";
 
 /// How long fetching Flink and the artifact may take; a backend has a shorter limit of its own, with a better message.
-const PREPARE: SignedDuration = SignedDuration::from_mins(40);
+pub(crate) const PREPARE: SignedDuration = SignedDuration::from_mins(40);
 /// How long a launched cluster may take until its job runs.
 const RUN: SignedDuration = SignedDuration::from_mins(5);
 /// How long a job without failures may take until tasks run: restoring large state takes its time.
@@ -46,7 +47,10 @@ pub(crate) fn create(d: &mut Draft) {
         let since = d.facts.last_failure.as_ref().map_or(d.now, |f| f.failed_at);
         return d.pause(format!("the pause before attempt {number} of {limit}"), since, at);
     }
-    let Some(target) = job_target(d) else { return };
+    if session::waits_for_orphan(d) {
+        return;
+    }
+    let Some(place) = place(d) else { return };
     if !quota::admits_launch(d) {
         return;
     }
@@ -57,52 +61,59 @@ pub(crate) fn create(d: &mut Draft) {
         Choice::Stuck { why } => {
             d.give_up(EventName::GeneralFailure, None, NO_SNAPSHOT, why);
         }
-        Choice::Empty => record_job(d, target, None),
-        Choice::From { savepoint, location } => record_job(d, target, Some((savepoint, location))),
+        Choice::Empty => record_job(d, place, None),
+        Choice::From { savepoint, location } => record_job(d, place, Some((savepoint, location))),
     }
 }
 
-fn job_target(d: &mut Draft) -> Option<JobTarget> {
+/// Where a Job runs.
+enum Place {
+    /// A cluster of its own in this target.
+    Own(JobTarget),
+    /// This run of a SessionCluster.
+    Shared(Box<SessionRun>),
+}
+
+fn place(d: &mut Draft) -> Option<Place> {
+    if d.deployment.spec.session_cluster_name.is_some() {
+        return session::run_to_use(d).map(|run| Place::Shared(Box::new(run)));
+    }
     if let Some(target) = &d.target {
-        return Some(JobTarget {
+        return Some(Place::Own(JobTarget {
             kubernetes: target.spec.kubernetes.clone(),
             local: target.spec.local.clone(),
-        });
+        }));
     }
-    let spec = &d.deployment.spec;
-    let (event, message) = match (&spec.session_cluster_name, &spec.deployment_target_name) {
-        (Some(name), _) => (
-            EventName::GeneralFailure,
-            format!(
-                "No SessionCluster '{name}' exists; this server runs Deployments in application mode only"
-            ),
+    let message = match &d.deployment.spec.deployment_target_name {
+        Some(name) => format!(
+            "No DeploymentTarget '{name}' exists in this namespace; name another one, or create it and try again (drey start)"
         ),
-        (None, Some(name)) => (
-            EventName::ReferencedDeploymentTargetDoesNotExist,
-            format!(
-                "No DeploymentTarget '{name}' exists in this namespace; name another one, or create it and try again (drey start)"
-            ),
-        ),
-        (None, None) => (
-            EventName::ReferencedDeploymentTargetDoesNotExist,
-            "spec.deploymentTargetName is not set; name the target to run in".to_owned(),
-        ),
+        None => "spec.deploymentTargetName is not set; name the target to run in".to_owned(),
     };
-    d.give_up(event, None, "ReferenceDoesNotExist", message);
+    let event = EventName::ReferencedDeploymentTargetDoesNotExist;
+    d.give_up(event, None, session::NO_REFERENCE, message);
     None
 }
 
-fn record_job(d: &mut Draft, target: JobTarget, from: Option<(Uuid, String)>) {
+fn record_job(d: &mut Draft, place: Place, from: Option<(Uuid, String)>) {
     let Some(id) = d.take_id() else { return };
     d.facts.ordinal += 1;
     d.facts.not_before = None;
     let (restored, location) = from.unzip();
     let origin = location.as_ref().map_or("with empty state".to_owned(), |l| format!("from {l}"));
-    let job = Job::new(job_metadata(d, id), job_spec(d, target, location));
+    let (target, run) = match place {
+        Place::Own(target) => (target, None),
+        Place::Shared(run) => (run.target.clone(), Some(run)),
+    };
+    let mut job = Job::new(job_metadata(d, id), job_spec(d, target, location));
+    if let Some(run) = &run {
+        session::take_from_cluster(&mut job, run);
+    }
     let facts = JobFacts {
         ordinal: d.facts.ordinal,
         launched: Launched::of(&d.deployment.spec),
         restored,
+        session: run.as_deref().map(session::binding),
         ..JobFacts::default()
     };
     d.jobs.push(JobRecord { job, facts });
@@ -111,6 +122,10 @@ fn record_job(d: &mut Draft, target: JobTarget, from: Option<(Uuid, String)>) {
     let limit = d.deployment.spec.max_job_creation_attempts;
     let created = format!("Creating Job {id} {origin} (attempt {attempt} of {limit})");
     d.event(EventName::CreatingANewJob, Some(id), created);
+    d.wake(d.now);
+    if run.is_some() {
+        return;
+    }
     d.event(
         EventName::SpinningUpAClusterForAJob,
         Some(id),
@@ -121,7 +136,6 @@ fn record_job(d: &mut Draft, target: JobTarget, from: Option<(Uuid, String)>) {
         Some(id),
         "Waiting for Flink, the artifact and the JobManager process",
     );
-    d.wake(d.now);
 }
 
 fn job_metadata(d: &Draft, id: Uuid) -> JobMetadata {
@@ -164,6 +178,9 @@ fn job_spec(d: &Draft, target: JobTarget, savepoint_location: Option<String>) ->
 /// Sees a STARTING Job on its way.
 pub(crate) fn advance(d: &mut Draft, id: Uuid, seen: &Observation) {
     let Some(record) = d.job(id) else { return };
+    if record.facts.session.is_some() {
+        return session::advance_start(d, id, seen);
+    }
     let created = record.job.metadata.created_at;
     let wanted = record.job.spec.number_of_task_managers;
     let has_lived = record.facts.alive_since.is_some();
@@ -203,7 +220,14 @@ fn note_alive(d: &mut Draft, id: Uuid) -> jiff::Timestamp {
     now
 }
 
-fn watch_job(d: &mut Draft, id: Uuid, job: &FlinkJob, since: jiff::Timestamp, managers: &str) {
+/// Sees a submitted job until its tasks run.
+pub(crate) fn watch_job(
+    d: &mut Draft,
+    id: Uuid,
+    job: &FlinkJob,
+    since: jiff::Timestamp,
+    managers: &str,
+) {
     let cause = job.cause.clone();
     match job.status {
         FlinkStatus::Failed => {
@@ -248,11 +272,11 @@ fn is_batch(d: &Draft, id: Uuid) -> bool {
 }
 
 /// Nothing is known, so nothing ends: the deadline moves along until there is an answer.
-fn wait_for_answer(d: &mut Draft, since: jiff::Timestamp, why: &str) {
+pub(crate) fn wait_for_answer(d: &mut Draft, since: jiff::Timestamp, why: &str) {
     d.wait(format!("an answer about the cluster ({why})"), since, next_mark(since, RUN, d.now));
 }
 
-fn wait_or_fail(
+pub(crate) fn wait_or_fail(
     d: &mut Draft,
     id: Uuid,
     what: &str,

@@ -160,6 +160,9 @@ fn done(world: &mut World, id: Uuid) -> Vec<&'static str> {
 fn check(name: &str, change: Change, effect: Effect, strategy: UpgradeKind) {
     let (mut world, id) = running(strategy);
     world.edit(change);
+    if world.deployment.spec.session_cluster_name.is_some() {
+        world.set_session_cluster(drey_model::ClusterState::Running, 1);
+    }
     let found = done(&mut world, id);
     let (expected, state, job): (&[&str], _, _) = match (effect, strategy) {
         (Nothing, _) | (Upgrade, UpgradeKind::None) => {

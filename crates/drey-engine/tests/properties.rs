@@ -8,11 +8,11 @@ mod world;
 
 use drey_engine::{JobRecord, Quota, SavepointRecord, decide};
 use drey_model::deployment::{RestoreKind, UpgradeKind};
-use drey_model::meta::NON_PRODUCTION;
+use drey_model::meta::{FORCE_CANCELLATION, NON_PRODUCTION};
 use drey_model::quota::{Cores, Holder, Limit};
 use drey_model::savepoint::{SavepointMetadata, SavepointSpec, SavepointType};
-use drey_model::seen::{ClusterPhase, FlinkStatus, Operation, Snapshot};
-use drey_model::{DesiredState, Savepoint, SavepointOrigin, SavepointState, Seen};
+use drey_model::seen::{ClusterPhase, FlinkStatus, Operation, Program, Snapshot};
+use drey_model::{ClusterState, DesiredState, Savepoint, SavepointOrigin, SavepointState, Seen};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -46,6 +46,10 @@ enum Turn {
     Quota(f64, Option<f64>),
     Testing(bool),
     Target(bool),
+    Shared(bool),
+    SessionCluster(Option<ClusterState>, u8),
+    Program(u8),
+    Force(bool),
     Crash,
     Pass(i64),
     Sleep(i64),
@@ -86,6 +90,8 @@ fn turn() -> impl Strategy<Value = Turn> {
         1 => select(restores).prop_map(Turn::Restore),
         1 => (1_i32..4).prop_map(Turn::Attempts),
         1 => select(vec![None, Some("5 s"), Some("0"), Some("1 h")]).prop_map(Turn::Expiration),
+        2 => any::<bool>().prop_map(Turn::Shared),
+        1 => any::<bool>().prop_map(Turn::Force),
         2 => Just(Turn::AskForSavepoint),
         1 => Just(Turn::Register),
     ];
@@ -99,8 +105,13 @@ fn turn() -> impl Strategy<Value = Turn> {
         2 => (0_u8..3).prop_map(Turn::Directory),
         2 => (0_u8..3).prop_map(Turn::Retained),
     ];
+    use ClusterState::{Running as Up, Starting, Stopped};
+    let session_state =
+        select(vec![Some(Up), Some(Up), Some(Up), Some(Starting), Some(Stopped), None]);
     let rest = prop_oneof![
-        2 => (0_u8..4, answer).prop_map(|(which, answer)| Turn::Answers(which, answer)),
+        2 => (session_state, 0_u8..3).prop_map(|(s, run)| Turn::SessionCluster(s, run)),
+        1 => (0_u8..4).prop_map(Turn::Program),
+        2 => (0_u8..5, answer).prop_map(|(which, answer)| Turn::Answers(which, answer)),
         1 => any::<bool>().prop_map(Turn::Target),
         2 => (1_u8..6, select(vec![None, Some(0.0), Some(1.5), Some(4.0)]))
             .prop_map(|(limit, others)| Turn::Quota(f64::from(limit), others)),
@@ -148,6 +159,7 @@ fn take(world: &mut World, turn: Turn) {
             0 => world.answers.ensure = answer,
             1 => world.answers.remove = answer,
             2 => world.answers.cancel = answer,
+            3 => world.answers.submit = answer,
             _ => world.answers.snapshot = answer,
         },
         Turn::Target(has) => world.has_target = has,
@@ -155,7 +167,8 @@ fn take(world: &mut World, turn: Turn) {
             let limit = Limit { cpu: Cores::new(limit), tolerated: Cores::new(0.5) };
             let holder = |cpu| Holder {
                 namespace: "default".to_owned(),
-                deployment_name: "other".to_owned(),
+                kind: drey_model::Kind::Deployment,
+                name: "other".to_owned(),
                 cpu: Cores::new(cpu),
             };
             world.quota = Quota { limit: Some(limit), others: others.map(|cpu| vec![holder(cpu)]) };
@@ -163,6 +176,17 @@ fn take(world: &mut World, turn: Turn) {
         Turn::Testing(is) => {
             let annotations = &mut world.deployment.metadata.annotations;
             annotations.insert(NON_PRODUCTION.to_owned(), is.to_string());
+        }
+        Turn::Shared(is_shared) => world.edit(|s| {
+            s.session_cluster_name = is_shared.then(|| "shared".to_owned());
+            s.deployment_target_name = (!is_shared).then(|| "local".to_owned());
+        }),
+        Turn::SessionCluster(None, _) => world.session_cluster = None,
+        Turn::SessionCluster(Some(state), run) => world.set_session_cluster(state, run.into()),
+        Turn::Program(what) => world.first_program = program(what),
+        Turn::Force(is_current) => {
+            let id = current.filter(|_| is_current).unwrap_or_default().to_string();
+            world.deployment.metadata.annotations.insert(FORCE_CANCELLATION.to_owned(), id);
         }
         Turn::Crash => world.forget(),
         Turn::Pass(ms) => drop(world.pass(SignedDuration::from_millis(ms))),
@@ -174,7 +198,7 @@ fn take(world: &mut World, turn: Turn) {
 fn see(world: &mut World, id: Uuid, turn: &Turn) {
     let (now, count) = (world.now, world.savepoints.len());
     // A cluster that is confirmed gone does not come back.
-    let is_over = world.job(id).is_some_and(|r| r.facts.removed);
+    let is_over = world.job(id).is_some_and(|r| r.facts.removed || r.facts.gone_at.is_some());
     let sight = world.sight(id);
     match *turn {
         Turn::Cluster(_) | Turn::Flink(..) if is_over => {}
@@ -205,6 +229,15 @@ fn see(world: &mut World, id: Uuid, turn: &Turn) {
             sight.retained = Seen::Present(Snapshot { location, completed_at: now });
         }
         _ => {}
+    }
+}
+
+fn program(what: u8) -> Option<Seen<Program>> {
+    match what {
+        0 => None,
+        1 => Some(Seen::unknown("?")),
+        2 => Some(Seen::Present(Program::Preparing { what: "it".into() })),
+        _ => Some(Seen::Present(Program::Failed { why: "404".into() })),
     }
 }
 
@@ -294,6 +327,7 @@ proptest! {
     fn a_friendly_world_is_settled_soon(turns in turns()) {
         let mut world = after(turns);
         world.has_target = true;
+        world.first_program = None;
         let settled = world.cooperate(LOOKS_MAX);
         prop_assert!(settled.is_some(), "{} {:?} {:?}", world.state(), world.facts, world.jobs.last());
         let explanation = world.explanation();
@@ -369,6 +403,11 @@ fn distort_job(record: &mut JobRecord, next: &mut impl FnMut() -> Timestamp) {
     facts.alive_since = facts.alive_since.map(|_| next());
     facts.missing_since = facts.missing_since.map(|_| next());
     facts.gone_at = facts.gone_at.map(|_| next());
+    if let Some(submission) = facts.session.as_mut().and_then(|s| s.submission.as_mut()) {
+        submission.since = next();
+        submission.sent_at = next();
+        submission.silent_at = submission.silent_at.map(|_| next());
+    }
     if let Some(cancel) = &mut facts.cancel {
         cancel.since = next();
         cancel.not_before = next();

@@ -3,8 +3,10 @@
 //! Every call has a deadline of its own and is harmless to repeat: job and trigger ids are ours.
 
 use std::future::Future;
+use std::path::Path;
 
-use drey_model::seen::{FlinkJob, Operation, Seen};
+use drey_model::Job;
+use drey_model::seen::{FlinkJob, Jar, Operation, Seen, TaskManager};
 use uuid::Uuid;
 
 /// A snapshot to take, under a trigger id that was recorded before.
@@ -16,6 +18,19 @@ pub struct Trigger {
     pub trigger_id: Uuid,
     /// URI of a directory that belongs to this snapshot alone.
     pub directory: String,
+}
+
+/// A Job to run on a cluster that is there already, under the Job's own id.
+#[derive(Debug, Clone, Copy)]
+pub struct Submission<'a> {
+    /// The Job.
+    pub job: &'a Job,
+    /// Flink's id of the program that was uploaded.
+    pub jar: &'a str,
+    /// The class to start.
+    pub class: &'a str,
+    /// The arguments of its `main`.
+    pub args: &'a [String],
 }
 
 /// The JobManager's REST API, as far as Drey needs it. `rest` is the base URL, for example `http://127.0.0.1:8081`.
@@ -44,6 +59,26 @@ pub trait FlinkApi: Send + Sync + 'static {
 
     /// Cancels the job. Cancelling a job that has ended already succeeds.
     fn cancel(&self, rest: &str, job_id: Uuid) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// The TaskManagers that have registered. An answer means that the JobManager takes jobs.
+    fn task_managers(&self, rest: &str) -> impl Future<Output = Seen<Vec<TaskManager>>> + Send;
+
+    /// The programs that were uploaded.
+    fn jars(&self, rest: &str) -> impl Future<Output = Seen<Vec<Jar>>> + Send;
+
+    /// Uploads a program under a name; returns Flink's id of it.
+    fn upload(
+        &self,
+        rest: &str,
+        file: &Path,
+        name: &str,
+    ) -> impl Future<Output = Result<String, Error>> + Send;
+
+    /// Deletes a program. Jobs that run keep their own copy.
+    fn delete_jar(&self, rest: &str, jar: &str) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Runs a program as a job. Succeeds when the JobManager knows a job of that id already, whatever became of it.
+    fn run(&self, rest: &str, s: Submission<'_>) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// Why a request was not carried out, or may not have been.
@@ -55,6 +90,14 @@ pub enum Error {
         /// What was asked.
         what: &'static str,
         /// The root cause that Flink named.
+        why: String,
+    },
+    /// It was never asked: nothing has happened.
+    #[error("could not ask Flink to {what}: {why}")]
+    NotAsked {
+        /// What was to be asked.
+        what: &'static str,
+        /// Why not.
         why: String,
     },
     /// No answer, or 503: it may or may not have happened.

@@ -57,6 +57,15 @@ pub struct Fetched {
     pub sha256: String,
 }
 
+impl Fetched {
+    /// What is at a path of the cache, where each file stands in a folder that is named after its content.
+    #[must_use]
+    pub fn at(path: PathBuf) -> Option<Self> {
+        let sha256 = path.parent()?.file_name()?.to_str()?.to_owned();
+        Some(Self { path, sha256 })
+    }
+}
+
 /// Why an artifact cannot be had. No variant shows credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -7,28 +7,33 @@
 //!           └── /checkpoints                        1.8 s
 //! ```
 //!
+//! `session.rs` has the requests about programs and TaskManagers of a shared cluster.
+//!
 //! Owns requests and what their outcome means: a refusal is a definite no, everything else that is not a yes is
 //! unknown. Does not own the shapes ([`crate::wire`]) or any decision. The system's proxy is not used: JobManagers are
 //! neighbours.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drey_model::causes::causes;
-use drey_model::seen::{FlinkJob, FlinkStatus, Operation, Seen, Snapshot};
+use drey_model::seen::{FlinkJob, FlinkStatus, Jar, Operation, Seen, Snapshot, TaskManager};
 use futures::StreamExt;
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::api::{Error, FlinkApi, Trigger};
+use crate::api::{Error, FlinkApi, Submission, Trigger};
 use crate::wire::{
     Checkpoints, EXCEPTIONS_MAX, Exceptions, Metric, OperationReply, Overview, SavepointBody,
     StopBody, reason, restarts,
 };
+
+mod session;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
@@ -53,9 +58,14 @@ enum Ask {
     Savepoint,
     Stop,
     Cancel,
+    TaskManagers,
+    Jars,
+    Upload,
+    DeleteJar,
+    Run,
 }
 
-const LABELS: [&str; 8] = [
+const LABELS: [&str; 13] = [
     "overview",
     "metrics",
     "exceptions",
@@ -64,6 +74,11 @@ const LABELS: [&str; 8] = [
     "savepoint",
     "stop",
     "cancel",
+    "task-managers",
+    "jars",
+    "upload",
+    "delete-jar",
+    "run",
 ];
 
 /// The client; cheap to share by reference.
@@ -111,7 +126,7 @@ impl Client {
         url: String,
         body: Option<&impl Serialize>,
     ) -> Answer {
-        self.requests[ask as usize].fetch_add(1, Ordering::Relaxed);
+        self.count(ask);
         let mut request = self.http.request(method, &url);
         if let Some(body) = body {
             request = request.json(body);
@@ -128,6 +143,10 @@ impl Client {
             }
         }
         Ok((status, bytes))
+    }
+
+    fn count(&self, ask: Ask) {
+        self.requests[ask as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     async fn get(&self, ask: Ask, url: String) -> Answer {
@@ -313,6 +332,28 @@ impl FlinkApi for Client {
         let url = url(rest, &format!("jobs/{}?mode=cancel", job_id.simple()));
         let ask = (Ask::Cancel, "cancel the job");
         self.command(ask, Method::PATCH, url, None::<&()>).await.map(|_| ())
+    }
+
+    async fn task_managers(&self, rest: &str) -> Seen<Vec<TaskManager>> {
+        self.all_task_managers(rest).await
+    }
+
+    async fn jars(&self, rest: &str) -> Seen<Vec<Jar>> {
+        self.all_jars(rest).await
+    }
+
+    async fn upload(&self, rest: &str, file: &Path, name: &str) -> Result<String, Error> {
+        self.upload_jar(rest, file, name).await
+    }
+
+    async fn delete_jar(&self, rest: &str, jar: &str) -> Result<(), Error> {
+        let ask = (Ask::DeleteJar, "delete a program");
+        let url = url(rest, &format!("jars/{jar}"));
+        self.command(ask, Method::DELETE, url, None::<&()>).await.map(|_| ())
+    }
+
+    async fn run(&self, rest: &str, s: Submission<'_>) -> Result<(), Error> {
+        self.run_jar(rest, s).await
     }
 }
 

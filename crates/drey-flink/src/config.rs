@@ -37,6 +37,11 @@ const OWNED: &[(&str, &str)] = &[
     ("web.refresh-interval", "500"),
 ];
 
+/// The same for session clusters, which live long and run many jobs: how a job ended is kept for a week, and programs are
+/// submitted over REST.
+const OWNED_OF_SESSION: &[(&str, &str)] =
+    &[("jobstore.expiration-time", "604800"), ("web.submit.enable", "true")];
+
 /// The same for keys that only newer versions know: major and minor number of the first one, key, value.
 const OWNED_SINCE: &[(u32, u32, &str, &str)] =
     &[(2, 3, "completed-application-store.expiration-time", "3650 d")];
@@ -198,6 +203,79 @@ pub fn effective(inputs: &Inputs<'_>) -> Effective {
     Effective { config, notes }
 }
 
+/// What the effective configuration of a session cluster is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionInputs<'a> {
+    /// `spec.flinkConfiguration`.
+    pub user: &'a TextMap,
+    /// Namespace of the SessionCluster.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// `spec.resources`.
+    pub resources: &'a BTreeMap<String, ResourceSpec>,
+    /// URI below which state is kept; no trailing slash.
+    pub storage: &'a str,
+    /// Whether the cluster is made of local processes.
+    pub is_local: bool,
+}
+
+/// Makes the effective configuration of a session cluster. Where its jobs keep their state: platform API reference
+/// §3.12, Q33.
+#[must_use]
+pub fn effective_session(inputs: &SessionInputs<'_>) -> Effective {
+    let SessionInputs { user, namespace, name, resources, storage, is_local } = *inputs;
+    let storage = storage.trim_end_matches('/');
+    let place = format!("namespaces/{namespace}/sessionclusters/{name}");
+    let mut with_places = user.clone();
+    for (key, value) in [
+        (CHECKPOINT_DIR, format!("{storage}/flink-sessionclusters/{place}/checkpoints")),
+        (SAVEPOINT_DIR, format!("{storage}/flink-savepoints/{place}")),
+    ] {
+        if first(user, key).is_none() {
+            with_places.insert(key.to_owned(), value);
+        }
+    }
+    let nobody = Uuid::nil();
+    let mut effective = effective(&Inputs {
+        user: &with_places,
+        namespace,
+        deployment_id: nobody,
+        job_id: nobody,
+        resources,
+        parallelism: None,
+        storage,
+        is_local,
+    });
+    for (key, value) in OWNED_OF_SESSION {
+        effective.config.insert((*key).to_owned(), (*value).to_owned());
+    }
+    effective
+}
+
+/// The effective configuration of a Job on a session cluster: the user's lines over those of the cluster.
+#[must_use]
+pub fn effective_in_session(cluster: &TextMap, user: &TextMap, parallelism: i32) -> TextMap {
+    let mut all = cluster.clone();
+    all.extend(job_level(user));
+    all.insert("parallelism.default".to_owned(), parallelism.to_string());
+    all
+}
+
+/// What a Job may say for itself on a cluster that it shares.
+#[must_use]
+pub fn job_level(user: &TextMap) -> TextMap {
+    let (mut config, _) = modern(user);
+    let is_ours = |key: &str| {
+        let lists = [OWNED, OWNED_OF_SESSION];
+        lists.iter().any(|list| list.iter().any(|(own, _)| *own == key))
+            || FOREIGN.iter().any(|(own, _)| *own == key)
+            || drey_model::validate::OWNED_KEYS.contains(&key)
+    };
+    config.retain(|key, _| !is_ours(key));
+    config
+}
+
 /// Renames old keys to their new names, so that each setting appears once.
 #[must_use]
 pub fn modern(user: &TextMap) -> (TextMap, Vec<String>) {
@@ -248,6 +326,14 @@ pub fn for_version(config: &TextMap, version: &Version) -> TextMap {
             all.insert((*key).to_owned(), (*value).to_owned());
         }
     }
+    all
+}
+
+/// The same for what a Job says on a session cluster: settings of whole clusters are none of its business.
+#[must_use]
+pub fn for_version_in_session(config: &TextMap, version: &Version) -> TextMap {
+    let mut all = for_version(config, version);
+    all.retain(|key, _| !OWNED_SINCE.iter().any(|(_, _, owned, _)| owned == key));
     all
 }
 

@@ -1,9 +1,11 @@
-//! Command lines of Flink's processes: one JobManager in application mode, and its TaskManagers, without Flink's scripts.
+//! Command lines of Flink's processes: one JobManager, in application or session mode, and its TaskManagers, without
+//! Flink's scripts.
 //!
 //! ```text
-//! Job + Launch ──► files()         config.yaml, log4j.*, *.options   (write them into `conf` before the processes start)
-//!              ──► job_manager()   java … StandaloneApplicationClusterEntryPoint --configDir … --job-id … -- args
-//!              ──► task_manager()  java … TaskManagerRunner --configDir … -Dtaskmanager.…
+//! Launch ──► files()         config.yaml, log4j.*, *.options   (write them into `conf` before the processes start)
+//!        ──► job_manager()   java … StandaloneApplicationClusterEntryPoint --configDir … --job-id … -- args
+//!                            java … StandaloneSessionClusterEntrypoint --configDir …
+//!        ──► task_manager()  java … TaskManagerRunner --configDir … -Dtaskmanager.…
 //! ```
 //!
 //! Owns arguments, environment and the settings of one cluster: addresses, ports, folders, memory. Pure: nothing is
@@ -12,7 +14,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use drey_model::SessionRun;
 use drey_model::args;
+use drey_model::deployment::Logging;
 use drey_model::job::Job;
 use drey_model::meta::TextMap;
 
@@ -94,18 +98,71 @@ pub struct Flink {
 /// Everything that a cluster is started from.
 #[derive(Debug, Clone, Copy)]
 pub struct Launch<'a> {
-    /// The Job.
-    pub job: &'a Job,
+    /// Whose cluster it is.
+    pub entry: Entry<'a>,
     /// The `java` program.
     pub java: &'a Path,
     /// The distribution.
     pub flink: &'a Flink,
-    /// The program.
-    pub program: &'a Program,
     /// Ports of the JobManager.
     pub ports: Ports,
     /// Folders.
     pub dirs: &'a Dirs,
+}
+
+/// Whose cluster is started.
+#[derive(Debug, Clone, Copy)]
+pub enum Entry<'a> {
+    /// A Job's own: the JobManager runs its program.
+    Application {
+        /// The Job.
+        job: &'a Job,
+        /// The program.
+        program: &'a Program,
+    },
+    /// A SessionCluster's: the JobManager waits for jobs.
+    Session(&'a SessionRun),
+}
+
+impl Entry<'_> {
+    fn configuration(&self) -> &TextMap {
+        match self {
+            Self::Application { job, .. } => &job.spec.flink_configuration,
+            Self::Session(run) => &run.flink_configuration,
+        }
+    }
+
+    fn logging(&self) -> Option<&Logging> {
+        match self {
+            Self::Application { job, .. } => job.spec.logging.as_ref(),
+            Self::Session(run) => run.spec.logging.as_ref(),
+        }
+    }
+
+    fn subject(&self) -> logging::Subject<'_> {
+        match self {
+            Self::Application { job, .. } => logging::Subject {
+                namespace: &job.metadata.namespace,
+                owner_id: job.metadata.deployment_id,
+                owner_name: &job.metadata.deployment_name,
+                run_id: job.metadata.id,
+            },
+            Self::Session(run) => logging::Subject {
+                namespace: &run.namespace,
+                owner_id: run.session_cluster_id,
+                owner_name: &run.name,
+                run_id: run.id,
+            },
+        }
+    }
+
+    fn memory(&self, process: &str) -> Option<&str> {
+        let resources = match self {
+            Self::Application { job, .. } => &job.spec.resources,
+            Self::Session(run) => &run.spec.resources,
+        };
+        resources.get(process).and_then(|r| r.memory.as_deref())
+    }
 }
 
 /// A process to start. Standard input is closed; standard output and error belong to the user's program.
@@ -172,7 +229,7 @@ pub enum Error {
 pub fn files(launch: &Launch<'_>) -> Vec<File> {
     let version = &launch.flink.version;
     let conf = &launch.dirs.conf;
-    let log = logging::render(launch.job);
+    let log = logging::render(launch.entry.logging(), &launch.entry.subject());
     let text = yaml::render(&configuration(launch), version);
     let config = File { path: conf.join(yaml::file_name(version)), text };
     let mut files = vec![config, File { path: conf.join(log.name), text: log.text }];
@@ -189,8 +246,10 @@ pub fn files(launch: &Launch<'_>) -> Vec<File> {
 /// The Job's configuration with the settings of this one cluster.
 #[must_use]
 pub fn configuration(launch: &Launch<'_>) -> TextMap {
-    let mut all = config::for_version(&launch.job.spec.flink_configuration, &launch.flink.version);
-    all.extend(launch.program.settings.clone());
+    let mut all = config::for_version(launch.entry.configuration(), &launch.flink.version);
+    if let Entry::Application { program, .. } = launch.entry {
+        all.extend(program.settings.clone());
+    }
     let Ports { rest, rpc, blob } = launch.ports;
     let scratch = launch.dirs.scratch.display().to_string();
     all.entry("io.tmp.dirs".to_owned()).or_insert_with(|| scratch.clone());
@@ -215,46 +274,66 @@ pub fn configuration(launch: &Launch<'_>) -> TextMap {
     all
 }
 
-/// The JobManager, which runs the program's `main()`.
+/// The JobManager, which runs the program's `main()`, or waits for jobs.
 ///
 /// # Errors
 /// A jar that cannot be named, JVM options that cannot be split, memory that does not suffice.
 pub fn job_manager(launch: &Launch<'_>) -> Result<Command, Error> {
-    let job = &launch.job.spec;
-    let user = &job.flink_configuration;
+    let user = launch.entry.configuration();
     if let Some(key) = yaml::unwritable(user, &launch.flink.version) {
         return Err(Error::Unwritable { key: key.to_owned(), version: launch.flink.version });
     }
-    let resources = job.resources.get(JOB_MANAGER).and_then(|r| r.memory.as_deref());
-    let process = memory::process_size("jobmanager", user, resources)?;
+    let process = memory::process_size("jobmanager", user, launch.entry.memory(JOB_MANAGER))?;
     let flags = memory::JobManager::new(process, user)?.jvm_flags();
-    let mut command = java(launch, "jobmanager", flags, true)?;
-    let args = &mut command.args;
+    let mut command = java(launch, JOB_MANAGER, flags, true)?;
+    match launch.entry {
+        Entry::Application { job, program } => {
+            application(launch, job, program, &mut command.args)?;
+        }
+        Entry::Session(_) => {
+            command.args.push(
+                "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint".into(),
+            );
+            // Of 1.x and 2.x alike it knows this option, and no other that matters.
+            let config = launch.dirs.conf.clone().into_os_string();
+            command.args.extend(["--configDir".into(), config]);
+        }
+    }
+    Ok(command)
+}
+
+fn application(
+    launch: &Launch<'_>,
+    owner: &Job,
+    program: &Program,
+    args: &mut Vec<OsString>,
+) -> Result<(), Error> {
+    let job = &owner.spec;
     args.push(
         "org.apache.flink.container.entrypoint.StandaloneApplicationClusterEntryPoint".into(),
     );
     args.extend(["--configDir".into(), launch.dirs.conf.clone().into_os_string()]);
     if launch.flink.version.takes_jars() {
         // `--jars` takes everything up to the next option that Flink knows: it must not stand last.
-        args.extend(["--jars".into(), jars(launch.program)?.join(",").into()]);
+        args.extend(["--jars".into(), jars(program)?.join(",").into()]);
     } else {
         // The class path of the program, which is read from the same place on every process of this machine.
-        let jars = jars(launch.program)?.join(CLASS_PATH_SEPARATOR);
+        let jars = jars(program)?.join(CLASS_PATH_SEPARATOR);
         args.push(format!("-D{CLASS_PATH}={jars}").into());
     }
-    args.extend(["--job-classname".into(), launch.program.class.clone().into()]);
-    args.extend(["--job-id".into(), launch.job.flink_job_id().into()]);
+    args.extend(["--job-classname".into(), program.class.clone().into()]);
+    args.extend(["--job-id".into(), owner.flink_job_id().into()]);
     if let Some(snapshot) = &job.savepoint_location {
         args.extend(["--fromSavepoint".into(), snapshot.into()]);
         if job.allow_non_restored_state {
             args.push("--allowNonRestoredState".into());
         }
     }
-    if !launch.program.args.is_empty() {
+    if !program.args.is_empty() {
         args.push("--".into());
-        args.extend(launch.program.args.iter().map(OsString::from));
+        args.extend(program.args.iter().map(OsString::from));
     }
-    Ok(command)
+    Ok(())
 }
 
 /// A TaskManager. `resource_id` is its name in Flink's REST API and of its log: unique within the cluster.
@@ -262,11 +341,8 @@ pub fn job_manager(launch: &Launch<'_>) -> Result<Command, Error> {
 /// # Errors
 /// Memory that does not suffice, JVM options that cannot be split.
 pub fn task_manager(launch: &Launch<'_>, resource_id: &str) -> Result<Command, Error> {
-    let job = &launch.job.spec;
-    let user = &job.flink_configuration;
-    let resources = job.resources.get("taskmanager");
-    let process =
-        memory::process_size("taskmanager", user, resources.and_then(|r| r.memory.as_deref()))?;
+    let user = launch.entry.configuration();
+    let process = memory::process_size("taskmanager", user, launch.entry.memory("taskmanager"))?;
     let memory = memory::TaskManager::new(process, user)?;
     let is_small = process <= FAST_START_BYTES_MAX;
     let mut command = java(launch, resource_id, memory.jvm_flags(), is_small)?;
@@ -300,7 +376,7 @@ fn java(
 ) -> Result<Command, Error> {
     let Launch { flink, dirs, .. } = launch;
     let log_file = dirs.logs.join(format!("{name}.log"));
-    let log4j = dirs.conf.join(logging::file_name(launch.job));
+    let log4j = dirs.conf.join(logging::file_name(launch.entry.logging()));
     let mut args: Vec<OsString> = memory.into_iter().map(OsString::from).collect();
     if is_fast_start {
         args.extend(["-XX:+UseSerialGC".into(), "-XX:TieredStopAtLevel=1".into()]);
@@ -365,7 +441,7 @@ fn argument_file(arguments: &[String]) -> String {
 fn user_jvm_options(launch: &Launch<'_>, role: &str) -> Result<Vec<String>, Error> {
     let mut all = Vec::new();
     for key in ["env.java.opts.all".to_owned(), format!("env.java.opts.{role}")] {
-        let text = launch.job.spec.flink_configuration.get(&key).map_or("", String::as_str);
+        let text = launch.entry.configuration().get(&key).map_or("", String::as_str);
         let words = args::split(text).map_err(|why| Error::Words { what: "env.java.opts", why })?;
         all.extend(words);
     }

@@ -1,7 +1,7 @@
 //! Everything Drey knows about Flink: its REST API, its configuration, its versions, and where to get it.
 //!
 //! ```text
-//! before a start   versions ── dist ── jdk ── artifact ── jar        what is needed, fetched
+//! before a start   versions ── dist ── jdk ── artifact ── jar ── bundle   what is needed, fetched
 //!                  sql ── compile ── driver ── program               what is run: the same for each kind of artifact
 //! at the start     config ── memory ── logging ── yaml ── launch     command lines and files (pure)
 //! while it runs    client ── wire                                    the JobManager's REST API, behind `FlinkApi`
@@ -11,6 +11,7 @@
 
 pub mod api;
 pub mod artifact;
+pub mod bundle;
 pub mod client;
 pub mod compile;
 pub mod config;
@@ -28,5 +29,5 @@ pub mod versions;
 pub mod wire;
 pub mod yaml;
 
-pub use api::{FlinkApi, Trigger};
+pub use api::{FlinkApi, Submission, Trigger};
 pub use client::Client;

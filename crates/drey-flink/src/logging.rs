@@ -3,9 +3,10 @@
 //! Log lines go to the file that `-Dlog.file` names, cut at a size; standard output stays the program's own. Owns the
 //! profile `default`. The grammar of templates is [`drey_model::log_template`].
 
-use drey_model::Job;
+use drey_model::deployment::Logging;
 use drey_model::log_template::{Template, Values};
 use drey_model::meta::TextMap;
+use uuid::Uuid;
 
 /// Size at which a log file is put aside.
 const LOG_BYTES_MAX: &str = "10MB";
@@ -24,35 +25,49 @@ pub struct File {
     pub text: String,
 }
 
-/// The Log4j configuration that a Job asks for.
+/// Whose processes write the log; a template may name it.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Namespace.
+    pub namespace: &'a str,
+    /// Id of the Deployment or SessionCluster.
+    pub owner_id: Uuid,
+    /// Name of the Deployment or SessionCluster.
+    pub owner_name: &'a str,
+    /// Id of the Job or run.
+    pub run_id: Uuid,
+}
+
+/// The Log4j configuration that is asked for.
 #[must_use]
-pub fn render(job: &Job) -> File {
+pub fn render(logging: Option<&Logging>, subject: &Subject<'_>) -> File {
     let none = TextMap::new();
-    let loggers = job.spec.logging.as_ref().and_then(|l| l.log4j_loggers.as_ref());
+    let loggers = logging.and_then(|l| l.log4j_loggers.as_ref());
     let loggers = loggers.unwrap_or(&none);
-    let name = file_name(job);
-    let Some(template) = template(job) else { return File { name, text: properties(loggers) } };
-    let m = &job.metadata;
+    let name = file_name(logging);
+    let Some(template) = template(logging) else {
+        return File { name, text: properties(loggers) };
+    };
     let values = Values {
         root_level: root(loggers),
         loggers: named(loggers).map(|(name, level)| (name.clone(), level)).collect(),
-        namespace: m.namespace.clone(),
-        deployment_id: m.deployment_id.to_string(),
-        deployment_name: m.deployment_name.clone(),
-        job_id: m.id.to_string(),
+        namespace: subject.namespace.to_owned(),
+        deployment_id: subject.owner_id.to_string(),
+        deployment_name: subject.owner_name.to_owned(),
+        job_id: subject.run_id.to_string(),
     };
     File { name, text: template.fill(&values) }
 }
 
 /// The name of that file; the extension tells Log4j the format.
 #[must_use]
-pub fn file_name(job: &Job) -> &'static str {
-    if template(job).is_some() { "log4j.xml" } else { "log4j.properties" }
+pub fn file_name(logging: Option<&Logging>) -> &'static str {
+    if template(logging).is_some() { "log4j.xml" } else { "log4j.properties" }
 }
 
 /// The user's template. One that cannot be read, stored before templates were checked, gives way to the profile.
-fn template(job: &Job) -> Option<Template<'_>> {
-    let text = job.spec.logging.as_ref()?.log4j2_configuration_template.as_deref()?;
+fn template(logging: Option<&Logging>) -> Option<Template<'_>> {
+    let text = logging?.log4j2_configuration_template.as_deref()?;
     Template::parse(text).ok().filter(|_| !text.trim().is_empty())
 }
 
@@ -107,49 +122,49 @@ fn properties(loggers: &TextMap) -> String {
 
 #[cfg(test)]
 mod tests {
-    use drey_model::deployment::Logging;
-    use drey_model::job::{JobMetadata, JobSpec};
-
     use super::*;
 
-    fn job(loggers: &[(&str, &str)], template: Option<&str>) -> Job {
+    fn rendered(loggers: &[(&str, &str)], template: Option<&str>) -> File {
         let loggers = loggers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let logging = Logging {
             logging_profile: None,
             log4j_loggers: Some(loggers),
             log4j2_configuration_template: template.map(str::to_owned),
         };
-        let metadata =
-            JobMetadata { deployment_name: "top-speed".to_owned(), ..JobMetadata::default() };
-        Job::new(metadata, JobSpec { logging: Some(logging), ..JobSpec::default() })
+        let nobody = Uuid::nil();
+        let subject = Subject {
+            namespace: "default",
+            owner_id: nobody,
+            owner_name: "top-speed",
+            run_id: nobody,
+        };
+        render(Some(&logging), &subject)
     }
 
     #[test]
     fn levels_reach_the_root_and_named_loggers() {
-        let file = render(&job(&[("", "warn"), ("org.apache.flink", "DEBUG")], None));
+        let file = rendered(&[("", "warn"), ("org.apache.flink", "DEBUG")], None);
         assert_eq!(file.name, "log4j.properties");
         assert!(file.text.contains("rootLogger.level = WARN\n"));
         assert!(
             file.text
                 .contains("logger.user0.name = org.apache.flink\nlogger.user0.level = DEBUG\n")
         );
-        assert!(render(&job(&[], None)).text.contains("rootLogger.level = INFO\n"));
+        assert!(rendered(&[], None).text.contains("rootLogger.level = INFO\n"));
     }
 
     #[test]
     fn a_logger_that_the_profile_silences_can_be_turned_on() {
         let name = "org.jboss.netty.channel.DefaultChannelPipeline";
-        let text = render(&job(&[(name, "INFO")], None)).text;
+        let text = rendered(&[(name, "INFO")], None).text;
         assert_eq!(text.matches(name).count(), 1, "{text}");
         assert!(text.contains("logger.user0.level = INFO\n") && !text.contains("= OFF"), "{text}");
     }
 
     #[test]
     fn a_logger_cannot_smuggle_in_other_settings() {
-        let file = render(&job(
-            &[("a\nappender.file.fileName = /etc/x", "INFO"), ("b", "INFO\nx = y")],
-            None,
-        ));
+        let file =
+            rendered(&[("a\nappender.file.fileName = /etc/x", "INFO"), ("b", "INFO\nx = y")], None);
         assert!(!file.text.contains("/etc/x") && !file.text.contains("x = y"));
     }
 
@@ -157,13 +172,13 @@ mod tests {
     fn a_template_is_filled_in_and_wins_over_the_profile() {
         let template = "<C n=\"{{ deploymentName }}\">{%- for name, level in userConfiguredLoggers -%}<Logger name=\"{{ name }}\" \
                         level=\"{{level}}\"/>{%- endfor -%}<Root level=\"{{ rootLoggerLogLevel }}\"/></C>";
-        let file = render(&job(&[("", "ERROR"), ("a.b", "debug")], Some(template)));
+        let file = rendered(&[("", "ERROR"), ("a.b", "debug")], Some(template));
         assert_eq!(file.name, "log4j.xml");
         assert_eq!(
             file.text,
             "<C n=\"top-speed\"><Logger name=\"a.b\" level=\"DEBUG\"/><Root level=\"ERROR\"/></C>"
         );
-        let broken = render(&job(&[("", "ERROR")], Some("<C>{{ nonsense }}</C>")));
+        let broken = rendered(&[("", "ERROR")], Some("<C>{{ nonsense }}</C>"));
         assert!(broken.text.contains("rootLogger.level = ERROR\n"), "{broken:?}");
     }
 }

@@ -12,7 +12,9 @@ mod resource;
 
 use serde_json::{Map, Value, json};
 
-pub use resource::{DEFAULTS_NAME, DeploymentDefaults, GlobalDeploymentDefaults};
+pub use resource::{
+    DEFAULTS_NAME, DeploymentDefaults, GlobalDeploymentDefaults, GlobalSessionClusterDefaults,
+};
 
 use crate::merge::{How, apply_patch, bind_artifact, drop_nulls};
 use crate::problem::Problem;
@@ -41,6 +43,15 @@ impl Layers {
         let mut layers = self.layers.clone();
         layers.push(top);
         Self { layers }
+    }
+
+    /// The Flink version of those who name none.
+    #[must_use]
+    pub fn flink_version(&self) -> &str {
+        let mut versions =
+            self.layers.iter().rev().filter_map(|layer| layer.pointer(FLINK_VERSION)?.as_str());
+        // The built-in layer names one.
+        versions.next().unwrap_or_default()
     }
 
     /// All layers in one.
@@ -121,6 +132,8 @@ fn base(layers: &Layers, top: &Value) -> Result<Value, Vec<Problem>> {
     }
     Ok(under(&base, top))
 }
+
+const FLINK_VERSION: &str = "/spec/template/spec/artifact/flinkVersion";
 
 /// Where a Deployment runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

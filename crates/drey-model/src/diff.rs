@@ -150,6 +150,12 @@ fn members(old: &DeploymentSpec, new: &DeploymentSpec) -> Vec<Member> {
         job_failure_expiration_time,
         template,
     } = new;
+    // What session mode takes from the cluster is without effect in the template (Q6).
+    let is_session = old.session_cluster_name.is_some() && session_cluster_name.is_some();
+    let template_impact = match is_session && of_job(&old.template) == of_job(template) {
+        true => Impact::None,
+        false => Impact::Restart,
+    };
     vec![
         member("state", Impact::None, &old.state, state),
         member(
@@ -186,8 +192,23 @@ fn members(old: &DeploymentSpec, new: &DeploymentSpec) -> Vec<Member> {
             &old.job_failure_expiration_time,
             job_failure_expiration_time,
         ),
-        member("template", Impact::Restart, &old.template, template),
+        member("template", template_impact, &old.template, template),
     ]
+}
+
+/// A template without what a session cluster decides.
+fn of_job(template: &DeploymentTemplate) -> DeploymentTemplate {
+    let mut template = template.clone();
+    let spec = &mut template.spec;
+    spec.number_of_task_managers = None;
+    spec.resources.clear();
+    spec.logging = None;
+    spec.kubernetes = None;
+    spec.artifact.flink_version = None;
+    spec.artifact.flink_image_registry = None;
+    spec.artifact.flink_image_repository = None;
+    spec.artifact.flink_image_tag = None;
+    template
 }
 
 /// Adds the leaves in which two values differ. Arrays are leaves.

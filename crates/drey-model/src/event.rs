@@ -1,4 +1,4 @@
-//! The Event: one line of a Deployment's log, with the platform's own names.
+//! The Event: one line of the log of a Deployment or of a SessionCluster, with the platform's own names.
 //!
 //! Source: platform API reference §1.5, §3.11.
 
@@ -44,7 +44,7 @@ pub struct EventMetadata {
     pub id: Uuid,
     /// What happened.
     pub name: EventName,
-    /// The namespace of the Deployment.
+    /// The namespace of what it is about.
     pub namespace: String,
     /// When it was recorded.
     pub created_at: Timestamp,
@@ -54,7 +54,10 @@ pub struct EventMetadata {
     /// The Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<Uuid>,
-    /// The name of the Deployment.
+    /// The SessionCluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_cluster_id: Option<Uuid>,
+    /// The name of the Deployment or of the SessionCluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_name: Option<String>,
     /// Always 1: Events never change.

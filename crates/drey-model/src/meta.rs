@@ -27,6 +27,12 @@ pub const STOP_WITH_DRAIN: &str =
     "com.dataartisans.appmanager.controller.deployment.stop-with-drain";
 /// User annotation: `"true"` is non-production mode, which the CPU quota leaves out.
 pub const NON_PRODUCTION: &str = "license/testing";
+/// User annotation on a Deployment in session mode: the id of the Job that is given up without waiting for Flink to cancel
+/// it (seed 001, "Force Cancellation").
+pub const FORCE_CANCELLATION: &str = "deployment.sessionmode.force-cancellation";
+/// User annotation on a Deployment in session mode: seconds that a submission may take (seed 001, "Job Submission
+/// Timeout").
+pub const SUBMISSION_TIMEOUT: &str = "deployment.sessionmode.job-submission-timeout-seconds";
 
 /// Labels or annotations: text to text.
 pub type TextMap = BTreeMap<String, String>;
@@ -57,6 +63,8 @@ pub enum Kind {
     DeploymentTarget,
     /// What Deployments of a namespace are filled up with.
     DeploymentDefaults,
+    /// A Flink cluster that several Deployments share.
+    SessionCluster,
     /// One run of a Deployment.
     Job,
     /// A restorable snapshot.

@@ -17,9 +17,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::{Deployment, DeploymentSpec, ResourceSpec};
+use crate::deployment::{DeploymentSpec, ResourceSpec};
 use crate::job::Job;
-use crate::meta::{API_VERSION, NON_PRODUCTION};
+use crate::meta::{API_VERSION, Kind, Metadata, NON_PRODUCTION};
 
 /// Why a launch waits for cores: the reason word of its failure.
 pub const EXCEEDED: &str = "ResourceQuotaExceeded";
@@ -145,15 +145,17 @@ impl Limit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
-    /// Namespace of the Deployment.
+    /// Namespace of the Deployment or SessionCluster.
     pub namespace: String,
+    /// Which of the two it is.
+    pub kind: Kind,
     /// Its name.
-    pub deployment_name: String,
+    pub name: String,
     /// What it holds.
     pub cpu: Cores,
 }
 
-/// What a Deployment has of the quota; recorded by the controller, so that it can be added up without looking.
+/// What a Deployment or a SessionCluster has of the quota; recorded by the controller, so that it can be added up without looking.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Claim {
@@ -189,20 +191,23 @@ pub struct QuotaUse {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiter {
-    /// Namespace of the Deployment.
+    /// Namespace of the Deployment or SessionCluster.
     pub namespace: String,
+    /// Which of the two it is.
+    pub kind: Kind,
     /// Its name.
-    pub deployment_name: String,
+    pub name: String,
     /// What it needs.
     pub cpu: Cores,
     /// Since when it waits.
     pub since: Timestamp,
 }
 
-/// Whether a Deployment is in non-production mode, which the quota leaves out (platform API reference §3.17).
+/// Whether a Deployment or a SessionCluster is in non-production mode, which the quota leaves out (platform API
+/// reference §3.17).
 #[must_use]
-pub fn is_non_production(deployment: &Deployment) -> bool {
-    let value = deployment.metadata.annotations.get(NON_PRODUCTION);
+pub fn is_non_production(metadata: &Metadata) -> bool {
+    let value = metadata.annotations.get(NON_PRODUCTION);
     value.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
 }
 
@@ -249,7 +254,7 @@ pub enum QuotaKind {
 /// What is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceQuotaStatus {
-    /// By all active production Deployments together.
+    /// By all active production Deployments and SessionClusters together.
     pub used: ResourceConsumption,
 }
 

@@ -21,6 +21,7 @@ use crate::deployment::{Artifact, ArtifactKind, DeploymentSpec};
 use crate::job::JobSpec;
 use crate::meta::{API_VERSION, Kind, Metadata, TextMap};
 use crate::problem::join_path;
+use crate::session_cluster::{SessionClusterSpec, SessionRun};
 
 /// Longest value, in bytes: a chain of certificates fits.
 pub const VALUE_BYTES_MAX: usize = 64 << 10;
@@ -104,7 +105,30 @@ pub fn references(spec: &DeploymentSpec) -> Vec<Reference> {
 #[must_use]
 pub fn job_references(spec: &JobSpec) -> Vec<Reference> {
     let users = references_in(&spec.user_flink_configuration, &spec.artifact);
-    let mut found = references_in(&spec.flink_configuration, &spec.artifact);
+    let found = references_in(&spec.flink_configuration, &spec.artifact);
+    as_written(found, &users)
+}
+
+/// The secrets that a SessionCluster names.
+#[must_use]
+pub fn cluster_references(spec: &SessionClusterSpec) -> Vec<Reference> {
+    of_configuration("spec", &spec.flink_configuration)
+}
+
+/// The secrets that a run of a SessionCluster needs at its launch, as [`job_references`] those of a Job.
+#[must_use]
+pub fn run_references(run: &SessionRun) -> Vec<Reference> {
+    let users = cluster_references(&run.spec);
+    as_written(of_configuration("spec", &run.flink_configuration), &users)
+}
+
+/// The secrets that fetching the program of an artifact needs.
+#[must_use]
+pub fn jar_references(artifact: &Artifact) -> Vec<Reference> {
+    references_in(&TextMap::new(), artifact)
+}
+
+fn as_written(mut found: Vec<Reference>, users: &[Reference]) -> Vec<Reference> {
     for reference in found.iter_mut().filter(|reference| !users.contains(reference)) {
         if let Some(user) = users.iter().find(|user| user.name == reference.name) {
             reference.path.clone_from(&user.path);
@@ -124,12 +148,48 @@ pub fn filled<'v>(
     value: impl Fn(&str) -> Option<&'v str>,
 ) -> Result<JobSpec, Vec<String>> {
     let mut filled = spec.clone();
+    let mut missing = fill_configuration(&mut filled.flink_configuration, &value);
+    missing.extend(fill_jar(&mut filled.artifact, &value));
+    if missing.is_empty() { Ok(filled) } else { Err(missing) }
+}
+
+/// A run of a SessionCluster with every placeholder filled in, for its launch and for nothing else.
+///
+/// # Errors
+/// Names without a value.
+pub fn run_filled<'v>(
+    run: &SessionRun,
+    value: impl Fn(&str) -> Option<&'v str>,
+) -> Result<SessionRun, Vec<String>> {
+    let mut filled = run.clone();
+    let missing = fill_configuration(&mut filled.flink_configuration, &value);
+    if missing.is_empty() { Ok(filled) } else { Err(missing) }
+}
+
+/// An artifact whose jar can be fetched, with every placeholder filled in.
+///
+/// # Errors
+/// Names without a value.
+pub fn artifact_filled<'v>(
+    artifact: &Artifact,
+    value: impl Fn(&str) -> Option<&'v str>,
+) -> Result<Artifact, Vec<String>> {
+    let mut filled = artifact.clone();
+    let missing = fill_jar(&mut filled, &value);
+    if missing.is_empty() { Ok(filled) } else { Err(missing) }
+}
+
+/// Fills in what has a value; returns the names that have none.
+fn fill_configuration<'v>(
+    configuration: &mut TextMap,
+    value: &impl Fn(&str) -> Option<&'v str>,
+) -> Vec<String> {
     let mut missing = Vec::new();
-    let mut fill = |text: &mut String| match placeholder::fill(text, &value) {
+    let mut fill = |text: &mut String| match placeholder::fill(text, value) {
         Ok(done) => *text = done,
         Err(names) => missing.extend(names),
     };
-    for (key, text) in &mut filled.flink_configuration {
+    for (key, text) in configuration {
         // Options of the JVM are split into words: before they are filled, so that a value is one word, or a part of
         // one, whatever it holds.
         let words = if key.starts_with(JVM_OPTIONS) && placeholder::is_filled(text) {
@@ -145,30 +205,41 @@ pub fn filled<'v>(
             }
         }
     }
-    if filled.artifact.kind == ArtifactKind::Jar
-        && let Some(uri) = &mut filled.artifact.jar_uri
-    {
-        fill(uri);
+    missing
+}
+
+fn fill_jar<'v>(artifact: &mut Artifact, value: &impl Fn(&str) -> Option<&'v str>) -> Vec<String> {
+    let Some(uri) = artifact.jar_uri.as_mut().filter(|_| artifact.kind == ArtifactKind::Jar) else {
+        return Vec::new();
+    };
+    match placeholder::fill(uri, value) {
+        Ok(done) => {
+            *uri = done;
+            Vec::new()
+        }
+        Err(names) => names,
     }
-    if missing.is_empty() { Ok(filled) } else { Err(missing) }
 }
 
 fn references_in(configuration: &TextMap, artifact: &Artifact) -> Vec<Reference> {
     const SPEC: &str = "spec.template.spec";
-    let mut found = Vec::new();
-    let mut add = |text: &str, path: String| {
-        let names = placeholder::names(text);
-        found.extend(
-            names.into_iter().map(|name| Reference { name: name.to_owned(), path: path.clone() }),
-        );
-    };
-    for (key, value) in configuration {
-        add(value, join_path(&format!("{SPEC}.flinkConfiguration"), key));
-    }
+    let mut found = of_configuration(SPEC, configuration);
     if let (ArtifactKind::Jar, Some(uri)) = (artifact.kind, &artifact.jar_uri) {
-        add(uri, format!("{SPEC}.artifact.jarUri"));
+        found.extend(in_text(uri, &format!("{SPEC}.artifact.jarUri")));
     }
     found
+}
+
+/// `spec`: where the configuration stands in its document.
+fn of_configuration(spec: &str, configuration: &TextMap) -> Vec<Reference> {
+    let lines = configuration.iter();
+    let path = |key: &str| join_path(&format!("{spec}.flinkConfiguration"), key);
+    lines.flat_map(|(key, value)| in_text(value, &path(key))).collect()
+}
+
+fn in_text(text: &str, path: &str) -> Vec<Reference> {
+    let names = placeholder::names(text).into_iter();
+    names.map(|name| Reference { name: name.to_owned(), path: path.to_owned() }).collect()
 }
 
 #[cfg(test)]

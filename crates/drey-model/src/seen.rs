@@ -164,3 +164,52 @@ pub struct Snapshot {
     /// When its last byte was written, by the storage's own clock.
     pub completed_at: Timestamp,
 }
+
+/// The program of a Job in session mode, on its way to this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "is")]
+pub enum Program {
+    /// It is being fetched.
+    Preparing {
+        /// For people: what is being waited for.
+        what: String,
+    },
+    /// It can be uploaded.
+    Ready {
+        /// Where it is on this machine.
+        path: std::path::PathBuf,
+        /// SHA-256 of its content, hex digits.
+        sha256: String,
+        /// The class to start.
+        class: String,
+        /// The arguments of its `main`.
+        args: Vec<String>,
+    },
+    /// It cannot be had.
+    Failed {
+        /// For people.
+        why: String,
+    },
+}
+
+/// A TaskManager, as its JobManager describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskManager {
+    /// Its resource id.
+    pub id: String,
+    /// Slots that it offers; 0 until it has told.
+    pub slots: u32,
+    /// Those that no job uses.
+    pub free_slots: u32,
+}
+
+/// A jar that was uploaded to a JobManager.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Jar {
+    /// Flink's id of it.
+    pub id: String,
+    /// The name that it was uploaded under.
+    pub name: String,
+}

@@ -7,6 +7,7 @@
 
 mod names;
 mod placeholders;
+mod session;
 mod spec;
 mod template;
 
@@ -17,12 +18,14 @@ pub(crate) use template::flink_version;
 pub use template::{OWNED_KEYS, PARALLELISM_MAX, TASK_MANAGERS_MAX};
 
 use url::Url;
+use uuid::Uuid;
 
-use crate::deployment::{Deployment, DeploymentSpec};
-use crate::meta::{Kind, Metadata};
+use crate::deployment::{Deployment, DeploymentSpec, TemplateSpec};
+use crate::meta::{FORCE_CANCELLATION, Kind, Metadata, SUBMISSION_TIMEOUT, TextMap};
 use crate::patchset;
-use crate::problem::Problem;
+use crate::problem::{Problem, join_path};
 use crate::secret::placeholder::{Piece, is_filled, pieces};
+use crate::session_cluster::{SessionCluster, SessionClusterSpec};
 use crate::target::{DeploymentTarget, DeploymentTargetSpec};
 
 /// What references of a spec may name.
@@ -40,8 +43,25 @@ pub struct Refs<'a> {
 #[must_use]
 pub fn validate_deployment(deployment: &Deployment, refs: &Refs<'_>) -> Vec<Problem> {
     let mut problems = metadata(Kind::Deployment, &deployment.metadata);
+    problems.extend(session_annotations(&deployment.metadata.annotations));
     problems.extend(validate_spec(&deployment.spec, refs));
     problems
+}
+
+/// Annotations of session mode that would be without effect.
+fn session_annotations(annotations: &TextMap) -> Vec<Problem> {
+    let is_seconds = |text: &str| text.trim().parse::<u32>().is_ok_and(|n| n > 0);
+    let is_id = |text: &str| text.trim().is_empty() || Uuid::try_parse(text.trim()).is_ok();
+    let rules: [(&str, &dyn Fn(&str) -> bool, &str); 2] = [
+        (SUBMISSION_TIMEOUT, &is_seconds, "a whole number of seconds, at least 1"),
+        (FORCE_CANCELLATION, &is_id, "the id of a Job"),
+    ];
+    let wrong = rules.into_iter().filter_map(|(key, is_fine, expected)| {
+        let given = annotations.get(key).filter(|text| !is_fine(text))?;
+        let message = format!("Expected {expected}, found {}.", crate::document::quoted(given));
+        Some(Problem::new(join_path("metadata.annotations", key), message))
+    });
+    wrong.collect()
 }
 
 /// Everything that is wrong with the spec of a Deployment.
@@ -62,6 +82,7 @@ pub fn validate_layer(spec: &DeploymentSpec) -> Vec<Problem> {
     spec::limits(spec, &mut problems);
     template::check(&spec.template.spec, &mut problems);
     placeholders::check(&spec.template.spec, &mut problems);
+    session::check(spec, &mut problems);
     problems
 }
 
@@ -73,6 +94,46 @@ pub fn deployment_warnings(spec: &DeploymentSpec) -> Vec<Problem> {
     template::warn(spec, &mut warnings);
     placeholders::warn(&spec.template.spec, &mut warnings);
     warnings
+}
+
+/// Everything that is wrong with a SessionCluster.
+#[must_use]
+pub fn validate_session_cluster(cluster: &SessionCluster, refs: &Refs<'_>) -> Vec<Problem> {
+    let mut problems = metadata(Kind::SessionCluster, &cluster.metadata);
+    spec::target_of_cluster(&cluster.spec, refs, &mut problems);
+    if let Some(why) = cluster.spec.flink_version.as_deref().and_then(flink_version) {
+        problems.push(Problem::new("spec.flinkVersion", why));
+    }
+    let mut found = Vec::new();
+    template::check_cluster(&shape(&cluster.spec), &mut found);
+    placeholders::check(&shape(&cluster.spec), &mut found);
+    problems.extend(found.into_iter().map(of_cluster));
+    problems
+}
+
+/// What works, but probably not as meant.
+#[must_use]
+pub fn session_cluster_warnings(spec: &SessionClusterSpec) -> Vec<Problem> {
+    let mut warnings = Vec::new();
+    template::warn_cluster(&shape(spec), &mut warnings);
+    warnings.into_iter().map(of_cluster).collect()
+}
+
+/// What a cluster is made of, as a template says it.
+fn shape(spec: &SessionClusterSpec) -> TemplateSpec {
+    TemplateSpec {
+        number_of_task_managers: Some(spec.number_of_task_managers),
+        resources: spec.resources.clone(),
+        flink_configuration: spec.flink_configuration.clone(),
+        logging: spec.logging.clone(),
+        kubernetes: spec.kubernetes.clone(),
+        ..TemplateSpec::default()
+    }
+}
+
+/// A SessionCluster has in its spec what a Deployment has in its template.
+fn of_cluster(problem: Problem) -> Problem {
+    Problem { path: problem.path.replacen(template::SPEC, "spec", 1), ..problem }
 }
 
 /// Everything that is wrong with a DeploymentTarget.

@@ -15,6 +15,7 @@ mod defaults;
 mod deployment;
 mod savepoint;
 mod secret;
+mod session_cluster;
 mod target;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,10 @@ pub use defaults::{first_defaults, global_defaults, patch_defaults};
 pub use deployment::{create_deployment, patch_deployment, replace_deployment, retry_deployment};
 pub use savepoint::{NewSavepoint, create_savepoint, savepoint_deployment_id};
 pub use secret::{create_secret, patch_secret};
+pub use session_cluster::{
+    create_session_cluster, patch_session_cluster, replace_session_cluster,
+    session_cluster_defaults, stop_session_cluster,
+};
 pub use target::{create_target, local_target, replace_target};
 
 use crate::defaults::Layers;

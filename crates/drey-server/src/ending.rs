@@ -3,7 +3,8 @@
 //! ```text
 //! each Deployment ─ not yet CANCELLED? ─► spec.state: CANCELLED, as a user would       (the controller does the rest)
 //!                 ─ at rest? ──────────► deleted, with its Jobs, Savepoint records and Events
-//! no Deployment left ─► targets, secrets and everything else, artifacts, tokens, the namespace itself
+//! no Deployment left ─► each SessionCluster: spec.state: STOPPED, then deleted once nothing of it runs
+//! no cluster left ────► targets, secrets and everything else, artifacts, tokens, the namespace itself
 //! ```
 //!
 //! The phase is in the store and nothing else is remembered, so a crash between any two steps is harmless: the next
@@ -14,14 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drey_model::deployment::DesiredState;
-use drey_model::{Deployment, DeploymentState, Job, Kind, write};
+use drey_model::{
+    Deployment, DeploymentState, DesiredClusterState, Job, Kind, SessionCluster, write,
+};
 use drey_store::{Filter, Object, Store, Write};
 use strum::VariantArray;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Shared;
 use crate::error::Error;
-use crate::ops::Writer;
+use crate::ops::{Writer, has_run, is_orphan};
 
 /// While a namespace is on its way out, it is looked at this often, and after every change in the store; otherwise for
 /// namespaces that another server was asked to end.
@@ -94,7 +97,14 @@ impl Ending {
         if waits {
             return Ok(false);
         }
-        for kind in Kind::VARIANTS.iter().filter(|kind| **kind != Kind::Deployment) {
+        for row in self.writer.store.list(Kind::SessionCluster, &filter).await? {
+            waits |= !self.end_session_cluster(row).await?;
+        }
+        if waits {
+            return Ok(false);
+        }
+        let ended = [Kind::Deployment, Kind::SessionCluster];
+        for kind in Kind::VARIANTS.iter().filter(|kind| !ended.contains(kind)) {
             let filter = Filter { limit: Some(BATCH), ..filter.clone() };
             loop {
                 let rows = self.writer.store.list(*kind, &filter).await?;
@@ -143,9 +153,36 @@ impl Ending {
             self.writer.wake(id);
             return Ok(false);
         }
-        let deletion = Write::Delete { kind: row.kind, id, revision: row.revision };
+        self.delete(&row).await
+    }
+
+    /// Whether the SessionCluster is gone. No Deployment is left that could run on it.
+    async fn end_session_cluster(&self, row: Object) -> Result<bool, Error> {
+        let cluster: SessionCluster = match row.decode() {
+            Ok(cluster) => cluster,
+            Err(error) => {
+                tracing::error!(%error, "a namespace that is being deleted waits for a damaged SessionCluster");
+                return Ok(false);
+            }
+        };
+        if cluster.spec.state != DesiredClusterState::Stopped {
+            let (id, revision, mut changed) = (row.id, row.revision, row);
+            changed.encode(&write::stop_session_cluster(&cluster, self.writer.world.now()))?;
+            self.writer.commit(&[Write::Update(changed, revision)]).await?;
+            self.writer.wake(id);
+            return Ok(false);
+        }
+        if !cluster.is_at_rest() || has_run(&row)? {
+            self.writer.wake(row.id);
+            return Ok(false);
+        }
+        self.delete(&row).await
+    }
+
+    async fn delete(&self, row: &Object) -> Result<bool, Error> {
+        let deletion = Write::Delete { kind: row.kind, id: row.id, revision: row.revision };
         let is_gone = self.writer.commit(&[deletion]).await?;
-        self.writer.wake(id);
+        self.writer.wake(row.id);
         Ok(is_gone)
     }
 }
@@ -171,9 +208,14 @@ pub(crate) async fn at_rest(
     }
     // A Job is open until its cluster is gone, which may be after its end.
     let open = store.deployment(object.id).await?.map(|(_, open)| open);
-    let Some(row) = open.iter().flatten().find(|row| row.kind == Kind::Job) else {
-        return Ok(());
-    };
+    let mut alive = None;
+    for row in open.iter().flatten().filter(|row| row.kind == Kind::Job) {
+        // Nobody waits for a job that was given up; it ends with its SessionCluster at the latest.
+        if !is_orphan(row)? {
+            alive = Some(row);
+        }
+    }
+    let Some(row) = alive else { return Ok(()) };
     let job: Job = row.decode()?;
     Err(Error::conflict(format!(
         "{name} is {}, but its Job {} is still {} and may hold resources. Set spec.state to CANCELLED and wait \

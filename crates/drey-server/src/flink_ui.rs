@@ -32,6 +32,7 @@ use uuid::Uuid;
 use crate::app::Shared;
 use crate::error::Error;
 use crate::middleware::Untouched;
+use crate::ops::cluster_of;
 
 /// Until the JobManager accepts the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -114,8 +115,10 @@ pub(crate) async fn pass(
         return Err(no_service_worker());
     }
     let job = shared.object_by_id(Kind::Job, param("ns"), param("jobId")).await?;
-    let base = shared.handle.flink_rest(job.id).await.ok_or_else(|| not_up(job.id))?;
-    let mask = shared.handle.mask(job.id).await.map_err(|error| unmasked(job.id).because(error))?;
+    let cluster = cluster_of(&job);
+    let base = shared.handle.flink_rest(cluster).await.ok_or_else(|| not_up(job.id))?;
+    let mask =
+        shared.handle.mask(cluster).await.map_err(|error| unmasked(job.id).because(error))?;
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.unwrap_or_default().to_owned();
     let mut outgoing = outgoing(&base, request)?;

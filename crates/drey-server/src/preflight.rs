@@ -51,17 +51,18 @@ impl Preflight {
         &self,
         before: Option<&Deployment>,
         after: &Deployment,
-        targets: &[DeploymentTarget],
+        target: Option<&DeploymentTarget>,
     ) -> Vec<Problem> {
         let template = &after.spec.template.spec;
         let old = before.map(|d| &d.spec.template.spec);
         let is_new = old.is_none_or(|old| old.artifact != template.artifact);
-        let is_laid_out_anew = old.is_none_or(|old| {
-            old.resources != template.resources
-                || old.flink_configuration != template.flink_configuration
-        });
-        let name = after.spec.deployment_target_name.as_deref();
-        let target = targets.iter().find(|t| Some(t.metadata.name.as_str()) == name);
+        // On a SessionCluster the processes are the cluster's, laid out by what it says.
+        let has_own_cluster = after.spec.session_cluster_name.is_none();
+        let is_laid_out_anew = has_own_cluster
+            && old.is_none_or(|old| {
+                old.resources != template.resources
+                    || old.flink_configuration != template.flink_configuration
+            });
         let is_local = target.is_some_and(|t| t.spec.local.is_some());
         let mut problems = Vec::new();
         if is_laid_out_anew && is_local {

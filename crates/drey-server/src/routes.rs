@@ -15,6 +15,7 @@ mod docs;
 mod ours;
 mod platform;
 mod secrets;
+mod session;
 
 use std::sync::Arc;
 
@@ -88,6 +89,8 @@ pub enum Tag {
     DeploymentTargets,
     /// What Deployments are filled up with.
     DeploymentDefaults,
+    /// Clusters that Deployments share.
+    SessionClusters,
     /// Runs of Deployments.
     Jobs,
     /// Snapshots.
@@ -124,6 +127,7 @@ impl Tag {
             Self::DeploymentDefaults => {
                 "What Deployments are filled up with when they are written."
             }
+            Self::SessionClusters => "Flink clusters that several Deployments share.",
             Self::Jobs => "Runs of Deployments; written by the controller, read by everyone.",
             Self::Savepoints => "Restorable snapshots, retained checkpoints included.",
             Self::Events => "What happened, one line each.",

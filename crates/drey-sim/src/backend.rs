@@ -3,9 +3,9 @@
 
 use drey_cluster::logs::{Chunk, File, Query};
 use drey_cluster::{ClusterBackend, Error};
-use drey_model::Job;
 use drey_model::secret::mask::Mask;
-use drey_model::seen::{Cluster as SeenCluster, Seen, Snapshot as SeenSnapshot};
+use drey_model::seen::{Cluster as SeenCluster, Program, Seen, Snapshot as SeenSnapshot};
+use drey_model::{Job, SessionRun};
 use uuid::Uuid;
 
 use crate::ask::{Call, Reply, ask};
@@ -56,6 +56,38 @@ impl ClusterBackend for FakeBackend {
         }
     }
 
+    async fn ensure_session(&self, run: &SessionRun) -> Result<(), Error> {
+        self.0.lock().intends(&Effect::EnsureSession(run));
+        let run = run.clone();
+        let call = self.call("ensure-session", true);
+        match ask(&self.0, call, move |core| core.ensure_session(&run)).await {
+            Reply::Done(()) => Ok(()),
+            Reply::Unavailable | Reply::TimedOut => Err(silent("starting a session cluster")),
+        }
+    }
+
+    async fn release(&self, _: Uuid, _: &[String]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn fetch(&self, job: &Job) -> Result<(), Error> {
+        let job = job.clone();
+        let call = self.call("fetch", true);
+        match ask(&self.0, call, move |core| core.fetch(&job)).await {
+            Reply::Done(Ok(())) => Ok(()),
+            Reply::Done(Err(why)) => Err(Error::Refused(why)),
+            Reply::Unavailable | Reply::TimedOut => Err(silent("fetching a program")),
+        }
+    }
+
+    async fn program(&self, job_id: Uuid) -> Seen<Program> {
+        let call = self.call("program", false);
+        seen(
+            ask(&self.0, call, move |core: &mut Core| core.universe.programs.get(&job_id).cloned())
+                .await,
+        )
+    }
+
     async fn inspect(&self, job_id: Uuid) -> Seen<SeenCluster> {
         let call = self.call("inspect", false);
         let answer = ask(&self.0, call, move |core: &mut Core| {
@@ -97,7 +129,8 @@ impl ClusterBackend for FakeBackend {
 
     async fn list(&self) -> Result<Vec<Uuid>, Error> {
         let core = self.0.lock();
-        let existing = core.universe.clusters.iter().filter(|(_, c)| !c.is_removed);
+        let existing =
+            core.universe.clusters.iter().filter(|(_, c)| !c.is_removed && c.host.is_none());
         Ok(existing.map(|(id, _)| *id).collect())
     }
 

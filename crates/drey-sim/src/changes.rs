@@ -76,7 +76,7 @@ impl Core {
         }
     }
 
-    fn submitted(&mut self, id: Uuid) {
+    pub(crate) fn submitted(&mut self, id: Uuid) {
         let now = self.now;
         let Some(cluster) = self.alive(id).filter(|c| !c.is_submitted) else { return };
         cluster.is_submitted = true;
@@ -101,7 +101,7 @@ impl Core {
         self.tell("flink", || {
             format!("job {} is {} with {records} records", short(id), run.status)
         });
-        let dies = has_failed && self.rng.chance(400);
+        let dies = has_failed && cluster.host.is_none() && self.rng.chance(400);
         if let Some(cluster) = self.alive(id) {
             cluster.run = Some(run);
             cluster.has_ended |= has_failed;
@@ -289,11 +289,24 @@ impl Core {
             cluster.managers = 0;
             cluster.has_ended = true;
             self.tell("backend", || format!("cluster {} is gone", short(id)));
+            for hosted in self.hosted(id) {
+                self.removed(hosted);
+            }
         }
     }
 
     /// The JobManager process ends; its TaskManagers stay.
     pub fn kill_job_manager(&mut self, id: Uuid, why: &str) {
+        if let Some(host) = self.alive(id).and_then(|c| c.host) {
+            return self.kill_job_manager(host, why);
+        }
+        self.job_manager_ends(id, why);
+        for hosted in self.hosted(id) {
+            self.job_manager_ends(hosted, why);
+        }
+    }
+
+    fn job_manager_ends(&mut self, id: Uuid, why: &str) {
         if let Some(cluster) = self.alive(id) {
             cluster.job_manager = JobManager::Dead(why.to_owned());
             cluster.has_ended = true;
@@ -308,6 +321,10 @@ impl Core {
 
     /// A TaskManager process ends.
     pub fn kill_manager(&mut self, id: Uuid) {
+        if self.alive(id).is_some_and(|c| c.host.is_some()) {
+            // Another one takes its place at once, as far as the job can tell.
+            return self.task_fails(id, "TaskManager is no longer reachable");
+        }
         if let Some(cluster) = self.alive(id).filter(|c| c.managers > 0) {
             cluster.managers -= 1;
             self.task_fails(id, "TaskManager is no longer reachable");

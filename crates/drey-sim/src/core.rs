@@ -112,6 +112,8 @@ pub struct Core {
     pub current: Option<Task>,
     /// Set by a fault point: this replica dies at the end of the poll.
     pub dying: Option<usize>,
+    /// Whether Deployments run in session mode, mostly.
+    pub is_session: bool,
     /// Deployments whose spec was written in calm weather.
     pub fresh_specs: BTreeSet<Uuid>,
     /// The real store.
@@ -140,6 +142,8 @@ impl Core {
             set_back: 0,
             current: None,
             dying: None,
+            // Not by chance: histories without it go as they always did.
+            is_session: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 62 == 0,
             fresh_specs: BTreeSet::new(),
             store,
             agenda: BinaryHeap::new(),

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drey_controller::{Board, Leadership, Memory, Metrics, Next, Reconciler, Waiters};
-use drey_store::Store;
+use drey_model::Kind;
+use drey_store::{Object, Store};
 use uuid::Uuid;
 
 use crate::backend::FakeBackend;
@@ -18,6 +19,7 @@ use crate::coverage::Coverage;
 use crate::flink::FakeFlink;
 use crate::oracle;
 use crate::sim_world::SimWorld;
+use crate::users::NAMESPACE;
 use crate::wait::{now_or_never, poll_once};
 
 /// How long everything may take to come to rest in calm weather.
@@ -56,6 +58,7 @@ pub struct History {
     pub(crate) core: Shared,
     pub(crate) store: Store,
     pub(crate) deployments: Vec<Uuid>,
+    pub(crate) session_cluster: Option<Uuid>,
     pub(crate) replicas: [Replica; 2],
     pub(crate) storm_ends: Micros,
     slots: BTreeMap<Task, Slot>,
@@ -103,6 +106,7 @@ pub fn run(seed: u64, is_told: bool) -> Outcome {
         core,
         store,
         deployments: Vec::new(),
+        session_cluster: None,
         replicas: <[Replica; 2]>::default(),
         storm_ends: 0,
         slots: BTreeMap::new(),
@@ -205,13 +209,15 @@ impl History {
             backend: Arc::new(FakeBackend(core.clone())),
             flink: Arc::new(FakeFlink(core.clone())),
             configure: Arc::new(|job: &drey_model::Job| job.spec.flink_configuration.clone()),
+            configure_session: Arc::new(|run| run.flink_configuration.clone()),
+            uploads: drey_controller::Uploads::default(),
             board: Board::default(),
             quota: core.lock().weather.quota,
             leadership: epoch.map(|epoch| Leadership { lease: LEASE.to_owned(), epoch }),
             metrics: Metrics::default(),
         }));
         core.lock().tell("drey", || format!("replica {replica} acts (epoch {epoch:?})"));
-        for id in self.deployments.clone() {
+        for id in self.session_cluster.into_iter().chain(self.deployments.clone()) {
             self.wake_replica(replica, id, LOOK);
         }
     }
@@ -345,7 +351,10 @@ impl History {
         }
     }
 
-    fn looked(&mut self, task: Task, next: Next, memory: Memory) {
+    fn looked(&mut self, task: Task, next: Next, mut memory: Memory) {
+        for id in std::mem::take(&mut memory.wakes) {
+            self.wake_replica(task.0, id, LOOK);
+        }
         {
             let mut core = self.core.lock();
             let clock = core.clock(task.0);
@@ -415,5 +424,27 @@ impl History {
         let late = self.deployments.iter().find_map(|id| oracle::settled(&core, *id).err());
         let why = late.unwrap_or_else(|| "it never rests".to_owned());
         core.oracle.object("not settled", || why);
+    }
+}
+
+/// An object as the store takes it.
+pub(crate) fn row<T: serde::Serialize>(
+    kind: Kind,
+    name: &str,
+    id: Uuid,
+    owner: Option<Uuid>,
+    doc: &T,
+) -> Object {
+    Object {
+        kind,
+        namespace: NAMESPACE.to_owned(),
+        name: name.to_owned(),
+        id,
+        owner,
+        open: true,
+        revision: 0,
+        doc: serde_json::to_string(doc).unwrap_or_default(),
+        facts: None,
+        deleted: false,
     }
 }

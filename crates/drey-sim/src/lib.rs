@@ -26,6 +26,7 @@ pub mod mutants;
 pub mod oracle;
 pub mod rng;
 pub mod runs;
+mod session;
 pub mod sim_world;
 pub mod story;
 pub mod universe;

@@ -3,12 +3,13 @@
 //! This is the truth that the oracle judges by. How it changes is in [`crate::changes`]; what it answers is in
 //! [`crate::backend`] and [`crate::flink`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use drey_model::Job;
+use drey_model::job::{JobMetadata, JobSpec};
 use drey_model::seen::{
-    Cluster as SeenCluster, ClusterPhase, FlinkJob, FlinkStatus, Snapshot as SeenSnapshot,
+    Cluster as SeenCluster, ClusterPhase, FlinkJob, FlinkStatus, Program, Snapshot as SeenSnapshot,
 };
+use drey_model::{Job, SessionRun};
 use uuid::Uuid;
 
 use crate::core::{Micros, SECOND, timestamp};
@@ -108,6 +109,8 @@ pub struct Cluster {
     pub coming: u32,
     /// Its JobManager.
     pub job_manager: JobManager,
+    /// Session mode: the cluster that the job shares. What happens to that one happens here too.
+    pub host: Option<Uuid>,
     /// Whether the REST endpoint answers.
     pub is_rest_up: bool,
     /// Whether it is being removed.
@@ -135,6 +138,7 @@ impl Cluster {
             managers: 0,
             coming: 0,
             job_manager: JobManager::NotYet,
+            host: None,
             is_rest_up: false,
             is_removing: false,
             is_removed: false,
@@ -142,6 +146,33 @@ impl Cluster {
             has_ended: false,
             run: None,
         }
+    }
+
+    /// A run of a session cluster, not launched. It has no job of its own.
+    #[must_use]
+    pub fn shared(run: &SessionRun) -> Self {
+        let mut cluster = Self::of(&Job::new(JobMetadata::default(), JobSpec::default()));
+        cluster.deployment = run.session_cluster_id;
+        cluster.wanted = u32::try_from(run.spec.number_of_task_managers).unwrap_or(1);
+        cluster.is_submitted = true;
+        cluster
+    }
+
+    /// A job that was submitted to a run of a session cluster.
+    #[must_use]
+    pub fn hosted(job: &Job, host: Uuid) -> Self {
+        let mut cluster = Self::of(job);
+        cluster.host = Some(host);
+        (cluster.wanted, cluster.managers) = (1, 1);
+        cluster.job_manager = JobManager::Alive;
+        cluster.is_rest_up = true;
+        cluster
+    }
+
+    /// Whether nothing of the job can live: its processes are gone, or it has ended on a cluster that it shares.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.is_removed || (self.host.is_some() && !self.is_live())
     }
 
     /// Whether tasks of its Flink job may write: with a live JobManager, or in TaskManagers that outlive it.
@@ -349,6 +380,10 @@ pub struct Universe {
     pub snapshots: Vec<Snapshot>,
     /// By trigger id.
     pub operations: BTreeMap<Uuid, Operation>,
+    /// Session mode: programs that were fetched, by Job id.
+    pub programs: BTreeMap<Uuid, Program>,
+    /// Session mode: names of the programs that were uploaded, by run.
+    pub jars: BTreeMap<Uuid, BTreeSet<String>>,
     /// Until when the JobManager of a Job cannot be reached.
     pub flink_out_until: BTreeMap<Uuid, Micros>,
     /// Until when the backend does not answer.

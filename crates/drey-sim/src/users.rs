@@ -17,12 +17,13 @@ use drey_store::{Error, Filter, Object, Write};
 use uuid::Uuid;
 
 use crate::core::{Core, Entry, SECOND, short};
-use crate::history::History;
+use crate::history::{History, row};
 use crate::oracle::SECRET;
+use crate::session::share;
 use crate::universe::{Origin, Snapshot};
 use crate::wait::now_or_never;
 
-const NAMESPACE: &str = "default";
+pub(crate) const NAMESPACE: &str = "default";
 /// Where savepoints go.
 const SAVEPOINTS: &str = "file:///savepoints";
 
@@ -89,6 +90,9 @@ impl History {
         };
         let target = DeploymentTarget::new(metadata, spec);
         self.write(&[Write::Create(row(Kind::DeploymentTarget, "local", id, None, &target))]);
+        if self.core.lock().is_session {
+            self.create_session_cluster();
+        }
         let count = self.core.lock().first_deployments();
         for number in 0..count {
             self.create(number);
@@ -165,7 +169,9 @@ impl History {
                         DesiredState::Suspended,
                         DesiredState::Cancelled,
                     ]);
-                    spec.deployment_target_name = Some("local".to_owned());
+                    if spec.session_cluster_name.is_none() {
+                        spec.deployment_target_name = Some("local".to_owned());
+                    }
                     spec.template.spec.artifact.jar_uri = Some(jar(core, "good"));
                 });
                 self.core.lock().fresh_specs.insert(id);
@@ -350,7 +356,7 @@ impl History {
     }
 
     /// Commits as a user; `false` when the database does not take it.
-    fn write(&mut self, writes: &[Write]) -> bool {
+    pub(crate) fn write(&mut self, writes: &[Write]) -> bool {
         let done = now_or_never(self.store.commit(writes));
         let mut core = self.core.lock();
         core.sync();
@@ -364,27 +370,6 @@ impl History {
                 false
             }
         }
-    }
-}
-
-fn row<T: serde::Serialize>(
-    kind: Kind,
-    name: &str,
-    id: Uuid,
-    owner: Option<Uuid>,
-    doc: &T,
-) -> Object {
-    Object {
-        kind,
-        namespace: NAMESPACE.to_owned(),
-        name: name.to_owned(),
-        id,
-        owner,
-        open: true,
-        revision: 0,
-        doc: serde_json::to_string(doc).unwrap_or_default(),
-        facts: None,
-        deleted: false,
     }
 }
 
@@ -430,6 +415,9 @@ fn spec(core: &mut Core) -> DeploymentSpec {
     };
     spec.upgrade_strategy.kind = upgrade(core);
     spec.restore_strategy.kind = restore(core);
+    if core.is_session {
+        share(&mut spec, true);
+    }
     spec
 }
 
@@ -466,6 +454,7 @@ fn apply(core: &mut Core, wish: Wish, deployment: &mut Deployment) {
             spec.max_job_creation_attempts = core.rng.between(1, 4) as i32;
             spec.job_failure_expiration_time = core.rng.chance(300).then(|| "20 s".to_owned());
         }
+        Wish::Target if core.is_session => share(spec, core.rng.chance(600)),
         Wish::Target => {
             let name = if core.rng.chance(500) { "nowhere" } else { "local" };
             spec.deployment_target_name = Some(name.to_owned());

@@ -146,6 +146,7 @@ impl Batch<'_> {
             Kind::Deployment
             | Kind::DeploymentTarget
             | Kind::DeploymentDefaults
+            | Kind::SessionCluster
             | Kind::Job
             | Kind::Savepoint
             | Kind::SecretValue => sqlx::query(BURY)
@@ -158,7 +159,7 @@ impl Batch<'_> {
         let deleted = query.execute(&mut *self.connection).await.map_err(failed)?;
         unless(deleted.rows_affected() == 1, kind, id)?;
         match kind {
-            Kind::Deployment => self.delete_owned(id).await,
+            Kind::Deployment | Kind::SessionCluster => self.delete_owned(id).await,
             Kind::DeploymentTarget
             | Kind::DeploymentDefaults
             | Kind::Job

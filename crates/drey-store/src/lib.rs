@@ -43,7 +43,7 @@ pub struct Object {
     pub name: String,
     /// Unique.
     pub id: Uuid,
-    /// The Deployment that it belongs to, for Jobs, Savepoints and Events.
+    /// The Deployment that it belongs to, for Jobs, Savepoints and Events; Events may belong to a SessionCluster.
     pub owner: Option<Uuid>,
     /// Whether the controller still has something to do with it; see [`Store::deployment`].
     pub open: bool,

@@ -19,8 +19,8 @@ pub(crate) use manage::{
     NamespaceCommand, NamespaceVerb, SecretCommand, SecretSet, SecretVerb, TokenCommand, TokenVerb,
 };
 pub(crate) use remote::{
-    Apply, Change, Delete, Edit, Events, FailOn, Get, Logs, One, SavepointVerb, Savepoints, Wait,
-    WaitRules,
+    Apply, Change, Delete, Edit, Events, FailOn, Get, Logs, One, SavepointVerb, Savepoints, Scale,
+    Stop, Wait, WaitRules,
 };
 
 const EXIT_CODES: &str = "\
@@ -134,7 +134,7 @@ pub(crate) enum Command {
     Edit(Edit),
     /// Delete an object
     Delete(Delete),
-    /// Start Deployments, from their newest state if they have any
+    /// Start Deployments, from their newest state if they have any, or session clusters
     #[command(after_help = remote::CHANGE_HELP)]
     Start(Change),
     /// Stop Deployments with a savepoint; nothing is lost
@@ -143,12 +143,16 @@ pub(crate) enum Command {
     /// Stop Deployments without a savepoint
     #[command(after_help = remote::CHANGE_HELP)]
     Cancel(Change),
+    /// Stop session clusters that no Deployment runs on
+    Stop(Stop),
+    /// Change the TaskManagers of a session cluster, or the parallelism of a Deployment
+    Scale(Scale),
     /// Take and list savepoints
     #[command(visible_alias = "sp")]
     Savepoint(Savepoints),
     /// Wait until Deployments are as you want them; fails fast and says why
     Wait(Wait),
-    /// What happened to a Deployment, oldest first
+    /// What happened to a Deployment or a session cluster, oldest first
     Events(Events),
     /// What a Deployment's processes wrote
     Logs(Logs),

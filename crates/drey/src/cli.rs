@@ -35,6 +35,7 @@ mod printer;
 mod quota;
 mod savepoint;
 mod secret;
+mod session;
 mod token;
 mod version;
 pub(crate) mod wait;
@@ -142,6 +143,8 @@ pub(crate) async fn run(command: Command, global: &Global) -> Result<()> {
             Command::Start(args) => change::run(&shell, args, change::START).await,
             Command::Suspend(args) => change::run(&shell, args, change::SUSPEND).await,
             Command::Cancel(args) => change::run(&shell, args, change::CANCEL).await,
+            Command::Stop(args) => session::stop(&shell, args).await,
+            Command::Scale(args) => session::scale(&shell, args).await,
             Command::Savepoint(args) => savepoint::run(&shell, args.verb).await,
             Command::Wait(args) => wait::run(&shell, args).await,
             Command::Events(args) => events::run(&shell, args).await,

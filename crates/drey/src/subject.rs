@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     DeploymentTarget,
     /// What Deployments are filled up with.
     DeploymentDefaults,
+    /// A Flink cluster that Deployments share.
+    SessionCluster,
     /// One run.
     Job,
     /// A snapshot.
@@ -73,6 +75,7 @@ pub(crate) fn kind_of(word: &str) -> Result<Kind, String> {
             Ok(Kind::DeploymentTarget)
         }
         "dd" | "defaults" | "deploymentdefaults" => Ok(Kind::DeploymentDefaults),
+        "sc" | "sessioncluster" | "sessionclusters" => Ok(Kind::SessionCluster),
         "job" | "jobs" => Ok(Kind::Job),
         "sp" | "savepoint" | "savepoints" => Ok(Kind::Savepoint),
         "ev" | "event" | "events" => Ok(Kind::Event),
@@ -82,7 +85,8 @@ pub(crate) fn kind_of(word: &str) -> Result<Kind, String> {
         "artifact" | "artifacts" => Ok(Kind::Artifact),
         _ => Err(format!(
             "\"{word}\" is not a kind. Kinds: deployments (dep), deploymenttargets (dt), deploymentdefaults (dd), \
-             jobs, savepoints (sp), events (ev), secretvalues (sv), namespaces (ns), apitokens (token), artifacts"
+             sessionclusters (sc), jobs, savepoints (sp), events (ev), secretvalues (sv), namespaces (ns), \
+             apitokens (token), artifacts"
         )),
     }
 }
@@ -93,6 +97,7 @@ pub(crate) fn collection(kind: Kind) -> &'static str {
         Kind::Deployment => "deployments",
         Kind::DeploymentTarget => "deployment-targets",
         Kind::DeploymentDefaults => "deployment-defaults",
+        Kind::SessionCluster => "sessionclusters",
         Kind::Job => "jobs",
         Kind::Savepoint => "savepoints",
         Kind::Event => "events",
@@ -109,6 +114,7 @@ pub(crate) fn singular(kind: Kind) -> &'static str {
         Kind::Deployment => "deployment",
         Kind::DeploymentTarget => "deploymenttarget",
         Kind::DeploymentDefaults => "deploymentdefaults",
+        Kind::SessionCluster => "sessioncluster",
         Kind::Job => "job",
         Kind::Savepoint => "savepoint",
         Kind::Event => "event",
@@ -126,6 +132,7 @@ pub(crate) fn handle_of(kind: Kind, object: &Value) -> String {
         Kind::Deployment
         | Kind::DeploymentTarget
         | Kind::DeploymentDefaults
+        | Kind::SessionCluster
         | Kind::SecretValue => text("/metadata/name"),
         Kind::Job | Kind::Savepoint | Kind::Event => text("/metadata/id"),
         // `namespaces/<short>`, `namespaces/<ns>/apitokens/<short>`.
@@ -161,6 +168,7 @@ impl Place {
             Kind::Deployment
             | Kind::DeploymentTarget
             | Kind::DeploymentDefaults
+            | Kind::SessionCluster
             | Kind::Job
             | Kind::Savepoint
             | Kind::Event
@@ -227,6 +235,7 @@ fn wrapper(kind: Kind) -> Option<&'static str> {
         Kind::Deployment
         | Kind::DeploymentTarget
         | Kind::DeploymentDefaults
+        | Kind::SessionCluster
         | Kind::Job
         | Kind::Savepoint
         | Kind::Event
@@ -243,6 +252,7 @@ pub(crate) fn items(kind: Kind, mut list: Value) -> Vec<Value> {
         Kind::Artifact => "artifacts",
         Kind::Deployment
         | Kind::DeploymentTarget
+        | Kind::SessionCluster
         | Kind::Job
         | Kind::Savepoint
         | Kind::Event

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   our own child      ─► reaped (start.rs) ─┐
-//!   an adopted process ─► its lock is probed ─┴─► the Deployment's id, to whoever listens
+//!   an adopted process ─► its lock is probed ─┴─► its owner's id, to whoever listens
 //! ```
 //!
 //! A hint only: what has happened is for `inspect` to say, and a hint that is lost costs the wait for the next look.
@@ -10,13 +10,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drey_model::Job;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::folder::Mark;
 use super::patience::blocking;
 use super::process::Slot;
+use super::wanted::Wanted;
 use super::{Cluster, LocalBackend, Shared};
 
 /// Between two probes of the processes that an earlier Drey has started.
@@ -26,7 +26,7 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 pub(super) const HINTS_MAX: usize = 256;
 
 impl LocalBackend {
-    /// Ids of Deployments of which a process has just ended.
+    /// Ids of Deployments and SessionClusters of which a process has just ended.
     #[must_use]
     pub fn process_ends(&self) -> broadcast::Receiver<Uuid> {
         self.shared.ends.subscribe()
@@ -38,10 +38,10 @@ impl Shared {
     pub(super) async fn announce_end(&self, cluster: &Arc<Cluster>) {
         let this = cluster.clone();
         let wanted = blocking(move || this.folder.read(Mark::Wanted)).await;
-        let job = wanted.ok().flatten().and_then(|text| serde_json::from_slice::<Job>(&text).ok());
-        if let Some(job) = job {
+        let wanted = wanted.ok().flatten().map(|text| serde_json::from_slice::<Wanted>(&text));
+        if let Some(Ok(wanted)) = wanted {
             // Nobody listens while the server starts or stops.
-            let _ = self.ends.send(job.metadata.deployment_id);
+            let _ = self.ends.send(wanted.owner());
         }
     }
 

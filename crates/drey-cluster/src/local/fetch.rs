@@ -1,21 +1,25 @@
-//! Finding what a Job runs on: Java, a Flink of its version, and (in `programs.rs`) its program.
+//! Finding what a cluster runs on: Java, a Flink of its version, and (in `programs.rs`) the program of a Job.
 //!
 //! What is fetched stays in the cache for the next Job. An error here means that the Job cannot be launched, so its text
 //! goes to the user and says what to do.
 
 use std::sync::Mutex;
 
-use drey_flink::artifact::Artifacts;
+use drey_flink::artifact::{Artifacts, Fetched};
+use drey_flink::bundle;
 use drey_flink::dist::{self, Cache, Progress};
 use drey_flink::jdk::{self, Jdk};
 use drey_flink::launch::Flink;
+use drey_flink::program::Program;
 use drey_flink::versions::{self, Version};
 use drey_model::Job;
 use drey_model::causes::causes;
+use drey_model::seen;
 use tokio::sync::OnceCell;
 
 use super::flink::Parts;
 use super::patience::blocking;
+use super::wanted::Wanted;
 use super::{LocalConfig, programs};
 
 /// Takes a text for people: what is being waited for.
@@ -43,16 +47,21 @@ pub(super) struct Needs<'a> {
 pub(super) async fn fetch(
     config: &LocalConfig,
     tools: &Tools,
-    job: &Job,
+    wanted: &Wanted,
     say: Say<'_>,
 ) -> Result<Parts, String> {
-    let asked = job.spec.artifact.flink_version.as_deref();
+    let asked = wanted.flink_version();
     let version = asked.map_or(Ok(versions::DEFAULT), str::parse).map_err(|e| causes(&e))?;
     let jdk = find_java(config, tools, &version, say).await?;
     let flink = find_flink(config, &version, say).await?;
-    let namespace = &job.metadata.namespace;
-    let needs = Needs { config, namespace, tools, jdk: &jdk, flink: &flink, say };
-    let program = programs::find(&needs, job).await?;
+    let program = match wanted {
+        Wanted::Application(job) => {
+            let namespace = &job.metadata.namespace;
+            let needs = Needs { config, namespace, tools, jdk: &jdk, flink: &flink, say };
+            programs::find(&needs, job).await?
+        }
+        Wanted::Session(_) => Program::default(),
+    };
     Ok(Parts {
         java: jdk.java,
         home: flink.home,
@@ -60,6 +69,36 @@ pub(super) async fn fetch(
         class_path: flink.class_path,
         program,
     })
+}
+
+/// Finds or fetches a Job's program as one file, which is all that a session cluster takes.
+pub(super) async fn uploadable(
+    config: &LocalConfig,
+    tools: &Tools,
+    job: &Job,
+    say: Say<'_>,
+) -> Result<seen::Program, String> {
+    let asked = job.spec.artifact.flink_version.as_deref();
+    let version = asked.map_or(Ok(versions::DEFAULT), str::parse).map_err(|e| causes(&e))?;
+    let jdk = find_java(config, tools, &version, say).await?;
+    let flink = find_flink(config, &version, say).await?;
+    let namespace = &job.metadata.namespace;
+    let needs = Needs { config, namespace, tools, jdk: &jdk, flink: &flink, say };
+    let program = programs::find(&needs, job).await?;
+    let parts = std::iter::once(program.jar).chain(program.dependencies);
+    let parts: Option<Vec<Fetched>> = parts.map(Fetched::at).collect();
+    let (jar, dependencies) = parts
+        .and_then(|mut parts| (!parts.is_empty()).then(|| (parts.remove(0), parts)))
+        .ok_or("its program is not in the cache")?;
+    let one = if dependencies.is_empty() {
+        jar
+    } else {
+        say("putting the program and its dependencies together".to_owned());
+        let made = blocking(move || bundle::bundle(&jar, &dependencies)).await;
+        made.map_err(|e| format!("putting the dependencies into one jar: {}", causes(&e)))?
+    };
+    let Fetched { path, sha256 } = one;
+    Ok(seen::Program::Ready { path, sha256, class: program.class, args: program.args })
 }
 
 async fn find_java(

@@ -1,7 +1,7 @@
 //! What a cluster is made of and how its processes are called: between our slots and the command lines of `drey-flink`.
 //!
 //! ```text
-//!   Job ─► fetch.rs: java, Flink, program ─► Parts ┐
+//!   Wanted ─► fetch.rs: java, Flink, program ─► Parts ┐
 //!                                   ports ───────┴─► Plan (plan.json) ─► lay_out: files, JobManager's command
 //!                                                                    └─► task_manager: its command, any time later
 //! ```
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::folder::{Folder, Mark};
 use super::ports::Ports;
 use super::process;
+use super::wanted::Wanted;
 
 /// Where Flink keeps temporary files.
 const TEMPORARY_DIRS: &str = "io.tmp.dirs";
@@ -32,7 +33,7 @@ pub(super) struct Parts {
     pub home: PathBuf,
     pub version: String,
     pub class_path: Vec<PathBuf>,
-    // Its members stand among these since before there was a type for them.
+    // Its members stand among these since before there was a type for them; those of a session cluster are empty.
     #[serde(flatten)]
     pub program: Program,
 }
@@ -62,7 +63,10 @@ impl Plan {
     /// Files of the artifact cache that the cluster runs from.
     pub(super) fn artifacts(self) -> impl Iterator<Item = PathBuf> {
         let Program { jar, dependencies, files, .. } = self.parts.program;
-        std::iter::once(jar).chain(dependencies).chain(files)
+        std::iter::once(jar)
+            .filter(|jar| !jar.as_os_str().is_empty())
+            .chain(dependencies)
+            .chain(files)
     }
 
     /// Base URL of the JobManager's REST API.
@@ -86,11 +90,11 @@ pub(super) fn checkpoint_folder(job: &Job) -> String {
 /// Writes the cluster's files and says how to start its JobManager.
 pub(super) fn lay_out(
     plan: &Plan,
-    job: &Job,
+    wanted: &Wanted,
     folder: &Folder,
     logs: &Path,
 ) -> Result<process::Program, String> {
-    with_launch(plan, job, folder, logs, "jobmanager", |launch| {
+    with_launch(plan, wanted, folder, logs, "jobmanager", |launch| {
         let said = |e: io::Error| format!("cannot write the cluster's files: {e}");
         let dirs = launch.dirs;
         for directory in [&dirs.run, &dirs.conf, &dirs.scratch, &dirs.logs] {
@@ -110,20 +114,20 @@ pub(super) fn lay_out(
 /// of state there, which are put aside for somebody to delete ([`Folder::delete_aside`]).
 pub(super) fn task_manager(
     plan: &Plan,
-    job: &Job,
+    wanted: &Wanted,
     folder: &Folder,
     logs: &Path,
     number: u32,
     resource_id: &str,
 ) -> Result<process::Program, String> {
     let slot = format!("taskmanager-{number}");
-    with_launch(plan, job, folder, logs, &slot, |launch| {
+    with_launch(plan, wanted, folder, logs, &slot, |launch| {
         let scratch = &launch.dirs.scratch;
         let renewed = folder.put_aside(scratch).and_then(|()| fs::create_dir_all(scratch));
         renewed.map_err(|e| format!("cannot make {}: {e}", scratch.display()))?;
         let mut command = launch::task_manager(launch, resource_id).map_err(|e| causes(&e))?;
         // The cluster's configuration names the JobManager's scratch folder.
-        if !job.spec.flink_configuration.contains_key(TEMPORARY_DIRS) {
+        if !wanted.configuration().contains_key(TEMPORARY_DIRS) {
             let mut own = OsString::from(format!("-D{TEMPORARY_DIRS}="));
             own.push(scratch);
             command.args.push(own);
@@ -141,7 +145,7 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
 
 fn with_launch<T>(
     plan: &Plan,
-    job: &Job,
+    wanted: &Wanted,
     folder: &Folder,
     logs: &Path,
     slot: &str,
@@ -150,6 +154,7 @@ fn with_launch<T>(
     let parts = plan.parts.clone();
     let version = parts.version.parse().map_err(|e| causes(&e))?;
     let flink = Flink { home: parts.home, version, class_path: parts.class_path };
+    let entry = wanted.entry(&parts.program);
     let dirs = Dirs {
         run: folder.root.join("run"),
         conf: folder.root.join("conf"),
@@ -159,7 +164,7 @@ fn with_launch<T>(
     let Ports { rest, rpc, blob } = plan.ports;
     let ports = launch::Ports { rest, rpc, blob };
     let java = &parts.java;
-    then(&Launch { job, java, flink: &flink, program: &parts.program, ports, dirs: &dirs })
+    then(&Launch { entry, java, flink: &flink, ports, dirs: &dirs })
 }
 
 /// The command of drey-flink as a program of ours, with its log under the name of its slot: a replaced TaskManager

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!   clusters/<job id>/       while something of the cluster exists
-//!     wanted.json            the Job: there shall be a cluster            ─┐ marks: written to a new file, synced,
+//!     wanted.json            the Job or the session run it is for         ─┐ marks: written to a new file, synced,
 //!     plan.json              ports, Java, Flink, jars that were chosen     │ renamed, directory synced. A mark that
 //!     secrets.json           values that were filled in, if any            │
 //!     launched               the JobManager's only launch was begun        │ exists is complete and survives a crash
 //!     failed                 nothing was or will be launched; says why     │
-//!     jobmanager.lock        held as long as the process lives; .pid and .exit beside it
+//!     jobmanager.lock        held as long as the process lives; .pid, .exit, .id beside it
 //!     taskmanager-1.lock     …                                             │
 //!     conf/  run/  scratch/  configuration; working directory; temporary files
 //!     aside/                 temporary files of dead processes, on their way out

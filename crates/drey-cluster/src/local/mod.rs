@@ -18,7 +18,8 @@
 //! JobManager's own lock, and nobody spawns when `launched` is there.
 //!
 //! `folder.rs` knows the files, `process.rs` locks, spawns and signals, `prepare.rs` and `start.rs` bring a cluster up,
-//! `remove.rs` takes it down, `flink.rs` translates to and from `drey-flink`, `patience.rs` keeps file work off the
+//! `remove.rs` takes it down, `release.rs` single TaskManagers, `programs.rs` finds what a Job runs, `uploadable.rs` has
+//! it at hand for session clusters, `flink.rs` translates to and from `drey-flink`, `patience.rs` keeps file work off the
 //! async threads and bounds how long anyone waits for it.
 
 use std::collections::{BTreeMap, HashMap};
@@ -27,9 +28,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use drey_model::Job;
 use drey_model::secret::mask::Mask;
-use drey_model::seen::{Cluster as SeenCluster, Seen, Snapshot};
+use drey_model::seen::{Cluster as SeenCluster, Program, Seen, Snapshot};
+use drey_model::{Job, SessionRun};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -49,14 +50,20 @@ mod ports;
 mod prepare;
 mod process;
 mod programs;
+mod release;
 mod remove;
 mod secrets;
+#[cfg(test)]
+mod session_tests;
 mod start;
 #[cfg(test)]
 mod tests;
+mod uploadable;
+mod wanted;
 
 use folder::{Folder, Mark};
 use patience::{Patience, blocking};
+use wanted::Wanted;
 
 pub use data_dir::{DataDir, Error as DataDirError};
 
@@ -147,6 +154,7 @@ struct Shared {
     config: LocalConfig,
     tools: fetch::Tools,
     clusters: Mutex<HashMap<Uuid, Arc<Cluster>>>,
+    programs: Mutex<HashMap<Uuid, Program>>,
     ends: tokio::sync::broadcast::Sender<Uuid>,
     tasks: TaskTracker,
     cancel: CancellationToken,
@@ -200,8 +208,10 @@ impl LocalBackend {
             (fetch::Tools::default(), Mutex::default(), TaskTracker::new());
         let (ends, _) = tokio::sync::broadcast::channel(ends::HINTS_MAX);
         let (files, storage) = (Patience::new(FILES_PATIENCE), Patience::new(FILES_PATIENCE));
+        let programs = Mutex::default();
         let shared =
-            Arc::new(Shared { config, tools, clusters, ends, tasks, cancel, files, storage });
+            Shared { config, tools, clusters, programs, ends, tasks, cancel, files, storage };
+        let shared = Arc::new(shared);
         let opening = shared.clone();
         let opened = blocking(move || {
             opening.make_folders()?;
@@ -213,6 +223,13 @@ impl LocalBackend {
         let keeper = shared.clone();
         shared.tasks.spawn(async move { keeper.keep().await });
         Ok(Self { shared, _stop: stop })
+    }
+
+    async fn start(&self, wanted: Wanted) -> Result<(), Error> {
+        check_place(&wanted)?;
+        let cluster = self.shared.cluster(wanted.id());
+        let result = self.shared.ensure(&cluster, &wanted).await;
+        result.map_err(failed(format!("starting the processes of {}", wanted.title())))
     }
 
     /// Ends the backend's tasks and waits for them; clusters go on.
@@ -305,23 +322,26 @@ impl Cluster {
 
 impl ClusterBackend for LocalBackend {
     async fn ensure(&self, job: &Job) -> Result<(), Error> {
-        let target = &job.spec.deployment_target;
-        if target.local.is_none() {
-            let kubernetes = target.kubernetes.as_ref().map(|k| k.namespace.as_deref());
-            let place = match kubernetes {
-                Some(Some(namespace)) => format!("namespace {namespace}"),
-                Some(None) => "its own namespace".to_owned(),
-                None => "no place at all".to_owned(),
-            };
-            return Err(Error::Refused(format!(
-                "this server runs local processes only; it has no Kubernetes backend for the DeploymentTarget of Job \
-                 {} ({place}); use a target with spec.local",
-                job.metadata.id
-            )));
-        }
-        let cluster = self.shared.cluster(job.metadata.id);
-        let result = self.shared.ensure(&cluster, job).await;
-        result.map_err(failed(format!("starting the processes of job {}", cluster.id)))
+        self.start(Wanted::Application(Box::new(job.clone()))).await
+    }
+
+    async fn ensure_session(&self, run: &SessionRun) -> Result<(), Error> {
+        self.start(Wanted::Session(Box::new(run.clone()))).await
+    }
+
+    async fn release(&self, run: Uuid, task_managers: &[String]) -> Result<(), Error> {
+        let released = self.shared.release(run, task_managers).await;
+        released.map_err(failed(format!("ending TaskManagers of {run}")))
+    }
+
+    async fn fetch(&self, job: &Job) -> Result<(), Error> {
+        check_place(&Wanted::Application(Box::new(job.clone())))?;
+        self.shared.begin_fetch(job);
+        Ok(())
+    }
+
+    async fn program(&self, job_id: Uuid) -> Seen<Program> {
+        self.shared.program(job_id).map_or(Seen::Absent, Seen::Present)
     }
 
     async fn inspect(&self, job_id: Uuid) -> Seen<SeenCluster> {
@@ -381,6 +401,25 @@ impl ClusterBackend for LocalBackend {
         let found = blocking(move || logs::list(&folder)).await;
         found.map_err(failed(format!("listing the logs of job {job_id}")))
     }
+}
+
+/// This backend runs what is wanted on this machine, and nothing else.
+fn check_place(wanted: &Wanted) -> Result<(), Error> {
+    let target = wanted.target();
+    if target.local.is_some() {
+        return Ok(());
+    }
+    let kubernetes = target.kubernetes.as_ref().map(|k| k.namespace.as_deref());
+    let place = match kubernetes {
+        Some(Some(namespace)) => format!("namespace {namespace}"),
+        Some(None) => "its own namespace".to_owned(),
+        None => "no place at all".to_owned(),
+    };
+    Err(Error::Refused(format!(
+        "this server runs local processes only; it has no Kubernetes backend for the DeploymentTarget of {} ({place}); use \
+         a target with spec.local",
+        wanted.title()
+    )))
 }
 
 fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {

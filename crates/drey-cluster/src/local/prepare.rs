@@ -12,11 +12,10 @@
 use std::io;
 use std::sync::Arc;
 
-use drey_model::Job;
-
 use super::folder::{Mark, create_private};
 use super::patience::blocking;
 use super::secrets::Lack;
+use super::wanted::Wanted;
 use super::{Cluster, Shared, fetch};
 
 /// What `ensure` has to do.
@@ -39,22 +38,22 @@ impl Shared {
     pub(super) async fn ensure(
         self: &Arc<Self>,
         cluster: &Arc<Cluster>,
-        job: &Job,
+        wanted: &Wanted,
     ) -> io::Result<()> {
-        let (this, record) = (cluster.clone(), serde_json::to_vec(job)?);
+        let (this, record) = (cluster.clone(), serde_json::to_vec(wanted)?);
         let subject = format!("start of {}", cluster.id);
         match self.files.wait(subject, move || this.need(&record)).await? {
             Need::Nothing => Ok(()),
             Need::Preparation => {
-                self.begin_preparation(cluster, job.clone());
+                self.begin_preparation(cluster, wanted.clone());
                 Ok(())
             }
-            Need::TaskManagers => self.replace_task_managers(cluster, job).await,
+            Need::TaskManagers => self.replace_task_managers(cluster, wanted).await,
         }
     }
 
     /// Starts the preparation, unless one runs already.
-    pub(super) fn begin_preparation(self: &Arc<Self>, cluster: &Arc<Cluster>, job: Job) {
+    pub(super) fn begin_preparation(self: &Arc<Self>, cluster: &Arc<Cluster>, wanted: Wanted) {
         {
             let mut now = cluster.now();
             if now.preparing.is_some() || now.removing {
@@ -67,7 +66,7 @@ impl Shared {
         self.tasks.spawn(async move {
             let _guard = guard;
             let _turn = cluster.turn.lock().await;
-            if let Err(why) = shared.prepare(&cluster, &job).await {
+            if let Err(why) = shared.prepare(&cluster, &wanted).await {
                 let failing = cluster.clone();
                 // Its own errors are logged and kept in memory.
                 let _ = blocking(move || {
@@ -79,12 +78,16 @@ impl Shared {
         });
     }
 
-    async fn prepare(self: &Arc<Self>, cluster: &Arc<Cluster>, job: &Job) -> Result<(), String> {
+    async fn prepare(
+        self: &Arc<Self>,
+        cluster: &Arc<Cluster>,
+        wanted: &Wanted,
+    ) -> Result<(), String> {
         let this = cluster.clone();
         if blocking(move || this.is_settled()).await.map_err(|e| e.to_string())? {
             return Ok(());
         }
-        let job = &match self.fill(cluster, job).await {
+        let wanted = &match self.fill(cluster, wanted).await {
             Ok(filled) => filled,
             Err(Lack::Refused(why)) => return Err(why),
             Err(Lack::Unavailable(why)) => {
@@ -96,14 +99,14 @@ impl Shared {
         let say = |what: String| cluster.now().preparing = Some(cluster.hide(&what));
         let parts = tokio::select! {
             () = cluster.cancel.cancelled() => return Ok(()),
-            parts = fetch::fetch(&self.config, &self.tools, job, &say) => parts?,
+            parts = fetch::fetch(&self.config, &self.tools, wanted, &say) => parts?,
             () = tokio::time::sleep(self.config.limits.prepare_max) => {
                 let what = cluster.now().preparing.clone().unwrap_or_default();
                 return Err(format!("its preparation took too long; it was {what}"));
             }
         };
         say("starting the JobManager".to_owned());
-        self.launch(cluster, job, parts).await
+        self.launch(cluster, wanted, parts).await
     }
 }
 

@@ -195,6 +195,16 @@ impl Slot {
         command.spawn()
     }
 
+    /// Writes down the name under which Flink will know the process that is started next.
+    pub(super) fn name_process(&self, resource_id: &str) -> io::Result<()> {
+        fs::write(self.file("id"), resource_id)
+    }
+
+    /// The name under which Flink knows the process, or knew the last one.
+    pub(super) fn resource_id(&self) -> Option<String> {
+        fs::read_to_string(self.file("id")).ok()
+    }
+
     /// Writes down how the process ended.
     pub(super) fn record_exit(&self, exit: Exit) -> io::Result<()> {
         let fresh = self.file("exit.new");

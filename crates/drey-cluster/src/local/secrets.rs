@@ -8,7 +8,7 @@
 //! `secrets.json` lives as long as the cluster: TaskManagers of later days start with the values of the first one. When
 //! the cluster is removed its logs are written anew without the values, and then the file goes with the folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -23,12 +23,13 @@ use secrecy::zeroize::Zeroizing;
 
 use super::folder::{Folder, Mark};
 use super::patience::blocking;
+use super::wanted::Wanted;
 use super::{Cluster, Shared, logs};
 use crate::secrets::{Unresolved, Values};
 
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// Why a Job cannot be filled.
+/// Why something cannot be filled.
 pub(super) enum Lack {
     /// It never can be; for people.
     Refused(String),
@@ -37,25 +38,46 @@ pub(super) enum Lack {
 }
 
 impl Shared {
-    /// The Job with its secrets filled in. The values are written down first, so that they are hidden from whatever
+    /// What is wanted with its secrets filled in. The values are written down first, so that they are hidden from whatever
     /// happens next.
-    pub(super) async fn fill(&self, cluster: &Arc<Cluster>, job: &Job) -> Result<Job, Lack> {
-        let references = secret::job_references(&job.spec);
-        let names: BTreeMap<&str, &Reference> =
-            references.iter().map(|reference| (reference.name.as_str(), reference)).collect();
-        let mut values = Values::new();
-        if !names.is_empty() {
-            let wanted = names.keys().map(|name| (*name).to_owned()).collect();
-            let found = self.config.secrets.look_up(&job.metadata.namespace, wanted).await;
-            values = found.map_err(|why| match why {
-                Unresolved::Unavailable(why) => Lack::Unavailable(why),
-                Unresolved::Names(missing) => Lack::Refused(told(&missing, &references)),
-            })?;
+    pub(super) async fn fill(
+        &self,
+        cluster: &Arc<Cluster>,
+        wanted: &Wanted,
+    ) -> Result<Wanted, Lack> {
+        let values = self.values(wanted.namespace(), &wanted.references()).await?;
+        if !values.is_empty() {
             let (this, copy) = (cluster.clone(), values.clone());
             let written = blocking(move || write(&this.folder, &copy)).await;
             written.map_err(|e| Lack::Unavailable(format!("its secrets cannot be kept: {e}")))?;
         }
-        fill(job, &values).map_err(Lack::Refused)
+        fill(wanted, &values).map_err(Lack::Refused)
+    }
+
+    /// A Job in session mode whose program can be fetched, and what must not be shown of that. Flink never sees these
+    /// values: only the fetching needs them.
+    pub(super) async fn fill_artifact(&self, job: &Job) -> Result<(Job, Mask), Lack> {
+        let references = secret::jar_references(&job.spec.artifact);
+        let values = self.values(&job.metadata.namespace, &references).await?;
+        let value = |name: &str| values.get(name).map(ExposeSecret::expose_secret);
+        let artifact = secret::artifact_filled(&job.spec.artifact, value);
+        let artifact = artifact.map_err(|names| Lack::Refused(gone(&names)))?;
+        let mut filled = job.clone();
+        filled.spec.artifact = artifact;
+        Ok((filled, Mask::of(values.values().map(ExposeSecret::expose_secret))))
+    }
+
+    async fn values(&self, namespace: &str, references: &[Reference]) -> Result<Values, Lack> {
+        let names: BTreeSet<&str> = references.iter().map(|r| r.name.as_str()).collect();
+        if names.is_empty() {
+            return Ok(Values::new());
+        }
+        let wanted = names.into_iter().map(str::to_owned).collect();
+        let found = self.config.secrets.look_up(namespace, wanted).await;
+        found.map_err(|why| match why {
+            Unresolved::Unavailable(why) => Lack::Unavailable(why),
+            Unresolved::Names(missing) => Lack::Refused(told(&missing, references)),
+        })
     }
 }
 
@@ -79,14 +101,14 @@ impl Cluster {
         self.hide(&super::death::why(slot, &self.logs))
     }
 
-    /// The Job as it was filled at the launch.
-    pub(super) fn filled(&self, job: &Job) -> io::Result<Job> {
-        if secret::job_references(&job.spec).is_empty() {
-            return fill(job, &Values::new()).map_err(io::Error::other);
+    /// What is wanted as it was filled at the launch.
+    pub(super) fn filled(&self, wanted: &Wanted) -> io::Result<Wanted> {
+        if wanted.references().is_empty() {
+            return fill(wanted, &Values::new()).map_err(io::Error::other);
         }
         let values = read(&self.folder)?;
         let values = values.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
-        fill(job, &values.collect()).map_err(io::Error::other)
+        fill(wanted, &values.collect()).map_err(io::Error::other)
     }
 
     /// Takes the secrets out of the logs, when nobody writes to them any more.
@@ -102,13 +124,13 @@ impl Cluster {
     }
 }
 
-fn fill(job: &Job, values: &Values) -> Result<Job, String> {
+fn fill(wanted: &Wanted, values: &Values) -> Result<Wanted, String> {
     let value = |name: &str| values.get(name).map(ExposeSecret::expose_secret);
-    let filled = secret::filled(&job.spec, value);
-    let spec = filled.map_err(|names| {
-        format!("the secrets {} that it was launched with are gone", names.join(", "))
-    })?;
-    Ok(Job { spec, ..job.clone() })
+    wanted.filled(value).map_err(|names| gone(&names))
+}
+
+fn gone(names: &[String]) -> String {
+    format!("the secrets {} that it was launched with are gone", names.join(", "))
 }
 
 /// One sentence for each name that has no value, with the place that names it.

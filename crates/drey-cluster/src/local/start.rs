@@ -13,7 +13,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drey_model::Job;
 use tokio::process::Child;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -22,7 +21,8 @@ use uuid::Uuid;
 use super::flink::{self, Parts, Plan};
 use super::folder::Mark;
 use super::patience::blocking;
-use super::process::{Exit, Program, Slot};
+use super::process::{Exit, Slot};
+use super::wanted::Wanted;
 use super::{Cluster, Shared, logs, ports};
 
 /// A TaskManager that lived this long did not die of its start.
@@ -56,16 +56,16 @@ impl Shared {
     pub(super) async fn launch(
         self: &Arc<Self>,
         cluster: &Arc<Cluster>,
-        job: &Job,
+        wanted: &Wanted,
         parts: Parts,
     ) -> Result<(), String> {
         let slot = cluster.folder.job_manager();
-        let (shared, this, job_copy, claiming) =
-            (self.clone(), cluster.clone(), job.clone(), slot.clone());
+        let (shared, this, record, claiming) =
+            (self.clone(), cluster.clone(), wanted.clone(), slot.clone());
         let launch = move || {
             let claimed = claiming.claim().map_err(|e| format!("cannot lock its folder: {e}"));
             Ok(match claimed {
-                Ok(Some(lock)) => shared.launch_claimed(&this, &job_copy, parts, lock),
+                Ok(Some(lock)) => shared.launch_claimed(&this, &record, parts, lock),
                 Ok(None) => Ok(None),
                 Err(why) => Err(why),
             })
@@ -79,9 +79,9 @@ impl Shared {
             return Ok(());
         };
         self.reap(cluster, slot, child, Some(announce));
-        let (shared, this, job) = (self.clone(), cluster.clone(), job.clone());
+        let (shared, this, wanted) = (self.clone(), cluster.clone(), wanted.clone());
         let start = move || {
-            shared.start_task_managers(&this, &job).inspect_err(|error| {
+            shared.start_task_managers(&this, &wanted).inspect_err(|error| {
                 logs::note(&this.logs, &format!("TaskManagers could not be started: {error}"));
             })
         };
@@ -96,7 +96,7 @@ impl Shared {
     fn launch_claimed(
         &self,
         cluster: &Cluster,
-        job: &Job,
+        wanted: &Wanted,
         parts: Parts,
         lock: File,
     ) -> Result<Option<Child>, String> {
@@ -108,7 +108,7 @@ impl Shared {
         let taken = self.taken_ports().map_err(said("cannot read other clusters' ports"))?;
         let reserved = ports::reserve(&taken).map_err(said("cannot find free ports"))?;
         let plan = Plan::new(reserved.ports, parts);
-        let program = flink::lay_out(&plan, job, folder, &cluster.logs)?;
+        let program = flink::lay_out(&plan, wanted, folder, &cluster.logs)?;
         plan.write(folder).map_err(said("cannot record its ports"))?;
         folder.put(Mark::Launched, b"").map_err(said("cannot record its launch"))?;
         // Whoever removes writes the tombstone first and looks at the lock then; we do it the other way round. One of
@@ -128,28 +128,32 @@ impl Shared {
     pub(super) async fn replace_task_managers(
         self: &Arc<Self>,
         cluster: &Arc<Cluster>,
-        job: &Job,
+        wanted: &Wanted,
     ) -> io::Result<()> {
         let Ok(turn) = cluster.turn.clone().try_lock_owned() else { return Ok(()) };
-        let (shared, this, job) = (self.clone(), cluster.clone(), job.clone());
+        let (shared, this, wanted) = (self.clone(), cluster.clone(), wanted.clone());
         let start = move || {
             // To the end of the work, also if nobody waits for it any more.
             let _turn = turn;
-            shared.start_task_managers(&this, &job)
+            shared.start_task_managers(&this, &wanted)
         };
         self.files.wait(format!("TaskManagers of {}", cluster.id), start).await
     }
 
     /// Files, locks and forks: call it where it may block, inside of the runtime.
-    fn start_task_managers(self: &Arc<Self>, cluster: &Arc<Cluster>, job: &Job) -> io::Result<()> {
+    fn start_task_managers(
+        self: &Arc<Self>,
+        cluster: &Arc<Cluster>,
+        wanted: &Wanted,
+    ) -> io::Result<()> {
         let folder = &cluster.folder;
         if !folder.job_manager().look()?.is_alive() {
             return Ok(());
         }
-        let wanted = u32::try_from(job.spec.number_of_task_managers).unwrap_or(0);
-        for number in 1..=wanted.clamp(1, TASK_MANAGERS_MAX) {
+        let wanted_count = wanted.task_managers().clamp(1, TASK_MANAGERS_MAX);
+        for number in cluster.missing(wanted_count)? {
             let slot = folder.task_manager(number);
-            if slot.look()?.is_alive() || !cluster.may_start(number) {
+            if !cluster.may_start(number) {
                 continue;
             }
             let Some(lock) = slot.take_over()? else { continue };
@@ -158,7 +162,14 @@ impl Shared {
                 return Ok(());
             }
             let Some(plan) = Plan::read(folder)? else { return Ok(()) };
-            let program = self.task_manager_program(cluster, job, &plan, number)?;
+            // Flink remembers the dead ones, so each run has a name of its own.
+            let unique = Uuid::new_v4().simple().to_string();
+            let resource_id = format!("tm-{number}-{}", unique.get(..8).unwrap_or(&unique));
+            let (folder, logs) = (&cluster.folder, &cluster.logs);
+            let wanted = &cluster.filled(wanted)?;
+            let program = flink::task_manager(&plan, wanted, folder, logs, number, &resource_id);
+            let program = program.map_err(|why| io::Error::other(cluster.hide(&why)))?;
+            slot.name_process(&resource_id)?;
             let child = slot.spawn(lock, &program)?;
             tracing::info!(job = %cluster.id, number, pid = child.id(), "TaskManager started");
             logs::note(&cluster.logs, &format!("TaskManager {number} started"));
@@ -170,7 +181,7 @@ impl Shared {
     }
 
     /// Deletes the temporary files of dead processes, behind everyone's back: they may be many gigabytes.
-    fn delete_aside(self: &Arc<Self>, cluster: &Arc<Cluster>) {
+    pub(super) fn delete_aside(self: &Arc<Self>, cluster: &Arc<Cluster>) {
         let (stop, this) = (self.cancel.clone(), cluster.clone());
         self.tasks.spawn(async move {
             let job = this.id;
@@ -184,22 +195,6 @@ impl Shared {
                 }
             }
         });
-    }
-
-    fn task_manager_program(
-        &self,
-        cluster: &Cluster,
-        job: &Job,
-        plan: &Plan,
-        number: u32,
-    ) -> io::Result<Program> {
-        // Flink remembers the dead ones, so each run has a name of its own.
-        let unique = Uuid::new_v4().simple().to_string();
-        let resource_id = format!("tm-{number}-{}", unique.get(..8).unwrap_or(&unique));
-        let job = &cluster.filled(job)?;
-        let program =
-            flink::task_manager(plan, job, &cluster.folder, &cluster.logs, number, &resource_id);
-        program.map_err(|why| io::Error::other(cluster.hide(&why)))
     }
 
     /// Waits for the end of a child and writes down how it ended.
@@ -262,6 +257,25 @@ impl Cluster {
         slot.record_exit(exit)?;
         // The tombstone may have come meanwhile. It is older than the clearing, so one of the two deletes the file.
         if self.folder.has(Mark::Removed)? { slot.forget_exit() } else { Ok(()) }
+    }
+
+    /// The slots to start so that `wanted` TaskManagers live: those with the lowest numbers that hold none. Which ones live
+    /// does not matter, since those that are no longer needed are not the last ones.
+    fn missing(&self, wanted: u32) -> io::Result<Vec<u32>> {
+        let mut alive = 0;
+        for slot in self.folder.task_managers()? {
+            alive += u32::from(slot.look()?.is_alive());
+        }
+        let mut missing = Vec::new();
+        for number in 1..=TASK_MANAGERS_MAX {
+            if alive as usize + missing.len() >= wanted as usize {
+                break;
+            }
+            if !self.folder.task_manager(number).look()?.is_alive() {
+                missing.push(number);
+            }
+        }
+        Ok(missing)
     }
 
     fn may_start(&self, number: u32) -> bool {

@@ -1,5 +1,6 @@
 //! The backend with a fake `java`: a shell script that notes each launch and then does what the test says.
 
+use std::fmt::Debug;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -94,7 +95,7 @@ impl Drop for World {
 }
 
 /// Asks until the answer is the wanted one.
-async fn until<T: std::fmt::Debug>(ask: impl AsyncFn() -> T, wanted: impl Fn(&T) -> bool) -> T {
+pub(super) async fn until<T: Debug>(ask: impl AsyncFn() -> T, wanted: impl Fn(&T) -> bool) -> T {
     let mut last = ask().await;
     let deadline = tokio::time::Instant::now() + DEADLINE;
     while !wanted(&last) {
@@ -106,10 +107,8 @@ async fn until<T: std::fmt::Debug>(ask: impl AsyncFn() -> T, wanted: impl Fn(&T)
 }
 
 pub(super) async fn alive(backend: &LocalBackend, id: Uuid, task_managers: u32) {
-    let wanted = |seen: &Seen<SeenCluster>| {
-        seen.present()
-            .is_some_and(|c| c.phase == ClusterPhase::Alive && c.task_managers == task_managers)
-    };
+    let is = |c: &SeenCluster| c.phase == ClusterPhase::Alive && c.task_managers == task_managers;
+    let wanted = |seen: &Seen<SeenCluster>| seen.present().is_some_and(is);
     until(async || backend.inspect(id).await, wanted).await;
 }
 

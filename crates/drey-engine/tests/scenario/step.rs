@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use drey_engine::SavepointRecord;
-use drey_model::meta::{NON_PRODUCTION, STOP_WITH_DRAIN};
+use drey_model::meta::{FORCE_CANCELLATION, NON_PRODUCTION, STOP_WITH_DRAIN, SUBMISSION_TIMEOUT};
 use drey_model::quota::{Cores, Holder, Limit};
 use drey_model::savepoint::{SavepointMetadata, SavepointSpec, SavepointType};
-use drey_model::seen::{ClusterPhase, FlinkStatus, Operation, Snapshot};
+use drey_model::seen::{ClusterPhase, FlinkStatus, Operation, Program, Snapshot};
 use drey_model::{DeploymentSpec, Savepoint, SavepointOrigin, SavepointState, Seen};
 use jiff::SignedDuration;
 use uuid::Uuid;
@@ -57,6 +57,8 @@ fn apply_one(world: &mut World, line: &str, is_last: bool) -> Result<Vec<Round>,
         }
         ["operation", rest @ ..] => operation(world, rest).ok_or_else(unknown)?,
         ["directory", rest @ ..] => directory(world, rest).ok_or_else(unknown)?,
+        ["session", rest @ ..] => session(world, rest).ok_or_else(unknown)?,
+        ["program", rest @ ..] => program(world, rest).ok_or_else(unknown)?,
         ["retained", rest @ ..] => retained(world, rest).ok_or_else(unknown)?,
         [subject, rest @ ..] => answer(world, subject, rest).ok_or_else(unknown)?,
         [] => {}
@@ -98,6 +100,12 @@ fn given(world: &mut World, state: &str, edits: &[&str]) -> Result<(), String> {
     let steps: &[&str] = match state {
         "CANCELLED" => &["look"],
         "CREATED" => &["user state=RUNNING"],
+        "SHARED" => &[
+            "user target=none session=shared",
+            "session RUNNING",
+            "user state=RUNNING",
+            "flink RUNNING",
+        ],
         "STARTING" => &["user state=RUNNING", "flink CREATED 0/2"],
         "RUNNING" => &["user state=RUNNING", "flink RUNNING"],
         "CHECKPOINTING" => &[
@@ -169,12 +177,18 @@ fn edit(world: &mut World, edits: &[&str]) -> Option<()> {
     let mut understood = Some(());
     for word in edits {
         let (key, value) = word.split_once('=')?;
-        if let Some((_, name)) = [("drain", STOP_WITH_DRAIN), ("testing", NON_PRODUCTION)]
-            .iter()
-            .find(|(k, _)| *k == key)
-        {
-            let annotations = &mut world.deployment.metadata.annotations;
-            annotations.insert((*name).to_owned(), value.to_owned());
+        let current = world.current().unwrap_or_default().to_string();
+        let annotations = &mut world.deployment.metadata.annotations;
+        let own = match key {
+            "drain" => Some((STOP_WITH_DRAIN, value.to_owned())),
+            "testing" => Some((NON_PRODUCTION, value.to_owned())),
+            "force" if value == "current" => Some((FORCE_CANCELLATION, current)),
+            "force" => Some((FORCE_CANCELLATION, value.to_owned())),
+            "submission-timeout" => Some((SUBMISSION_TIMEOUT, value.to_owned())),
+            _ => None,
+        };
+        if let Some((key, value)) = own {
+            annotations.insert(key.to_owned(), value);
             continue;
         }
         world.edit(|spec| understood = understood.and(edit_member(spec, key, value)));
@@ -303,8 +317,8 @@ fn quota(world: &mut World, words: &[&str]) -> Option<()> {
             "tolerated" => limit.tolerated = cpu,
             name => {
                 let (namespace, name) = name.split_once('/')?;
-                let (namespace, deployment_name) = (namespace.to_owned(), name.to_owned());
-                others.push(Holder { namespace, deployment_name, cpu });
+                let (namespace, name) = (namespace.to_owned(), name.to_owned());
+                others.push(Holder { namespace, kind: drey_model::Kind::Deployment, name, cpu });
             }
         }
         world.quota.limit = Some(limit);
@@ -405,6 +419,33 @@ fn retained(world: &mut World, words: &[&str]) -> Option<()> {
     Some(())
 }
 
+/// The session cluster that the Deployment names; a number says which run of it.
+fn session(world: &mut World, words: &[&str]) -> Option<()> {
+    let (state, run) = match words {
+        ["vanishes"] => {
+            world.session_cluster = None;
+            return Some(());
+        }
+        [state] => (*state, 0x51),
+        [state, run] => (*state, run.parse::<u128>().ok()? + 0x50),
+        _ => return None,
+    };
+    let state = serde_json::from_value(serde_json::Value::String(state.to_owned())).ok()?;
+    world.set_session_cluster(state, run);
+    Some(())
+}
+
+/// How far the program of the next Job is.
+fn program(world: &mut World, words: &[&str]) -> Option<()> {
+    world.first_program = Some(match words {
+        ["absent"] => Seen::Absent,
+        ["preparing", what] => Seen::Present(Program::Preparing { what: (*what).to_owned() }),
+        ["failed", why] => Seen::Present(Program::Failed { why: (*why).to_owned() }),
+        _ => return None,
+    });
+    Some(())
+}
+
 /// How effects are answered from now on.
 fn answer(world: &mut World, subject: &str, words: &[&str]) -> Option<()> {
     let answer = match words {
@@ -420,6 +461,7 @@ fn answer(world: &mut World, subject: &str, words: &[&str]) -> Option<()> {
         "removal" => world.answers.remove = answer,
         "cancel" => world.answers.cancel = answer,
         "savepoint" => world.answers.snapshot = answer,
+        "submission" => world.answers.submit = answer,
         _ => return None,
     }
     Some(())

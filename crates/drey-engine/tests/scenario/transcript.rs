@@ -158,7 +158,11 @@ fn effect(world: &World, action: &Action) -> String {
                 shown(world, &savepoint.to_string())
             )
         }
-        Action::EnsureCluster(_) | Action::Cancel { .. } | Action::RemoveCluster { .. } => {
+        Action::EnsureCluster(_)
+        | Action::Fetch(_)
+        | Action::Submit(_)
+        | Action::Cancel { .. }
+        | Action::RemoveCluster { .. } => {
             format!("{} {job}", action.name())
         }
     }
@@ -169,6 +173,8 @@ fn shown(world: &World, text: &str) -> String {
     let mut text = text.replace('\n', " ");
     for record in &world.jobs {
         text = text.replace(&record.id().to_string(), &format!("J{}", record.facts.ordinal));
+        let flink_id = record.id().simple().to_string();
+        text = text.replace(&flink_id, &format!("j{}", record.facts.ordinal));
     }
     for (n, record) in world.savepoints.iter().enumerate() {
         text = text.replace(&record.id().to_string(), &format!("S{}", n + 1));

@@ -18,6 +18,7 @@ impl World {
         self.clear_doubt();
         let mut rounds = Vec::new();
         for _ in 0..looks_max {
+            self.serve_session_mode();
             let new = self.settle();
             let is_quiet = new.iter().all(|r| r.actions.is_empty() && r.events.is_empty());
             for action in new.iter().flat_map(|r| &r.actions) {
@@ -77,6 +78,10 @@ impl World {
             Action::EnsureCluster(job) => {
                 let managers = u32::try_from(job.spec.number_of_task_managers).unwrap_or(1);
                 sight.cluster = cluster(ClusterPhase::Alive, managers);
+                sight.job = Seen::Present(flink_job(FlinkStatus::Running, 2, 2));
+            }
+            Action::Fetch(_) => {}
+            Action::Submit(_) => {
                 sight.job = Seen::Present(flink_job(FlinkStatus::Running, 2, 2));
             }
             Action::Cancel { .. } => {

@@ -11,15 +11,18 @@
 
 pub(crate) mod friendly;
 pub(crate) mod oracle;
+mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use drey_engine::{
     Action, DeploymentFacts, JobRecord, NewEvent, Observation, Plan, Quota, Report,
-    SavepointRecord, Situation, decide,
+    SavepointRecord, SessionClusterRecord, Situation, decide,
 };
 use drey_model::meta::{Metadata, SPEC_VERSION};
-use drey_model::seen::{Cluster, ClusterPhase, FlinkJob, FlinkStatus, Operation, Snapshot};
+use drey_model::seen::{
+    Cluster, ClusterPhase, FlinkJob, FlinkStatus, Operation, Program, Snapshot,
+};
 use drey_model::target::{DeploymentTargetSpec, LocalTarget};
 use drey_model::{
     Deployment, DeploymentSpec, DeploymentState, DeploymentTarget, Explanation, JobState,
@@ -41,6 +44,8 @@ pub(crate) struct Sight {
     pub(crate) operations: BTreeMap<Uuid, Seen<Operation>>,
     pub(crate) directories: BTreeMap<Uuid, Seen<Snapshot>>,
     pub(crate) retained: Seen<Snapshot>,
+    /// Session mode: the program.
+    pub(crate) program: Seen<Program>,
 }
 
 impl Default for Sight {
@@ -51,6 +56,7 @@ impl Default for Sight {
             operations: BTreeMap::new(),
             directories: BTreeMap::new(),
             retained: Seen::Absent,
+            program: Seen::Absent,
         }
     }
 }
@@ -78,6 +84,7 @@ pub(crate) struct Answers {
     pub(crate) remove: Answer,
     pub(crate) cancel: Answer,
     pub(crate) snapshot: Answer,
+    pub(crate) submit: Answer,
 }
 
 /// One decision and what came of it.
@@ -98,6 +105,10 @@ pub(crate) struct World {
     pub(crate) facts: DeploymentFacts,
     pub(crate) has_target: bool,
     pub(crate) quota: Quota,
+    /// Session mode: the cluster that the Deployment names.
+    pub(crate) session_cluster: Option<SessionClusterRecord>,
+    /// Session mode: how far the program of a Job is when it is first asked for.
+    pub(crate) first_program: Option<Seen<Program>>,
     /// All Jobs ever, closed ones too, oldest first.
     pub(crate) jobs: Vec<JobRecord>,
     /// All Savepoints ever, oldest first.
@@ -164,6 +175,8 @@ impl World {
             facts: DeploymentFacts::default(),
             has_target: true,
             quota: Quota::default(),
+            session_cluster: None,
+            first_program: None,
             jobs: Vec::new(),
             savepoints: Vec::new(),
             sights: BTreeMap::new(),
@@ -240,6 +253,7 @@ impl World {
             facts: self.facts.clone(),
             target: self.has_target.then(|| DeploymentTarget::new(Metadata::default(), target)),
             quota: self.quota.clone(),
+            session_cluster: self.session_cluster.clone(),
             jobs,
             savepoints,
             observed,
@@ -271,7 +285,8 @@ impl World {
             .map(SavepointRecord::id)
             .collect();
         let is_asked = is_alive(&sight.cluster) && !has_ended;
-        if self.is_raw || is_asked {
+        let is_cleared = record.is_some_and(session::is_cleared);
+        if self.is_raw || is_asked || (is_cleared && is_alive(&sight.cluster)) {
             seen.job = sight.job.clone();
         }
         if is_asked {
@@ -296,7 +311,10 @@ impl World {
                 seen.directories.insert(*savepoint, found);
             }
         }
-        if has_ended && seen.cluster == Seen::Absent && record.is_some_and(|r| !r.facts.swept) {
+        seen.program = record.and_then(|r| session::program(r, &seen, &sight));
+        let is_gone =
+            seen.cluster == Seen::Absent || record.is_some_and(|r| r.facts.gone_at.is_some());
+        if has_ended && is_gone && record.is_some_and(|r| !r.facts.swept) {
             seen.retained = Some(sight.retained);
         }
         seen
@@ -387,7 +405,11 @@ impl World {
         for record in &plan.jobs {
             match self.jobs.iter_mut().find(|r| r.id() == record.id()) {
                 Some(own) => *own = record.clone(),
-                None => self.jobs.push(record.clone()),
+                None => {
+                    self.jobs.push(record.clone());
+                    let sight = session::first_sight(record, self.first_program.as_ref());
+                    self.sights.extend(sight.map(|sight| (record.id(), sight)));
+                }
             }
         }
         for record in &plan.savepoints {
@@ -406,6 +428,7 @@ impl World {
                 Answer::Refused(why) => Some(Report::EnsureRefused { job, why: why.clone() }),
                 Answer::Accepted | Answer::Ignored | Answer::Silent | Answer::SilentlyDone => None,
             },
+            Action::Fetch(_) | Action::Submit(_) => self.submit_or_fetch(action),
             Action::RemoveCluster { .. } => match self.answers.remove {
                 Answer::Accepted => {
                     self.sight(job).cluster = Seen::Absent;
@@ -455,7 +478,11 @@ impl World {
                 self.job(*job).is_some_and(|r| r.job.status.state == JobState::Starting)
             }
             Report::EnsureFailed { .. } | Report::RemovalFailed { .. } => false,
-            Report::CancelAccepted { .. }
+            Report::SubmitAccepted { .. }
+            | Report::SubmitRefused { .. }
+            | Report::SubmitFailed { .. }
+            | Report::SubmitUnanswered { .. }
+            | Report::CancelAccepted { .. }
             | Report::CancelFailed { .. }
             | Report::SavepointAccepted { .. }
             | Report::SavepointRefused { .. }

@@ -27,7 +27,7 @@ fn cores_are_there(world: &World, situation: &Situation, plan: &Plan) {
     for new in plan.jobs.iter().filter(|r| world.job(r.id()).is_none()) {
         let needs = Cores::of_job(&new.job);
         let is_free = used + needs <= limit.cpu + limit.tolerated;
-        let is_counted = !is_non_production(&plan.deployment);
+        let is_counted = !is_non_production(&plan.deployment.metadata);
         assert!(
             is_free || !is_counted || needs <= situation.facts.claim.held,
             "{needs} cores are taken beside {used} of {limit:?}"
@@ -111,6 +111,19 @@ fn actions_follow_from_records(situation: &Situation, plan: &Plan) {
                 let is_relaunch = record.facts.alive_since.is_some() && is_absent;
                 assert!(!is_relaunch, "a JobManager that had lived is launched a second time");
             }
+            Action::Fetch(_) => assert!(end.is_none() && record.facts.session.is_some()),
+            Action::Submit(job) => {
+                assert!(end.is_none(), "a submission of a Job that has ended");
+                assert_eq!(**job, record.job, "what is submitted is what is recorded");
+                let submission = record.facts.session.as_ref().and_then(|s| s.submission.as_ref());
+                assert!(submission.is_some_and(|s| s.is_open), "a submission nobody recorded");
+                let seen = situation.observed.get(&record.id());
+                let is_absent = seen.is_some_and(|s| s.job == Seen::Absent);
+                assert!(is_absent, "a submission of a job that Flink may have");
+            }
+            Action::Cancel { .. } if record.facts.session.is_some() => {
+                assert!(record.facts.cancel.is_some(), "a cancellation nobody recorded");
+            }
             Action::Cancel { .. } => {
                 assert!(
                     record.facts.cancel.is_some() && end.is_none(),
@@ -171,7 +184,7 @@ fn status_tells_the_facts(plan: &Plan) {
     assert_eq!(status.state == DeploymentState::Failed, plan.facts.gave_up.is_some());
     assert_eq!(status.state == DeploymentState::Running, status.running.is_some());
     assert_eq!(status.state == DeploymentState::Transitioning, plan.facts.transition.is_some());
-    let living = plan.jobs.iter().filter(|r| r.may_live()).count();
+    let living = plan.jobs.iter().filter(|r| r.may_live() && !r.is_orphan()).count();
     let is_resting =
         matches!(status.state, DeploymentState::Suspended | DeploymentState::Cancelled);
     assert!(!is_resting || living == 0, "{} with a Job that may live", status.state);

@@ -37,7 +37,8 @@ fn with<T>(job: &Job, check: impl FnOnce(&Launch<'_>) -> T) -> T {
     };
     let ports = Ports { rest: 1, rpc: 2, blob: 3 };
     let java = PathBuf::from("/usr/bin/java");
-    let launch = Launch { job, java: &java, flink: &flink, program: &program, ports, dirs: &dirs };
+    let entry = Entry::Application { job, program: &program };
+    let launch = Launch { entry, java: &java, flink: &flink, ports, dirs: &dirs };
     check(&launch)
 }
 
@@ -91,8 +92,9 @@ fn the_settings_of_a_program_win_and_no_arguments_need_no_separator() {
     });
     with(&job, |launch| {
         let settings = TextMap::from([("python.files".to_owned(), "/a.py,/b.py".to_owned())]);
-        let program = Program { args: vec![], settings, ..launch.program.clone() };
-        let launch = Launch { program: &program, ..*launch };
+        let Entry::Application { job, program } = launch.entry else { panic!() };
+        let program = Program { args: vec![], settings, ..program.clone() };
+        let launch = Launch { entry: Entry::Application { job, program: &program }, ..*launch };
         assert_eq!(configuration(&launch)["python.files"], "/a.py,/b.py");
         assert!(!args(&job_manager(&launch).unwrap()).contains(&"--".to_owned()));
     });
@@ -216,4 +218,31 @@ fn flink_dist_stands_last_on_the_class_path() {
         jars,
         ["/l/flink-csv.jar", "/l/log4j.jar", "/l/flink-dist-1.jar"].map(PathBuf::from)
     );
+}
+
+#[test]
+fn a_session_cluster_waits_for_jobs_with_its_own_configuration() {
+    let mut run = SessionRun {
+        id: Uuid::from_u128(7),
+        session_cluster_id: Uuid::from_u128(8),
+        name: "shared".to_owned(),
+        namespace: "default".to_owned(),
+        spec: drey_model::session_cluster::SessionClusterSpec::default(),
+        flink_configuration: TextMap::from([("a.b".to_owned(), "c".to_owned())]),
+        target: drey_model::job::JobTarget::default(),
+    };
+    let memory =
+        |text: &str| ResourceSpec { memory: Some(text.to_owned()), ..ResourceSpec::default() };
+    run.spec.resources = [("jobmanager".to_owned(), memory("1G"))].into();
+    let none = job(|_| ());
+    let (command, text, manager) = with(&none, |launch| {
+        let launch = Launch { entry: Entry::Session(&run), ..*launch };
+        let config = files(&launch).remove(0).text;
+        (job_manager(&launch).unwrap(), config, task_manager(&launch, "tm-1").unwrap())
+    });
+    let args = args(&command);
+    let main = args.iter().position(|a| a.ends_with(".StandaloneSessionClusterEntrypoint"));
+    assert_eq!(args[main.unwrap() + 1..], ["--configDir", "/run/conf"]);
+    assert!(text.contains("a.b") && text.contains("rest.port"), "{text}");
+    assert!(manager.args.iter().any(|a| a == "-Dtaskmanager.resource-id=tm-1"));
 }

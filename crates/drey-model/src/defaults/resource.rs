@@ -57,6 +57,32 @@ pub struct GlobalDeploymentDefaults {
     pub spec: Value,
 }
 
+/// What a new SessionCluster has that says nothing; read-only. The platform's own pages apply these, its API does not
+/// (platform API reference §1.7).
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GlobalSessionClusterDefaults {
+    /// Always `GlobalSessionClusterDefaults`.
+    pub kind: &'static str,
+    /// Always `v1`.
+    pub api_version: &'static str,
+    /// Always empty: nobody writes these through the API.
+    pub metadata: BTreeMap<String, String>,
+    /// Every member that has a default.
+    #[schemars(with = "BTreeMap<String, Value>")]
+    pub spec: Value,
+}
+
+impl GlobalSessionClusterDefaults {
+    /// The defaults with this Flink version.
+    #[must_use]
+    pub fn new(flink_version: &str) -> Self {
+        let (kind, metadata) = ("GlobalSessionClusterDefaults", BTreeMap::new());
+        let spec = crate::write::session_cluster_defaults(flink_version);
+        Self { kind, api_version: API_VERSION, metadata, spec }
+    }
+}
+
 /// A spec of which every member may be left out, at every depth.
 fn some_members(generator: &mut SchemaGenerator) -> Schema {
     let mut settings = generator.settings().clone();

@@ -1,4 +1,5 @@
-//! The tables: every member of every document that users write (platform API reference §1.1, §1.2, §1.6).
+//! The tables: every member of every document that users write (platform API reference §1.1, §1.2, §1.6,
+//! §1.7).
 
 use super::{Member, Shape, Words};
 use crate::deployment::ArtifactKind;
@@ -77,6 +78,30 @@ pub const SECRET_VALUE: Shape = Shape::Object(&[
     member("kind", Shape::Word(&words(&["SecretValue"]))),
     VERSION,
     member("metadata", METADATA),
+    member("status", Shape::Ignored),
+]);
+
+/// A SessionCluster.
+pub const SESSION_CLUSTER: Shape = Shape::Object(&[
+    member("kind", Shape::Word(&words(&["SessionCluster"]))),
+    VERSION,
+    member("metadata", METADATA),
+    member(
+        "spec",
+        Shape::Object(&[
+            member("state", Shape::Word(&CLUSTER_STATE)),
+            member("deploymentTargetName", Shape::Text),
+            member("flinkVersion", Shape::Text),
+            member("flinkImageRegistry", Shape::Text),
+            member("flinkImageRepository", Shape::Text),
+            member("flinkImageTag", Shape::Text),
+            member("numberOfTaskManagers", Shape::Int),
+            member("resources", Shape::Keys(&PROCESSES, &RESOURCE)),
+            member("flinkConfiguration", TEXTS),
+            member("logging", LOGGING),
+            member("kubernetes", KUBERNETES),
+        ]),
+    ),
     member("status", Shape::Ignored),
 ]);
 
@@ -167,6 +192,16 @@ const STATE: Words = Words {
         ("FINISHED", "FINISHED can be observed, not asked for."),
         ("FAILED", "FAILED can be observed, not asked for."),
         ("TRANSITIONING", "TRANSITIONING can be observed, not asked for."),
+    ],
+};
+
+const CLUSTER_STATE: Words = Words {
+    words: &["STOPPED", "RUNNING"],
+    aliases: &[],
+    hints: &[
+        ("CANCELLED", "A SessionCluster is STOPPED."),
+        ("SUSPENDED", "A SessionCluster is STOPPED; suspend the Deployments that run on it first."),
+        ("FAILED", "FAILED can be observed, not asked for."),
     ],
 };
 

@@ -22,9 +22,12 @@ pub fn check_name(kind: Kind, name: &str) -> Option<String> {
                 secret::NAME_CHARS_MAX
             )
         }),
-        Kind::Deployment | Kind::DeploymentDefaults | Kind::Job | Kind::Savepoint | Kind::Event => {
-            dns_label(name).map(str::to_owned)
-        }
+        Kind::Deployment
+        | Kind::DeploymentDefaults
+        | Kind::SessionCluster
+        | Kind::Job
+        | Kind::Savepoint
+        | Kind::Event => dns_label(name).map(str::to_owned),
     };
     why.map(|why| format!("{} {why}", crate::document::quoted(name)))
 }

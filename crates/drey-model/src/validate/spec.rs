@@ -6,6 +6,7 @@ use crate::document::quoted;
 use crate::duration;
 use crate::nearest::nearest;
 use crate::problem::Problem;
+use crate::session_cluster::SessionClusterSpec;
 
 const SHOWN_NAMES_MAX: usize = 10;
 
@@ -47,6 +48,21 @@ pub(super) fn place(spec: &DeploymentSpec, refs: &Refs<'_>, problems: &mut Vec<P
                 .extend(missing.map(|message| Problem::new("spec.sessionClusterName", message)));
         }
     }
+}
+
+/// The target that a session cluster runs in, and it exists.
+pub(super) fn target_of_cluster(
+    spec: &SessionClusterSpec,
+    refs: &Refs<'_>,
+    problems: &mut Vec<Problem>,
+) {
+    let targets: Vec<&str> = refs.targets.iter().map(|t| t.metadata.name.as_str()).collect();
+    let message = if spec.deployment_target_name.is_empty() {
+        Some(format!("Say where the cluster is to run. {}", available("Targets", &targets)))
+    } else {
+        missing("DeploymentTarget", "Targets", &spec.deployment_target_name, &targets, refs)
+    };
+    problems.extend(message.map(|message| Problem::new(TARGET, message)));
 }
 
 fn missing(

@@ -17,7 +17,8 @@ pub const PARALLELISM_MAX: i32 = 1 << 15;
 /// More than any machine park that Flink runs on.
 pub const TASK_MANAGERS_MAX: i32 = 100_000;
 
-const SPEC: &str = "spec.template.spec";
+/// Where a template's own spec stands.
+pub(super) const SPEC: &str = "spec.template.spec";
 const SLOTS: &str = "taskmanager.numberOfTaskSlots";
 const LEVELS: [&str; 8] = ["OFF", "FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE", "ALL"];
 
@@ -58,6 +59,11 @@ pub const OWNED_KEYS: &[&str] = &[
 
 pub(super) fn check(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
     artifact(&spec.artifact, problems);
+    check_cluster(spec, problems);
+}
+
+/// The part that says what a cluster is made of.
+pub(super) fn check_cluster(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
     sizes(spec, problems);
     resources(spec, problems);
     if let Some(logging) = &spec.logging {
@@ -70,6 +76,22 @@ pub(super) fn check(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
 
 pub(super) fn warn(spec: &DeploymentSpec, warnings: &mut Vec<Problem>) {
     let template = &spec.template.spec;
+    warn_cluster(template, warnings);
+    let (slots, managers) = (template.slots(), template.number_of_task_managers);
+    let has_own_cluster = spec.session_cluster_name.is_none();
+    if let Some(managers) = managers
+        .filter(|n| has_own_cluster && n.saturating_mul(slots) < template.effective_parallelism())
+    {
+        let message = format!(
+            "{managers} TaskManagers with {slots} slots each are fewer slots than parallelism {} needs: the job waits for more.",
+            template.effective_parallelism()
+        );
+        warnings.push(Problem::new(format!("{SPEC}.numberOfTaskManagers"), message));
+    }
+}
+
+/// The part that says what a cluster is made of.
+pub(super) fn warn_cluster(template: &TemplateSpec, warnings: &mut Vec<Problem>) {
     let configuration = format!("{SPEC}.flinkConfiguration");
     for key in OWNED_KEYS.iter().filter(|key| template.flink_configuration.contains_key(**key)) {
         let message = format!("Drey sets {key} itself, so this value is ignored.");
@@ -86,17 +108,6 @@ pub(super) fn warn(spec: &DeploymentSpec, warnings: &mut Vec<Problem>) {
             "{key} decides the size of the process: {size}, and not {memory} as resources.{role}.memory says."
         );
         warnings.push(Problem::new(join_path(&configuration, &key), message));
-    }
-    let (slots, managers) = (template.slots(), template.number_of_task_managers);
-    let has_own_cluster = spec.session_cluster_name.is_none();
-    if let Some(managers) = managers
-        .filter(|n| has_own_cluster && n.saturating_mul(slots) < template.effective_parallelism())
-    {
-        let message = format!(
-            "{managers} TaskManagers with {slots} slots each are fewer slots than parallelism {} needs: the job waits for more.",
-            template.effective_parallelism()
-        );
-        warnings.push(Problem::new(format!("{SPEC}.numberOfTaskManagers"), message));
     }
     let profile = template.logging.as_ref().and_then(|l| l.logging_profile.as_deref());
     if let Some(profile) = profile.filter(|p| *p != "default") {

@@ -11,6 +11,7 @@ pub(crate) mod jobs;
 pub(crate) mod namespaces;
 pub(crate) mod savepoints;
 pub(crate) mod secrets;
+pub(crate) mod session_clusters;
 pub(crate) mod status;
 pub(crate) mod targets;
 pub(crate) mod tokens;

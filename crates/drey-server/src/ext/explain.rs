@@ -1,5 +1,5 @@
 //! `/ext/v1/namespaces/{ns}/deployments/{name}`: a Deployment and why it is where it is; `/retry` tries again what was
-//! given up.
+//! given up. `…/sessionclusters/{name}` says the same of a SessionCluster.
 
 use std::sync::Arc;
 
@@ -18,6 +18,14 @@ pub(crate) async fn get(
     Path((ns, name)): Path<(String, String)>,
 ) -> Result<Reply, Error> {
     Ok(Reply::ok(shared.explained(&ns, &name).await?))
+}
+
+/// The SessionCluster, what it waits for, and who runs on it.
+pub(crate) async fn cluster(
+    State(shared): State<Arc<Shared>>,
+    Path((ns, name)): Path<(String, String)>,
+) -> Result<Reply, Error> {
+    Ok(Reply::ok(shared.explained_cluster(&ns, &name).await?))
 }
 
 /// Tries a FAILED transition again; 409 unless the Deployment is FAILED.

@@ -9,7 +9,7 @@
 //!
 //! The answer is text, with the position in `Drey-Log-*` headers; `Accept: application/json` gives the piece with its
 //! position as JSON, and `Accept: text/event-stream` with `follow` gives the same pieces as events whose id is the
-//! offset to go on from. A file name is only ever one of the listed names, so no path can be smuggled in.
+//! offset to go on from. A Job in session mode has the logs of the cluster that it shares. A file name is only ever one of the listed names, so no path can be smuggled in.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ use uuid::Uuid;
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::error::Error;
+use crate::ops::cluster_of;
 use crate::wire::{Params, Reply, Wants, wants};
 
 /// Bytes of a piece unless the client says otherwise.
@@ -59,7 +60,7 @@ pub(crate) async fn list(
     Path((ns, id)): Path<(String, String)>,
 ) -> Result<Reply, Error> {
     let job = shared.object_by_id(Kind::Job, &ns, &id).await?;
-    let items = files(&shared, job.id).await?;
+    let items = files(&shared, cluster_of(&job)).await?;
     Ok(Reply::ok(Files { items }))
 }
 
@@ -72,7 +73,7 @@ pub(crate) async fn read(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let job = shared.object_by_id(Kind::Job, &ns, &id).await?;
-    let first = Wanted::of(&params, &headers)?.first(&shared, job.id, file).await?;
+    let first = Wanted::of(&params, &headers)?.first(&shared, cluster_of(&job), file).await?;
     match (params.flag("follow")?, wants(&headers)) {
         (false, Wants::Json)
             if headers.contains_key(header::ACCEPT) && !accepts_anything(&headers) =>
@@ -127,6 +128,8 @@ struct Wanted {
 
 /// The first piece, and what it was asked with.
 struct First {
+    /// Whose logs they are: the Job's own cluster, or the one that it shares.
+    cluster: Uuid,
     query: Query,
     chunk: Chunk,
 }
@@ -142,19 +145,20 @@ impl Wanted {
         Ok(Self { offset, limit, tail })
     }
 
-    async fn first(&self, shared: &Shared, job_id: Uuid, file: String) -> Result<First, Error> {
-        let known = files(shared, job_id).await?;
+    async fn first(&self, shared: &Shared, cluster: Uuid, file: String) -> Result<First, Error> {
+        let known = files(shared, cluster).await?;
         if !known.iter().any(|f| f.name == file) {
-            return Err(no_such_file(job_id, &file, &known));
+            return Err(no_such_file(cluster, &file, &known));
         }
         let query = Query { file, offset: self.offset, limit: self.limit };
-        let mut chunk = shared.handle.log(job_id, &query).await.map_err(|e| unread(job_id, &e))?;
+        let mut chunk =
+            shared.handle.log(cluster, &query).await.map_err(|e| unread(cluster, &e))?;
         if let Some(lines) = self.tail {
             let cut = last_lines(&chunk.text, lines);
             chunk.offset += cut as u64;
             chunk.text.drain(..cut);
         }
-        Ok(First { query, chunk })
+        Ok(First { cluster, query, chunk })
     }
 }
 
@@ -200,7 +204,7 @@ fn follow(
     first: First,
 ) -> impl Stream<Item = Chunk> + Send {
     async_stream::stream! {
-        let First { mut query, chunk } = first;
+        let First { cluster, mut query, chunk } = first;
         let mut next = chunk.next_offset;
         yield chunk;
         while !shared.shutdown.is_cancelled()
@@ -209,7 +213,7 @@ fn follow(
             // Asked before reading: what a Job wrote before it ended is still shown.
             let has_ended = has_ended(&shared, job_id).await;
             query.offset = Some(next);
-            let chunk = match shared.handle.log(job_id, &query).await {
+            let chunk = match shared.handle.log(cluster, &query).await {
                 Ok(chunk) => chunk,
                 Err(e) => {
                     tracing::debug!(%job_id, error = causes(&e), "a followed log cannot be read any more");

@@ -179,6 +179,7 @@ fn resource_of(kind: Kind) -> Resource {
         Kind::Savepoint => Resource::Savepoints,
         Kind::Event => Resource::Events,
         Kind::SecretValue => Resource::SecretValues,
+        Kind::SessionCluster => Resource::SessionClusters,
     }
 }
 

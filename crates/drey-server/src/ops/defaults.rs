@@ -57,9 +57,12 @@ impl Writer {
             let version = found.object.metadata.resource_version;
             if_match.check(DEFAULTS_NAME, Some(version))?;
             let (targets, decoded) = self.target_rows(ns).await?;
-            let accepted =
-                write::patch_defaults(&found.object, document, &self.context(ns, &decoded))
-                    .map_err(|problems| Error::invalid(&problems))?;
+            let clusters = self.session_clusters(ns).await?;
+            let clusters: Vec<String> = clusters.into_iter().map(|c| c.metadata.name).collect();
+            let mut context = self.context(ns, &decoded);
+            context.session_clusters = &clusters;
+            let accepted = write::patch_defaults(&found.object, document, &context)
+                .map_err(|problems| Error::invalid(&problems))?;
             let mut row = stored_defaults(&accepted.object)?;
             row.id = found.row.id;
             let mut writes = vec![if found.is_new {

@@ -20,26 +20,28 @@ struct Claimed {
 impl Shared {
     /// The quota and everybody's part in it.
     pub(crate) async fn quota_use(&self) -> Result<QuotaUse, Error> {
-        let rows = self.store.list(Kind::Deployment, &Filter::default()).await?;
+        let mut rows = self.store.list(Kind::Deployment, &Filter::default()).await?;
+        rows.extend(self.store.list(Kind::SessionCluster, &Filter::default()).await?);
         let (mut holders, mut waiting) = (Vec::new(), Vec::new());
         for row in rows {
             // A damaged row is somebody's problem, but not that of whoever asks for a sum.
             let Ok(Claimed { claim }) = row.decode_facts() else { continue };
-            let Object { namespace, name: deployment_name, .. } = row;
+            let Object { namespace, kind, name, .. } = row;
             if let Some(refusal) = claim.refused {
                 waiting.push(Waiter {
                     namespace: namespace.clone(),
-                    deployment_name: deployment_name.clone(),
+                    kind,
+                    name: name.clone(),
                     cpu: refusal.needs,
                     since: refusal.since,
                 });
             }
             if claim.held > Cores::ZERO {
-                holders.push(Holder { namespace, deployment_name, cpu: claim.held });
+                holders.push(Holder { namespace, kind, name, cpu: claim.held });
             }
         }
         holders.sort_by(|a, b| {
-            let place = |h: &Holder| (h.namespace.clone(), h.deployment_name.clone());
+            let place = |h: &Holder| (h.namespace.clone(), h.kind.to_string(), h.name.clone());
             b.cpu.cmp(&a.cpu).then_with(|| place(a).cmp(&place(b)))
         });
         waiting.sort_by_key(|waiter| waiter.since);

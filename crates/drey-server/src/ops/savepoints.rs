@@ -121,6 +121,7 @@ impl Writer {
             created_at: self.world.now(),
             deployment_id: Some(deployment.id),
             job_id: savepoint.metadata.job_id,
+            session_cluster_id: None,
             resource_name: Some(deployment.name.clone()),
             resource_version: 1,
         };

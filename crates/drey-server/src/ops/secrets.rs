@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use drey_model::document::Document;
 use drey_model::secret::{self, NewSecret, Reference, SecretValue};
 use drey_model::write::{self, Accepted};
-use drey_model::{Deployment, DesiredState, Kind, Problem};
+use drey_model::{Deployment, DesiredState, Kind, Problem, SessionCluster};
 use drey_store::{Filter, Object, Write};
 
 use super::objects::row;
@@ -132,6 +132,24 @@ impl Writer {
         Err(Error::invalid(&problems))
     }
 
+    /// The same for a SessionCluster, of which nothing runs that would be taken down: it warns.
+    pub(super) async fn check_cluster_secrets(
+        &self,
+        before: Option<&SessionCluster>,
+        accepted: &mut Accepted<SessionCluster>,
+    ) -> Result<Vec<Write>, Error> {
+        let after = &accepted.object;
+        let wanted = secret::cluster_references(&after.spec);
+        let (found, missing) = self.look_up(&after.metadata.namespace, wanted).await?;
+        let named_before = before.map(|before| secret::cluster_references(&before.spec));
+        let is_new = |row: &&Object| {
+            !named_before.iter().flatten().any(|reference| reference.name == row.name)
+        };
+        let held = found.values().filter(is_new).map(hold).collect();
+        accepted.warnings.extend(missing.into_values());
+        Ok(held)
+    }
+
     /// The rows of the secrets that are there, by name, and what to say of the others.
     async fn look_up(
         &self,
@@ -172,25 +190,34 @@ impl Writer {
 
     /// 409 while a Deployment names the secret (Q2).
     async fn check_unnamed(&self, ns: &str, name: &str) -> Result<(), Error> {
-        let mut users = self.deployments_naming(ns, name).await?;
+        let is_named = |references: Vec<Reference>| references.iter().any(|r| r.name == name);
+        let mut deployments = self.deployments(ns, None).await?;
+        deployments.retain(|d| is_named(secret::references(&d.spec)));
+        let mut clusters = self.session_clusters(ns).await?;
+        clusters.retain(|c| is_named(secret::cluster_references(&c.spec)));
+        let deployments = deployments.into_iter().map(|d| d.metadata.name).collect();
+        let clusters = clusters.into_iter().map(|c| c.metadata.name).collect();
+        let users: Vec<String> = [("deployment", deployments), ("session cluster", clusters)]
+            .into_iter()
+            .filter_map(|(noun, users)| told(noun, users))
+            .collect();
         if users.is_empty() {
             return Ok(());
         }
-        users.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
-        let noun = if users.len() == 1 { "deployment" } else { "deployments" };
         Err(Error::conflict(format!(
-            "Secret {name} is used by {} {noun} ({}), which could not start again without it. Take ${{{name}}} out of \
-             them first. To change the value, PATCH it.",
-            users.len(),
-            names(users.iter().map(|d| d.metadata.name.as_str()))
+            "Secret {name} is used by {}, which could not start again without it. Take ${{{name}}} out of them first. To \
+             change the value, PATCH it.",
+            users.join(" and ")
         )))
     }
+}
 
-    async fn deployments_naming(&self, ns: &str, name: &str) -> Result<Vec<Deployment>, Error> {
-        let mut all = self.deployments(ns, None).await?;
-        all.retain(|d| secret::references(&d.spec).iter().any(|r| r.name == name));
-        Ok(all)
-    }
+/// `2 deployments (a, b)`.
+fn told(noun: &str, mut users: Vec<String>) -> Option<String> {
+    users.sort();
+    let plural = if users.len() == 1 { "" } else { "s" };
+    let shown = names(users.iter().map(String::as_str));
+    (!users.is_empty()).then(|| format!("{} {noun}{plural} ({shown})", users.len()))
 }
 
 fn shown(accepted: Accepted<NewSecret>) -> Accepted<SecretValue> {

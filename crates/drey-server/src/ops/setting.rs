@@ -1,4 +1,5 @@
-//! What the write of a Deployment depends on beside its document: the targets and the defaults of its namespace.
+//! What the write of a Deployment depends on beside its document: the targets, the session clusters and the defaults of
+//! its namespace.
 //!
 //! They are read before the write is worked out, and the transaction that stores it fails when they have moved on:
 //! then everything is read and worked out again. So a Deployment is filled up from the defaults that hold when it is
@@ -7,12 +8,13 @@
 
 use drey_model::defaults::{DEFAULTS_NAME, DeploymentDefaults, Layers};
 use drey_model::write::{self, WriteContext};
-use drey_model::{Deployment, DeploymentTarget, Kind};
+use drey_model::{Deployment, DeploymentTarget, DesiredState, Kind, SessionCluster};
 use drey_store::{Filter, Object, Write};
 use uuid::Uuid;
 
 use super::decode;
 use super::objects::row;
+use super::session_clusters::names_cluster;
 use crate::app::Shared;
 use crate::error::Error;
 
@@ -22,6 +24,8 @@ pub(super) struct Setting<'a> {
     namespace: &'a str,
     rows: Vec<Object>,
     targets: Vec<DeploymentTarget>,
+    cluster_rows: Vec<Object>,
+    cluster_names: Vec<String>,
     defaults: Defaults,
     layers: Layers,
 }
@@ -39,8 +43,21 @@ impl Shared {
     pub(super) async fn setting<'a>(&'a self, ns: &'a str) -> Result<Setting<'a>, Error> {
         let defaults = self.defaults_row(ns).await?;
         let (rows, targets) = self.target_rows(ns).await?;
+        let filter = Filter { namespace: Some(ns.to_owned()), ..Filter::default() };
+        let cluster_rows = self.store.list(Kind::SessionCluster, &filter).await?;
+        let cluster_names = cluster_rows.iter().map(|row| row.name.clone()).collect();
         let layers = self.layers.with(defaults.object.layer());
-        Ok(Setting { shared: self, namespace: ns, rows, targets, defaults, layers })
+        let shared = self;
+        Ok(Setting {
+            shared,
+            namespace: ns,
+            rows,
+            targets,
+            cluster_rows,
+            cluster_names,
+            defaults,
+            layers,
+        })
     }
 
     /// The defaults of a namespace; those that it begins with when it has never set any.
@@ -85,12 +102,27 @@ impl Shared {
 impl Setting<'_> {
     /// What a write of a Deployment knows.
     pub(super) fn context(&self) -> WriteContext<'_> {
-        WriteContext { layers: &self.layers, ..self.shared.context(self.namespace, &self.targets) }
+        WriteContext {
+            layers: &self.layers,
+            session_clusters: &self.cluster_names,
+            ..self.shared.context(self.namespace, &self.targets)
+        }
     }
 
-    /// The targets.
-    pub(super) fn targets(&self) -> &[DeploymentTarget] {
-        &self.targets
+    /// The target that a Deployment runs in: its own, or that of its SessionCluster.
+    pub(super) fn target_of(
+        &self,
+        deployment: &Deployment,
+    ) -> Result<Option<&DeploymentTarget>, Error> {
+        let spec = &deployment.spec;
+        let name = match &spec.session_cluster_name {
+            None => spec.deployment_target_name.clone(),
+            Some(name) => match self.cluster_rows.iter().find(|row| row.name == *name) {
+                Some(row) => Some(decode::<SessionCluster>(row)?.spec.deployment_target_name),
+                None => None,
+            },
+        };
+        Ok(self.targets.iter().find(|target| Some(&target.metadata.name) == name.as_ref()))
     }
 
     /// What has to be written beside a Deployment so that what it was worked out from still holds.
@@ -103,7 +135,14 @@ impl Setting<'_> {
         };
         let target = self.rows.iter().find(|row| refers(after, &row.name, row.id));
         let target = target.filter(|row| !before.is_some_and(|d| refers(d, &row.name, row.id)));
-        [defaults].into_iter().chain(target.map(hold)).collect()
+        // A stop of the cluster must see who begins to run on it, too.
+        let is_wanted = |d: &Deployment| d.spec.state == DesiredState::Running;
+        let cluster = self.cluster_rows.iter().find(|row| names_cluster(after, &row.name));
+        let cluster = cluster.filter(|row| {
+            let is_known = before.is_some_and(|d| names_cluster(d, &row.name));
+            !is_known || (is_wanted(after) && !before.is_some_and(is_wanted))
+        });
+        [defaults].into_iter().chain(target.map(hold)).chain(cluster.map(hold)).collect()
     }
 }
 

@@ -119,6 +119,7 @@ impl Writer {
                 users.push(row.name);
             }
         }
+        self.check_no_cluster(target).await?;
         if users.is_empty() {
             return Ok(());
         }
@@ -129,6 +130,26 @@ impl Writer {
             target.name,
             users.len(),
             names(users.iter().map(String::as_str))
+        )))
+    }
+}
+
+impl Writer {
+    /// 409 while a SessionCluster refers to the target.
+    async fn check_no_cluster(&self, target: &Object) -> Result<(), Error> {
+        let clusters = self.session_clusters(&target.namespace).await?;
+        let users = clusters.iter().filter(|c| c.spec.deployment_target_name == target.name);
+        let mut users: Vec<&str> = users.map(|c| c.metadata.name.as_str()).collect();
+        if users.is_empty() {
+            return Ok(());
+        }
+        users.sort_unstable();
+        let noun = if users.len() == 1 { "session cluster" } else { "session clusters" };
+        Err(Error::conflict(format!(
+            "Target {} is used by {} {noun} ({}). Move or delete them first.",
+            target.name,
+            users.len(),
+            names(users)
         )))
     }
 }

@@ -18,6 +18,7 @@ const DASHBOARD: &str = "/flink-ui/v1/namespaces/{ns}/jobs/{jobId}";
 
 pub(super) fn routes() -> Vec<Route> {
     let mut rows = Vec::from(deployments());
+    rows.push(super::session::explained());
     rows.extend(logs());
     rows.push(watch());
     rows.push(quota());

@@ -26,6 +26,7 @@ pub(super) fn routes() -> Vec<Route> {
     rows.extend(deployment());
     rows.extend(targets());
     rows.extend(defaults());
+    rows.extend(super::session::routes());
     rows.extend(jobs());
     rows.extend(savepoints());
     rows.push(events());

@@ -62,6 +62,14 @@ const EXPECTED: &str = "
     loginCallback              yyyyy
     logout                     yyyyy
     whoAmI                     yyyyy
+    listSessionClusters        -yyy-  -----
+    createSessionCluster       --yy-  -----
+    getSessionCluster          -yyy-  -----
+    putSessionCluster          --yy-  -----
+    patchSessionCluster        --yy-  -----
+    deleteSessionCluster       --yy-  -----
+    getGlobalSessionClusterDefaults -yyyy
+    explainSessionCluster      -yyy-  -----
     listAuditLog               ----y
     reportAuditLog             ----y
     explainDeployment          -yyy-  -----

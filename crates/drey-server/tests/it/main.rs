@@ -36,6 +36,7 @@ mod races;
 mod savepoints;
 mod secrets;
 mod serving;
+mod session_clusters;
 mod status;
 mod targets;
 mod tokens;

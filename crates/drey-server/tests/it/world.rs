@@ -15,8 +15,8 @@ use drey_model::defaults::Layers;
 use drey_model::job::{JobMetadata, JobSpec, Started};
 use drey_model::meta::DEFAULT_NAMESPACE;
 use drey_model::secret::mask::Mask;
-use drey_model::seen::{Cluster, ClusterPhase, Seen, Snapshot};
-use drey_model::{DeploymentState, Event, EventName, Job, JobState, Kind};
+use drey_model::seen::{Cluster, ClusterPhase, Program, Seen, Snapshot};
+use drey_model::{DeploymentState, Event, EventName, Job, JobState, Kind, SessionRun};
 use drey_server::{
     ARTIFACT_BYTES_MAX, App, ArtifactStorage, Build, Hosts, World, bootstrap, router,
 };
@@ -50,6 +50,22 @@ pub(crate) struct Fake {
 impl ClusterBackend for Fake {
     async fn ensure(&self, _: &Job) -> Result<(), BackendError> {
         Ok(())
+    }
+
+    async fn ensure_session(&self, _: &SessionRun) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn release(&self, _: Uuid, _: &[String]) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn fetch(&self, _: &Job) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn program(&self, _: Uuid) -> Seen<Program> {
+        Seen::Absent
     }
 
     async fn inspect(&self, job_id: Uuid) -> Seen<Cluster> {
@@ -310,6 +326,7 @@ impl Server {
             created_at: self.app.world.now(),
             deployment_id: Some(owner),
             job_id: job,
+            session_cluster_id: None,
             resource_name: None,
             resource_version: 1,
         };

@@ -354,6 +354,7 @@ impl State {
             facts: (*self.facts).clone(),
             target: Some(DeploymentTarget::new(metadata, target_spec)),
             quota: drey_engine::Quota::default(),
+            session_cluster: None,
             jobs: open_jobs.map(|r| (**r).clone()).collect(),
             savepoints: open_savepoints.map(|r| (**r).clone()).collect(),
             observed: (*seen).clone(),
@@ -390,6 +391,8 @@ impl State {
                 }
                 is_answered.then_some(Report::RemovalAccepted { job })
             }
+            // The model's Deployment has a cluster of its own.
+            Action::Fetch(_) | Action::Submit(_) => None,
             Action::Cancel { job } => {
                 let is_known = arrives && self.world.cancel(job);
                 Some(match is_known && is_answered {
@@ -447,6 +450,7 @@ fn blind(look: &Observation) -> Observation {
         unreachable_since: None,
         operations: look.operations.keys().map(|id| (*id, Seen::unknown(unknown()))).collect(),
         directories: look.directories.keys().map(|id| (*id, Seen::unknown(unknown()))).collect(),
+        program: None,
         retained: None,
     }
 }

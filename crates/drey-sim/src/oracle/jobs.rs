@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Oracle, Scene, StoredJob, StoredSavepoint};
 use crate::core::{micros, short};
-use crate::universe::{JobManager, Origin, Universe};
+use crate::universe::{Cluster, JobManager, Origin, Universe};
 
 /// How long a started cluster may take until every task runs.
 const RUN: SignedDuration = SignedDuration::from_mins(5);
@@ -41,7 +41,8 @@ impl Oracle {
             self.judge_end(new, scene);
         }
         // Nothing of it, and nothing can come any more: a launch may still be on its way.
-        let is_removed = scene.universe.clusters.get(&id).is_some_and(|c| c.is_removed);
+        let cluster = scene.universe.clusters.get(&id);
+        let is_removed = cluster.map_or(new.facts.session.is_some(), Cluster::is_gone);
         if old.facts.gone_at.is_none() && new.facts.gone_at.is_some() && !is_removed {
             self.object("false record", || {
                 format!("Job {} is recorded as gone and is not", short(id))
@@ -109,7 +110,7 @@ impl Oracle {
             .mirror
             .jobs_of(deployment)
             .map(|j| j.doc.metadata.id)
-            .find(|other| scene.universe.clusters.get(other).is_some_and(|c| !c.is_removed));
+            .find(|other| scene.universe.clusters.get(other).is_some_and(|c| !c.is_gone()));
         if let Some(other) = left {
             self.object("two clusters", || {
                 format!("{} while {} is not gone", short(id), short(other))

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use drey_engine::{DeploymentFacts, JobFacts, SavepointFacts};
+use drey_engine::session_cluster::Run;
+use drey_engine::{DeploymentFacts, JobFacts, SavepointFacts, SessionFacts};
 use drey_model::{Deployment, Event, Job, Savepoint};
 use drey_store::Object;
 use uuid::Uuid;
@@ -48,6 +49,8 @@ pub enum Change {
     Savepoint(Box<StoredSavepoint>),
     /// A line was logged.
     Event(Box<Event>),
+    /// A SessionCluster was written.
+    SessionCluster(Box<SessionFacts>),
     /// Something was deleted.
     Gone(Uuid),
     /// Nothing that matters here.
@@ -63,6 +66,8 @@ pub struct Mirror {
     pub jobs: BTreeMap<Uuid, StoredJob>,
     /// By id.
     pub savepoints: BTreeMap<Uuid, StoredSavepoint>,
+    /// The only SessionCluster.
+    pub session_cluster: SessionFacts,
     /// What was deleted.
     pub gone: BTreeSet<Uuid>,
     /// Locations of Savepoints that were deleted.
@@ -96,6 +101,7 @@ impl Mirror {
                 facts: row.facts.as_ref().map(|_| row.decode_facts()).transpose()?,
             })),
             Kind::Event => Change::Event(Box::new(row.decode()?)),
+            Kind::SessionCluster => Change::SessionCluster(Box::new(row.decode_facts()?)),
             Kind::DeploymentTarget | Kind::DeploymentDefaults | Kind::SecretValue => Change::Other,
         })
     }
@@ -112,6 +118,7 @@ impl Mirror {
             Change::Savepoint(s) => {
                 self.savepoints.insert(s.doc.metadata.id, *s);
             }
+            Change::SessionCluster(facts) => self.session_cluster = *facts,
             Change::Gone(id) => {
                 self.deployments.remove(&id);
                 self.jobs.remove(&id);
@@ -121,6 +128,12 @@ impl Mirror {
             }
             Change::Event(_) | Change::Other => {}
         }
+    }
+
+    /// The run of the SessionCluster, if this is the one.
+    #[must_use]
+    pub fn run(&self, id: Uuid) -> Option<&Run> {
+        self.session_cluster.run.as_ref().filter(|run| run.launched.id == id)
     }
 
     /// The Jobs of a Deployment, the oldest first.

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use drey_controller::Next;
 use drey_flink::Trigger;
 use drey_model::quota::Limit;
-use drey_model::{DeploymentState, Job, Kind};
+use drey_model::{DeploymentState, Job, Kind, SessionRun};
 use drey_store::Store;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -38,6 +38,10 @@ const SPIN_MAX: u32 = 60;
 pub enum Effect<'a> {
     /// Launch, or replace what was lost.
     Ensure(&'a Job),
+    /// Launch a run of a session cluster, or replace what was lost.
+    EnsureSession(&'a SessionRun),
+    /// Submit to a session cluster.
+    Submit(&'a Job),
     /// Remove.
     Remove(Uuid),
     /// Cancel.
@@ -145,7 +149,7 @@ impl Oracle {
     /// A cluster is about to come up.
     pub fn preparing(&mut self, id: Uuid, cluster: &Cluster, universe: &Universe) {
         for (other, c) in universe.clusters.iter().filter(|(o, _)| **o != id) {
-            if c.deployment == cluster.deployment && !c.is_removed {
+            if c.deployment == cluster.deployment && !c.is_gone() {
                 self.object("two clusters", || {
                     format!("{} while {} exists", short(id), short(*other))
                 });
@@ -208,7 +212,10 @@ impl Oracle {
         }
         let overdue = self.mirror.jobs_of(task.1).find(|job| {
             let since = job.facts.cancel.as_ref().map(|c| clock.duration_since(c.since));
-            job.facts.end.is_none() && since.is_some_and(|s| s.as_micros() > i128::from(3 * MINUTE))
+            let waits_for_ever = job.facts.session.is_some();
+            job.facts.end.is_none()
+                && !waits_for_ever
+                && since.is_some_and(|s| s.as_micros() > i128::from(3 * MINUTE))
         });
         let overdue = overdue.map(|j| j.doc.metadata.id);
         // The clock may have jumped after this look had read it; the next one must see it.
@@ -278,7 +285,7 @@ impl Core {
                     );
                 }
             }
-            Change::Gone(_) | Change::Other => {}
+            Change::SessionCluster(_) | Change::Gone(_) | Change::Other => {}
         }
         self.oracle.mirror.apply(change);
     }
@@ -290,6 +297,8 @@ impl Core {
             "action",
             match effect {
                 Effect::Ensure(_) => "ensure-cluster",
+                Effect::EnsureSession(_) => "ensure-session",
+                Effect::Submit(_) => "submit",
                 Effect::Remove(_) => "remove-cluster",
                 Effect::Cancel(_) => "cancel",
                 Effect::Snapshot(_, true) => "stop",
@@ -301,7 +310,15 @@ impl Core {
             Effect::Ensure(job) => {
                 mirror.jobs.get(&job.metadata.id).is_some_and(|r| r.doc.spec == job.spec)
             }
-            Effect::Remove(id) => mirror.jobs.get(id).is_some_and(|r| r.facts.end.is_some()),
+            Effect::EnsureSession(run) => mirror.run(run.id).is_some_and(|r| r.end.is_none()),
+            Effect::Submit(job) => mirror.jobs.get(&job.metadata.id).is_some_and(|r| {
+                let submission = r.facts.session.as_ref().and_then(|s| s.submission.as_ref());
+                r.doc.spec == job.spec && submission.is_some_and(|s| s.is_open)
+            }),
+            Effect::Remove(id) => {
+                mirror.jobs.get(id).is_some_and(|r| r.facts.end.is_some())
+                    || mirror.run(*id).is_some_and(|r| r.end.is_some())
+            }
             Effect::Cancel(id) => mirror.jobs.get(id).is_some_and(|r| r.facts.cancel.is_some()),
             Effect::Snapshot(t, is_stop) => mirror.savepoints.get(&t.trigger_id).is_some_and(|r| {
                 let facts =
@@ -311,7 +328,8 @@ impl Core {
         };
         // Records of a Deployment that a user has deleted are gone; an effect that was under way is not at fault.
         let subject = match effect {
-            Effect::Ensure(job) => job.metadata.id,
+            Effect::Ensure(job) | Effect::Submit(job) => job.metadata.id,
+            Effect::EnsureSession(run) => run.id,
             Effect::Remove(id) | Effect::Cancel(id) => *id,
             Effect::Snapshot(t, _) => t.trigger_id,
         };
@@ -320,6 +338,8 @@ impl Core {
         }
         let text = self.story.is_told.then(|| match effect {
             Effect::Ensure(job) => format!("→ ensure {}", short(job.metadata.id)),
+            Effect::EnsureSession(run) => format!("→ ensure session {}", short(run.id)),
+            Effect::Submit(job) => format!("→ submit {}", short(job.metadata.id)),
             Effect::Remove(id) => format!("→ remove {}", short(*id)),
             Effect::Cancel(id) => format!("→ cancel {}", short(*id)),
             Effect::Snapshot(t, stop) => {

@@ -12,7 +12,8 @@ use crate::universe::{Behaviour, Universe};
 /// Reasons to give up that pass by themselves: not seeing for 5 minutes.
 const PASSING: [&str; 2] = ["ClusterNotRemoved", "CheckpointsNotListed"];
 /// Reasons that pass when what was missing comes: a snapshot that is registered, a stop that completes late.
-const REVOCABLE: [&str; 2] = ["NoSnapshotToRestore", "TooManyFailedSuspensionAttempts"];
+const REVOCABLE: [&str; 3] =
+    ["NoSnapshotToRestore", "TooManyFailedSuspensionAttempts", "SessionClusterNotRunning"];
 
 impl Oracle {
     pub(super) fn judge_deployment(&mut self, new: &StoredDeployment, scene: Scene<'_>) {
@@ -113,6 +114,7 @@ impl Oracle {
             }
             "ReferenceDoesNotExist" => spec.deployment_target_name.as_deref() != Some("local"),
             "NoSavepointDirectory" => true,
+            "SessionClusterNotRunning" => spec.session_cluster_name.is_some(),
             "JobFailedWhileSuspending" => spec.state == DesiredState::Suspended,
             _ if PASSING.contains(&reason) => true,
             _ => false,
@@ -169,7 +171,8 @@ impl Oracle {
             let behaviour = Behaviour::of(jar);
             !behaviour.never_starts()
                 && !behaviour.is_incompatible
-                && d.doc.spec.deployment_target_name.as_deref() == Some("local")
+                && (d.doc.spec.deployment_target_name.as_deref() == Some("local")
+                    || d.doc.spec.session_cluster_name.is_some())
         })
     }
 }

@@ -13,7 +13,8 @@ pub(crate) const CHANGE_HELP: &str = "\
 Examples:
   drey start top-speed --wait
   drey suspend top-speed fraud-detection --wait --timeout 2m
-  drey cancel -l team=payments";
+  drey cancel -l team=payments
+  drey start sessioncluster/shared --wait";
 
 /// `drey get`.
 #[derive(Debug, Args)]
@@ -26,8 +27,8 @@ Examples:
   drey get sp top-speed              the savepoints of one Deployment
   drey get jobs -o wide")]
 pub(crate) struct Get {
-    /// Kind: deployments (dep), deploymenttargets (dt), deploymentdefaults (dd), jobs, savepoints (sp), events (ev),
-    /// secretvalues (sv), namespaces (ns), apitokens (token), artifacts; or KIND/NAME
+    /// Kind: deployments (dep), deploymenttargets (dt), deploymentdefaults (dd), sessionclusters (sc), jobs, savepoints
+    /// (sp), events (ev), secretvalues (sv), namespaces (ns), apitokens (token), artifacts; or KIND/NAME
     #[arg(value_name = "KIND")]
     pub(crate) subject: Subject,
     /// Names. For jobs, savepoints and events: ids, or the names of Deployments
@@ -138,6 +139,50 @@ pub(crate) struct Change {
     pub(crate) timeout: Duration,
 }
 
+/// `drey stop`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Refused while Deployments run on it; suspend or cancel them first.
+
+Examples:
+  drey stop sessioncluster/shared --wait
+  drey stop sc/shared")]
+pub(crate) struct Stop {
+    /// Session clusters: sessioncluster/NAME or sc/NAME
+    #[arg(value_name = "sessioncluster/NAME", required = true)]
+    pub(crate) names: Vec<String>,
+    /// Wait until no process of them runs
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// With --wait: how long
+    #[arg(long, value_parser = duration::parse, default_value = "10m", value_name = "TIME")]
+    pub(crate) timeout: Duration,
+}
+
+/// `drey scale`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A session cluster changes the number of its TaskManagers without a restart, idle ones first. A Deployment is upgraded
+to the new parallelism by its upgrade strategy.
+
+Examples:
+  drey scale sessioncluster/shared 4 --wait
+  drey scale dep/top-speed 8")]
+pub(crate) struct Scale {
+    /// sessioncluster/NAME, dep/NAME or the NAME of a Deployment
+    #[arg(value_name = "KIND/NAME", value_parser = subject::named)]
+    pub(crate) subject: Subject,
+    /// TaskManagers of a session cluster, or parallelism of a Deployment
+    #[arg(value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..))]
+    pub(crate) count: i32,
+    /// Session clusters: wait until as many TaskManagers take jobs
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// With --wait: how long
+    #[arg(long, value_parser = duration::parse, default_value = "10m", value_name = "TIME")]
+    pub(crate) timeout: Duration,
+}
+
 /// `drey savepoint`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -240,7 +285,7 @@ pub(crate) enum FailOn {
     after_help = "Examples:\n  drey events top-speed\n  drey events top-speed -f\n  drey events top-speed -o jsonl | jq .spec.message"
 )]
 pub(crate) struct Events {
-    /// Deployment
+    /// Deployment, or sessioncluster/NAME
     pub(crate) name: String,
     /// Go on and show what happens
     #[arg(short, long)]

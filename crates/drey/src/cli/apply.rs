@@ -135,6 +135,7 @@ pub(super) async fn one(
         Kind::DeploymentTarget => Method::PUT,
         Kind::Deployment
         | Kind::DeploymentDefaults
+        | Kind::SessionCluster
         | Kind::Job
         | Kind::Savepoint
         | Kind::Event

@@ -4,9 +4,9 @@ use drey_model::{Deployment, DeploymentState, DesiredState};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::Shell;
 use super::goal::Goal;
 use super::wait::{self, Pin, Plan, Target};
+use super::{Shell, session};
 use crate::args::{Change, FailOn, WaitRules};
 use crate::client::Body;
 use crate::failure::{Exit, Failure, Result};
@@ -33,6 +33,11 @@ pub(super) async fn run(shell: &Shell, args: Change, verb: Verb) -> Result<()> {
     };
     let mut targets = Vec::new();
     for name in names {
+        if let Some(cluster) = session::named(&name) {
+            change_cluster(shell, &cluster, &args, verb).await?;
+            continue;
+        }
+        let name = name.strip_prefix("dep/").map_or(name.clone(), str::to_owned);
         let pin = change(shell, &name, verb).await?;
         targets.push(Target { name, pin });
     }
@@ -46,6 +51,19 @@ pub(super) async fn run(shell: &Shell, args: Change, verb: Verb) -> Result<()> {
         since_version: None,
     };
     wait::until(shell, targets, &Plan { goals: vec![Goal::AsDeclared], any: false, rules }).await
+}
+
+/// A session cluster can be started; what ends it is another verb.
+async fn change_cluster(shell: &Shell, name: &str, args: &Change, verb: Verb) -> Result<()> {
+    match verb.state {
+        DesiredState::Running => {
+            session::start(shell, name, args.wait.then_some(args.timeout)).await
+        }
+        DesiredState::Suspended | DesiredState::Cancelled => {
+            Err(Failure::usage(format!("sessioncluster/{name} has no jobs of its own"))
+                .next(format!("drey stop sessioncluster/{name}")))
+        }
+    }
 }
 
 async fn selected(shell: &Shell, selector: &str) -> Result<Vec<String>> {

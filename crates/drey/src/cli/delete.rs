@@ -41,6 +41,9 @@ pub(super) async fn one(shell: &Shell, subject: Subject) -> Result<()> {
         (Kind::Deployment, Exit::Conflict) => failure
             .next(format!("drey suspend {name} --wait    stops it and keeps its state"))
             .next(format!("drey cancel {name} --wait     stops it at once")),
+        (Kind::SessionCluster, Exit::Conflict) => {
+            failure.next(format!("drey stop sc/{name} --wait"))
+        }
         _ => failure,
     })?;
     match kind {

@@ -12,7 +12,14 @@ use crate::subject::Kind;
 pub(super) async fn run(shell: &Shell, args: One) -> Result<()> {
     let (kind, name) = one(args.subject, args.name)?;
     if kind != Kind::Deployment {
-        let object = shell.client.object(&shell.ns, kind, &name).await?;
+        let object = match kind {
+            // With what it waits for and who runs on it.
+            Kind::SessionCluster => {
+                let path = ["ext", "v1", "namespaces", &shell.ns, "sessionclusters", &name];
+                shell.client.get(&format!("getting sessioncluster/{name}"), &path, &[]).await?
+            }
+            _ => shell.client.object(&shell.ns, kind, &name).await?,
+        };
         return match shell.format {
             Some(Format::Json | Format::Jsonl) => put(&printer::document(shell.format, &object)?),
             _ => put(&yaml(&object)?),

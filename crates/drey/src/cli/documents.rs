@@ -139,6 +139,7 @@ fn declared(source: String, document: &Document, body: Body) -> Result<Declared>
                 kind @ (Kind::Deployment
                 | Kind::DeploymentTarget
                 | Kind::DeploymentDefaults
+                | Kind::SessionCluster
                 | Kind::SecretValue
                 | Kind::Namespace),
             ) => kind,
@@ -182,20 +183,21 @@ fn turn(kind: Kind) -> u8 {
         Kind::Namespace => 0,
         Kind::DeploymentTarget => 1,
         Kind::SecretValue => 2,
-        Kind::DeploymentDefaults => 3,
+        Kind::SessionCluster => 3,
+        Kind::DeploymentDefaults => 4,
         Kind::Deployment
         | Kind::Job
         | Kind::Savepoint
         | Kind::Event
         | Kind::ApiToken
-        | Kind::Artifact => 4,
+        | Kind::Artifact => 5,
     }
 }
 
 fn undeclarable(source: &str, word: &str, kind: Option<Kind>) -> Failure {
     let failure = Failure::new(Exit::Invalid, format!("{source} cannot be applied")).why(format!(
-        "kind \"{word}\" cannot be declared; Namespace, DeploymentTarget, SecretValue, DeploymentDefaults and \
-         Deployment can"
+        "kind \"{word}\" cannot be declared; Namespace, DeploymentTarget, SecretValue, SessionCluster, \
+         DeploymentDefaults and Deployment can"
     ));
     match kind {
         Some(Kind::ApiToken) => failure.next("drey token create NAME --role ROLE"),

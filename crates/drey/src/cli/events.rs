@@ -1,14 +1,14 @@
-//! `drey events`: what happened to a Deployment, oldest first.
+//! `drey events`: what happened to a Deployment or a session cluster, oldest first.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use drey_model::Event;
+use drey_model::{Deployment, Event};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::{Shell, printer};
+use super::{Shell, printer, session};
 use crate::args::{Events, Format};
 use crate::client::watch::Watch;
 use crate::failure::Result;
@@ -21,8 +21,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 const BUNCH: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(shell: &Shell, args: Events) -> Result<()> {
-    let deployment = shell.client.deployment(&shell.ns, &args.name).await?;
-    let events = shell.client.events(&shell.ns, &deployment).await?;
+    let subject = subject(shell, &args.name).await?;
+    let events = of(shell, &subject).await?;
     let mut told: HashSet<Uuid> = events.iter().map(|event| event.metadata.id).collect();
     print(shell, &events, args.follow, shell.headers)?;
     if !args.follow {
@@ -35,11 +35,41 @@ pub(super) async fn run(shell: &Shell, args: Events) -> Result<()> {
             while watch.next(Instant::now()).await.is_some() {}
         }
         // The list is asked, not the stream trusted: a stream may miss what was trimmed or lost.
-        let Ok(events) = shell.client.events(&shell.ns, &deployment).await else { continue };
+        let Ok(events) = of(shell, &subject).await else { continue };
         let fresh: Vec<Event> =
             events.into_iter().filter(|event| told.insert(event.metadata.id)).collect();
         if !fresh.is_empty() {
             print(shell, &fresh, true, false)?;
+        }
+    }
+}
+
+/// Whose events are shown.
+enum Subject {
+    Deployment(Box<Deployment>),
+    /// By its id.
+    SessionCluster(String),
+}
+
+async fn subject(shell: &Shell, name: &str) -> Result<Subject> {
+    let Some(cluster) = session::named(name) else {
+        let deployment = shell.client.deployment(&shell.ns, name).await?;
+        return Ok(Subject::Deployment(Box::new(deployment)));
+    };
+    let found = shell.client.object(&shell.ns, Kind::SessionCluster, &cluster).await?;
+    let id = found.pointer("/metadata/id").and_then(|id| id.as_str());
+    Ok(Subject::SessionCluster(id.unwrap_or_default().to_owned()))
+}
+
+/// The events, oldest first.
+async fn of(shell: &Shell, subject: &Subject) -> Result<Vec<Event>> {
+    match subject {
+        Subject::Deployment(deployment) => shell.client.events(&shell.ns, deployment).await,
+        Subject::SessionCluster(id) => {
+            let query = [("sessionClusterId", id.as_str())];
+            let mut events: Vec<Event> = shell.client.list(&shell.ns, Kind::Event, &query).await?;
+            events.reverse();
+            Ok(events)
         }
     }
 }

@@ -233,6 +233,7 @@ fn schema_of(kind: Kind) -> &'static str {
         Kind::Deployment => "Deployment",
         Kind::DeploymentTarget => "DeploymentTarget",
         Kind::DeploymentDefaults => "DeploymentDefaults",
+        Kind::SessionCluster => "SessionCluster",
         Kind::Job => "Job",
         Kind::Savepoint => "Savepoint",
         Kind::Event => "Event",

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use drey_model::artifact_file::ArtifactFile;
 use drey_model::{
     ApiToken, Deployment, DeploymentDefaults, DeploymentTarget, Event, Job, Namespace, Savepoint,
-    SecretValue,
+    SecretValue, SessionCluster,
 };
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -97,6 +97,7 @@ fn is_object(kind: Kind, names: &[String]) -> bool {
         Kind::Deployment
         | Kind::DeploymentTarget
         | Kind::DeploymentDefaults
+        | Kind::SessionCluster
         | Kind::SecretValue
         | Kind::Namespace
         | Kind::ApiToken
@@ -151,6 +152,11 @@ async fn tabulate(shell: &Shell, kind: Kind, objects: Vec<Value>, wide: bool) ->
         Kind::DeploymentTarget => table::targets(&all::<DeploymentTarget>(kind, objects)?, now),
         Kind::DeploymentDefaults => {
             table::defaults(&all::<DeploymentDefaults>(kind, objects)?, now)
+        }
+        Kind::SessionCluster => {
+            let owners: Vec<Deployment> =
+                shell.client.list(&shell.ns, Kind::Deployment, &[]).await?;
+            table::session_clusters(&all::<SessionCluster>(kind, objects)?, &owners, now)
         }
         Kind::Job => table::jobs(&all::<Job>(kind, objects)?, wide, now),
         Kind::Savepoint => {

@@ -27,9 +27,10 @@ pub(super) async fn run(shell: &Shell) -> Result<()> {
         let now = Timestamp::now();
         for waiter in &all.waiting {
             text.push_str(&format!(
-                "waiting: {}/{} needs {} cores, since {}\n",
+                "waiting: {} {}/{} needs {} cores, since {}\n",
+                waiter.kind,
                 waiter.namespace,
-                waiter.deployment_name,
+                waiter.name,
                 waiter.cpu,
                 age(waiter.since, now)
             ));

@@ -167,6 +167,7 @@ fn a_transition_on_one_page() {
         created_at: ago(12),
         deployment_id: Some(Uuid::from_u128(4)),
         job_id: None,
+        session_cluster_id: None,
         resource_name: Some("clicks".to_owned()),
         resource_version: 1,
     };

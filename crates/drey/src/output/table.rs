@@ -10,7 +10,7 @@ use drey_model::namespace::LifecyclePhase;
 use drey_model::quota::Holder;
 use drey_model::{
     ApiToken, Deployment, DeploymentDefaults, DeploymentState, DeploymentTarget, Event, Job,
-    Namespace, Savepoint, SavepointState, SecretValue,
+    Namespace, Savepoint, SavepointState, SecretValue, SessionCluster,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -78,9 +78,10 @@ pub(crate) struct Beside {
 
 /// Who holds how many cores.
 pub(crate) fn holders(shown: &[Holder]) -> Table {
-    let titles = vec!["NAMESPACE", "DEPLOYMENT", "CORES"];
+    let titles = vec!["NAMESPACE", "KIND", "NAME", "CORES"];
     let row = |holder: &Holder| {
-        let texts = [&holder.namespace, &holder.deployment_name, &holder.cpu.to_string()];
+        let (kind, cpu) = (holder.kind.to_string(), holder.cpu.to_string());
+        let texts = [&holder.namespace, &kind, &holder.name, &cpu];
         texts.map(|text| Cell::from(text.as_str())).into()
     };
     Table { titles, rows: shown.iter().map(row).collect() }
@@ -297,6 +298,31 @@ pub(crate) fn contexts(shown: &[Context], current: Option<&str>) -> Table {
         ]
     });
     Table { titles: vec!["IN USE", "NAME", "SERVER", "NAMESPACE", "TOKEN"], rows: rows.collect() }
+}
+
+/// SessionClusters, each with how many Deployments refer to it.
+pub(crate) fn session_clusters(
+    shown: &[SessionCluster],
+    deployments: &[Deployment],
+    now: Timestamp,
+) -> Table {
+    let rows = shown.iter().map(|cluster| {
+        let (name, spec) = (&cluster.metadata.name, &cluster.spec);
+        let users =
+            deployments.iter().filter(|d| d.spec.session_cluster_name.as_ref() == Some(name));
+        vec![
+            name.clone().into(),
+            spec.state.to_string().into(),
+            cluster.status.state.to_string().into(),
+            spec.flink_version.as_deref().unwrap_or("-").into(),
+            spec.number_of_task_managers.to_string().into(),
+            users.count().to_string().into(),
+            spec.deployment_target_name.clone().into(),
+            age(cluster.metadata.created_at, now).into(),
+        ]
+    });
+    let titles = vec!["NAME", "DESIRED", "ACTUAL", "FLINK", "TMS", "DEPLOYMENTS", "TARGET", "AGE"];
+    Table { titles, rows: rows.collect() }
 }
 
 /// Jobs.

@@ -17,8 +17,9 @@ use anyhow::Context as _;
 use drey_cluster::local::{DataDir, LocalBackend, LocalConfig};
 use drey_controller::{Handle, Metrics, Parts};
 use drey_flink::client::Client;
-use drey_flink::config::Inputs;
+use drey_flink::config::{Inputs, SessionInputs};
 use drey_flink::dist::Cache;
+use drey_model::SessionRun;
 use drey_model::defaults::Layers;
 use drey_model::job::Job;
 use drey_model::meta::TextMap;
@@ -205,23 +206,25 @@ fn controller_parts(
             ("drey_flink_rest_requests", "Requests sent to JobManagers, by what they asked", "op");
         drey_server::count_by(&mut registry, what, move || asked.requests_total().collect());
     }
+    let of_sessions = storage.clone();
     Ok(Parts {
         store: store.clone(),
         backend: Arc::clone(backend),
         flink,
         configure: Arc::new(move |job| configuration(job, &storage)),
         quota,
+        configure_session: Arc::new(move |run| session_configuration(run, &of_sessions)),
         metrics: counters,
     })
 }
 
-/// Has a Deployment looked at as soon as one of its processes ends.
+/// Has a Deployment or a SessionCluster looked at as soon as one of its processes ends.
 async fn wake_on_ends(mut ends: Receiver<Uuid>, handle: Handle, shutdown: CancellationToken) {
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
             end = ends.recv() => match end {
-                Ok(deployment) => handle.wake(deployment),
+                Ok(owner) => handle.wake(owner),
                 Err(RecvError::Lagged(missed)) => tracing::debug!(missed, "ends of processes were missed"),
                 Err(RecvError::Closed) => return,
             },
@@ -231,6 +234,10 @@ async fn wake_on_ends(mut ends: Receiver<Uuid>, handle: Handle, shutdown: Cancel
 
 /// The configuration that a Job's cluster will run with.
 fn configuration(job: &Job, storage: &str) -> TextMap {
+    if job.metadata.session_cluster_name.is_some() {
+        let (cluster, user) = (&job.spec.flink_configuration, &job.spec.user_flink_configuration);
+        return drey_flink::config::effective_in_session(cluster, user, job.spec.parallelism);
+    }
     let effective = drey_flink::config::effective(&Inputs {
         user: &job.spec.user_flink_configuration,
         namespace: &job.metadata.namespace,
@@ -243,6 +250,22 @@ fn configuration(job: &Job, storage: &str) -> TextMap {
     });
     for note in &effective.notes {
         tracing::info!(job = %job.metadata.id, "{note}");
+    }
+    effective.config
+}
+
+/// The configuration that a run of a SessionCluster will have.
+fn session_configuration(run: &SessionRun, storage: &str) -> TextMap {
+    let effective = drey_flink::config::effective_session(&SessionInputs {
+        user: &run.spec.flink_configuration,
+        namespace: &run.namespace,
+        name: &run.name,
+        resources: &run.spec.resources,
+        storage,
+        is_local: true,
+    });
+    for note in &effective.notes {
+        tracing::info!(session_cluster = run.name, "{note}");
     }
     effective.config
 }

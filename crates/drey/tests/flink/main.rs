@@ -38,6 +38,7 @@ mod quota;
 mod resources;
 mod savepoints;
 mod secrets;
+mod sessions;
 mod sql;
 mod unmappable;
 mod upgrades;

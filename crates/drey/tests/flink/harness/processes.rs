@@ -111,6 +111,11 @@ impl Cluster {
         Some(job["metadata"]["deploymentName"].as_str()?.to_owned())
     }
 
+    /// Whether several Deployments may have their jobs here.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.json("wanted.json").is_some_and(|wanted| wanted["sessionClusterId"].is_string())
+    }
+
     fn json(&self, name: &str) -> Option<Value> {
         serde_json::from_slice(&fs::read(self.folder.join(name)).ok()?).ok()
     }

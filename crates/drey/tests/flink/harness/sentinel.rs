@@ -79,11 +79,19 @@ fn look(http: &Http, data_dir: &Path, seen: &Mutex<Sightings>) -> Vec<String> {
     let mut managers: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut jobs: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for cluster in Cluster::all(data_dir) {
+        if cluster.is_shared() {
+            // The tests name each Flink job after its Deployment.
+            for (id, name) in live_jobs(http, &cluster) {
+                seen.lock().unwrap().jobs.insert(id.clone());
+                jobs.entry(name).or_default().push(id);
+            }
+            continue;
+        }
         let Some(deployment) = cluster.deployment() else { continue };
         if let Some(pid) = cluster.pid("jobmanager") {
             managers.entry(deployment.clone()).or_default().push(format!("JobManager {pid}"));
         }
-        let live = live_jobs(http, &cluster);
+        let live: Vec<String> = live_jobs(http, &cluster).into_iter().map(|(id, _)| id).collect();
         seen.lock().unwrap().jobs.extend(live.clone());
         jobs.entry(deployment).or_default().extend(live);
     }
@@ -92,7 +100,8 @@ fn look(http: &Http, data_dir: &Path, seen: &Mutex<Sightings>) -> Vec<String> {
     too_many.map(|(deployment, names)| format!("{deployment}: {}", names.join(", "))).collect()
 }
 
-fn live_jobs(http: &Http, cluster: &Cluster) -> Vec<String> {
+/// Ids and names.
+fn live_jobs(http: &Http, cluster: &Cluster) -> Vec<(String, String)> {
     let ports = cluster.ports();
     let Some(port) = ports.first() else { return Vec::new() };
     let Some(overview) = http.json(&format!("http://127.0.0.1:{port}/jobs/overview")) else {
@@ -101,5 +110,7 @@ fn live_jobs(http: &Http, cluster: &Cluster) -> Vec<String> {
     let jobs = overview["jobs"].as_array().cloned().unwrap_or_default();
     let live =
         jobs.iter().filter(|job| !TERMINAL.contains(&job["state"].as_str().unwrap_or_default()));
-    live.map(|job| job["jid"].as_str().unwrap_or_default().to_owned()).collect()
+    let text =
+        |job: &serde_json::Value, key: &str| job[key].as_str().unwrap_or_default().to_owned();
+    live.map(|job| (text(job, "jid"), text(job, "name"))).collect()
 }

@@ -1,0 +1,141 @@
+//! The TaskManagers of a run: as many as the spec says, without a restart.
+//!
+//! More are started by the backend, which knows its processes. Fewer are ended by name, and Flink says which: idle ones
+//! first, then those that serve the fewest slots. So nothing is ended while Flink gives no answer.
+
+use drey_model::EventName;
+use drey_model::seen::{ClusterPhase, Seen, TaskManager};
+use drey_model::session_cluster::SessionRun;
+use jiff::Timestamp;
+
+use super::{Draft, RUN, Run, SessionAction};
+use crate::draft::{SaturatingAdd, next_mark};
+use crate::phase::STABLE_POLL;
+
+/// Sees a living run until it takes jobs, and from then on.
+pub(super) fn watch(d: &mut Draft, run: &Run, since: Timestamp, processes: u32) {
+    let wanted = d.cluster.spec.number_of_task_managers;
+    let registered = match &d.seen.task_managers {
+        Seen::Present(all) => Some(count(all.iter().filter(|tm| tm.slots > 0).count())),
+        Seen::Unknown { .. } | Seen::Absent => None,
+    };
+    let is_complete = registered == Some(wanted) && i64::from(processes) == i64::from(wanted);
+    if run.running_since.is_none() {
+        return match (is_complete, registered) {
+            (true, _) => took_up(d, wanted),
+            (false, None) => d.wait_or_fail("the JobManager to answer", since, RUN),
+            (false, Some(n)) => {
+                let what = format!("{} to register, {n} did", counted(wanted));
+                d.wait_or_fail(&what, since, RUN);
+            }
+        };
+    }
+    choose_to_release(d, i64::from(processes) - i64::from(wanted), processes);
+    if run.scaled_to != wanted {
+        return scale(d, run, wanted, is_complete, registered);
+    }
+    if i64::from(processes) < i64::from(wanted) && !run.is_short {
+        let message =
+            format!("{processes} of {wanted} TaskManagers are alive; the others are started again");
+        d.event(EventName::GeneralFailure, message);
+    }
+    let is_short = i64::from(processes) < i64::from(wanted);
+    d.run_mut(|run| run.is_short = is_short);
+    d.wake(d.now.saturating_add_or_max(STABLE_POLL));
+}
+
+fn took_up(d: &mut Draft, managers: i32) {
+    let now = d.now;
+    d.run_mut(|run| {
+        run.running_since = Some(now);
+        run.scaled_to = managers;
+    });
+    d.facts.failed_starts.clear();
+    d.facts.not_before = None;
+    d.facts.last_failure = None;
+    let message = format!("The cluster takes jobs, with {}", counted(managers));
+    d.event(EventName::SessionClusterSuccessfullyStarted, message);
+    d.wake(now.saturating_add_or_max(STABLE_POLL));
+}
+
+/// UPDATING, until the number of TaskManagers is the one that the spec says.
+fn scale(d: &mut Draft, run: &Run, wanted: i32, is_complete: bool, registered: Option<i32>) {
+    let is_new = run.launched.spec.number_of_task_managers != wanted;
+    if is_complete {
+        d.run_mut(|run| {
+            run.scaled_to = wanted;
+            run.launched.spec.number_of_task_managers = wanted;
+        });
+        let message = format!("The cluster has {}", counted(wanted));
+        d.event(EventName::StateTransitionIsCompleted, message);
+        return d.wake(d.now.saturating_add_or_max(STABLE_POLL));
+    }
+    if is_new {
+        let message = format!("From {} to {}, without a restart", run.scaled_to, counted(wanted));
+        d.event(EventName::StateTransitionIsNeeded, message);
+        d.run_mut(|run| run.launched.spec.number_of_task_managers = wanted);
+    }
+    let since = d.cluster.metadata.modified_at.min(d.now);
+    let known = registered.map_or("no answer from Flink".to_owned(), |n| format!("now {n}"));
+    let until = next_mark(since, RUN, d.now);
+    d.wait(format!("{} to take jobs, {known}", counted(wanted)), since, until);
+}
+
+/// The effects that a run calls for that goes on.
+pub(super) fn actions(d: &Draft, run: &Run) -> Vec<SessionAction> {
+    let wanted = d.cluster.spec.number_of_task_managers;
+    let ensure = || {
+        let mut launch: SessionRun = run.launched.clone();
+        launch.spec.number_of_task_managers = wanted;
+        SessionAction::Ensure(Box::new(launch))
+    };
+    let cluster = match &d.seen.cluster {
+        Seen::Absent if run.alive_since.is_none() => return vec![ensure()],
+        Seen::Absent | Seen::Unknown { .. } => return Vec::new(),
+        Seen::Present(cluster) if cluster.phase == ClusterPhase::Alive => cluster,
+        Seen::Present(_) => return Vec::new(),
+    };
+    let id = run.launched.id;
+    let surplus = i64::from(cluster.task_managers) - i64::from(wanted);
+    let mut actions = Vec::new();
+    if surplus < 0 {
+        actions.push(ensure());
+    }
+    if surplus > 0 && !run.releasing.is_empty() {
+        actions.push(SessionAction::Release { run: id, task_managers: run.releasing.clone() });
+    }
+    let jars = d.seen.jars.iter().flatten().filter(|jar| !d.seen.needed.contains(&jar.name));
+    actions.extend(jars.map(|jar| SessionAction::DeleteJar { run: id, jar: jar.id.clone() }));
+    actions
+}
+
+/// Records which TaskManagers are to go; once chosen they stay chosen until they are gone, whatever they do meanwhile.
+fn choose_to_release(d: &mut Draft, surplus: i64, processes: u32) {
+    let Seen::Present(all) = d.seen.task_managers.clone() else { return };
+    d.run_mut(|run| {
+        run.releasing.retain(|id| surplus > 0 && all.iter().any(|tm| tm.id == *id));
+        if run.releasing.is_empty() {
+            run.releasing = idlest(&all, usize::try_from(surplus).unwrap_or(0), processes);
+        }
+    });
+}
+
+/// The TaskManagers to end: idle ones first. None while Flink knows of another number than there are processes: one of
+/// those that it names may be gone already, and then too many would go.
+fn idlest(all: &[TaskManager], surplus: usize, processes: u32) -> Vec<String> {
+    if all.len() != processes as usize {
+        return Vec::new();
+    }
+    let mut order: Vec<&TaskManager> = all.iter().collect();
+    order.sort_by_key(|tm| (tm.slots.saturating_sub(tm.free_slots), tm.id.as_str()));
+    order.into_iter().take(surplus).map(|tm| tm.id.clone()).collect()
+}
+
+/// `1 TaskManager`, `2 TaskManagers`.
+pub(super) fn counted(n: i32) -> String {
+    format!("{n} TaskManager{}", if n == 1 { "" } else { "s" })
+}
+
+fn count(n: usize) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
+}

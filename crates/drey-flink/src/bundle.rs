@@ -1,0 +1,92 @@
+//! One jar out of a program and its dependencies, for clusters that take only one file.
+//!
+//! Flink puts the jars below `lib/` of a program's jar on its class path, so the dependencies go there. Owns the file
+//! only; what it is made from is fetched by [`crate::artifact`].
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use crate::artifact::Fetched;
+use crate::hash::hex;
+
+/// The bundle of a program with its dependencies, in the cache beside them. The same parts make the same hash.
+///
+/// # Errors
+/// A part cannot be read, or the bundle cannot be written.
+pub fn bundle(program: &Fetched, dependencies: &[Fetched]) -> io::Result<Fetched> {
+    let mut digest = Sha256::new();
+    for part in std::iter::once(program).chain(dependencies) {
+        digest.update(part.sha256.as_bytes());
+        digest.update(b"\n");
+    }
+    let sha256 = hex(&digest.finalize());
+    let parent = program.path.parent().and_then(Path::parent);
+    let folder = parent.ok_or_else(|| io::Error::other("the program is not in the cache"))?;
+    let folder = folder.join(&sha256);
+    let path = folder.join("bundle.jar");
+    if !path.try_exists()? {
+        fs::create_dir_all(&folder)?;
+        let temporary = tempfile::NamedTempFile::new_in(&folder)?;
+        write(temporary.as_file(), &program.path, dependencies)?;
+        temporary.persist(&path)?;
+    }
+    Ok(Fetched { path, sha256 })
+}
+
+fn write(to: &File, program: &Path, dependencies: &[Fetched]) -> io::Result<()> {
+    let mut out = ZipWriter::new(BufWriter::new(to));
+    let mut jar =
+        ZipArchive::new(BufReader::new(File::open(program)?)).map_err(io::Error::other)?;
+    for at in 0..jar.len() {
+        let entry = jar.by_index_raw(at).map_err(io::Error::other)?;
+        out.raw_copy_file(entry).map_err(io::Error::other)?;
+    }
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    for (number, part) in dependencies.iter().enumerate() {
+        let name = PathBuf::from(part.path.file_name().unwrap_or_default());
+        let entry = format!("lib/drey-{number}-{}", name.display());
+        out.start_file(entry, stored.large_file(true)).map_err(io::Error::other)?;
+        io::copy(&mut File::open(&part.path)?, &mut out)?;
+    }
+    out.finish().map_err(io::Error::other)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn jar(folder: &Path, name: &str, entries: &[&str]) -> Fetched {
+        let folder = folder.join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(format!("{name}.jar"));
+        let mut out = ZipWriter::new(File::create(&path).unwrap());
+        for entry in entries {
+            out.start_file(*entry, SimpleFileOptions::default()).unwrap();
+            out.write_all(entry.as_bytes()).unwrap();
+        }
+        out.finish().unwrap();
+        Fetched { path, sha256: name.to_owned() }
+    }
+
+    #[test]
+    fn dependencies_stand_in_lib_and_the_same_parts_make_the_same_bundle() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = jar(dir.path(), "app", &["META-INF/MANIFEST.MF", "a/Main.class"]);
+        let dependency = jar(dir.path(), "dep", &["d/Dep.class"]);
+        let made = bundle(&program, std::slice::from_ref(&dependency)).unwrap();
+        let archive = ZipArchive::new(File::open(&made.path).unwrap()).unwrap();
+        let mut names: Vec<&str> = archive.file_names().collect();
+        names.sort_unstable();
+        assert_eq!(names, ["META-INF/MANIFEST.MF", "a/Main.class", "lib/drey-0-dep.jar"]);
+        assert_eq!(bundle(&program, std::slice::from_ref(&dependency)).unwrap(), made);
+        assert_ne!(bundle(&program, &[]).unwrap().sha256, made.sha256);
+    }
+}

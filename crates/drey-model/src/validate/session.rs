@@ -1,0 +1,25 @@
+//! What a Deployment cannot have on a SessionCluster: there Flink takes one program over REST, into processes that other
+//! Deployments use too.
+
+use super::template::SPEC;
+use crate::deployment::{ArtifactKind, DeploymentSpec};
+use crate::problem::{Problem, join_path};
+use crate::secret::placeholder::is_filled;
+
+pub(super) fn check(spec: &DeploymentSpec, problems: &mut Vec<Problem>) {
+    if spec.session_cluster_name.is_none() {
+        return;
+    }
+    let template = &spec.template.spec;
+    if template.artifact.kind == ArtifactKind::Python {
+        // Flink keeps the environment of a Python program in a place that all submissions to a JobManager share: two at
+        // once could take each other's job id and snapshot.
+        let message = "PYTHON cannot run on a SessionCluster: Flink may mix up Python programs that one JobManager starts at the same time. Use deploymentTargetName, which gives it a cluster of its own.";
+        problems.push(Problem::new(format!("{SPEC}.artifact.kind"), message));
+    }
+    let configuration = format!("{SPEC}.flinkConfiguration");
+    for (key, _) in template.flink_configuration.iter().filter(|(_, value)| is_filled(value)) {
+        let message = "Cannot hold a placeholder of a secret on a SessionCluster: everybody who uses the cluster could read it there. Put it into flinkConfiguration of the SessionCluster, or use deploymentTargetName.";
+        problems.push(Problem::new(join_path(&configuration, key), message));
+    }
+}

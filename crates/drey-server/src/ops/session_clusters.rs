@@ -1,0 +1,403 @@
+//! Reading and writing SessionClusters (platform API reference §1.7, §2.5.4, Q28).
+//!
+//! A cluster that Deployments run on is neither stopped nor deleted. Whoever begins to run on it, or to refer to it, moves
+//! its row to a new revision, so that a stop or a deletion that did not see this fails and looks again.
+
+use drey_model::document::Document;
+use drey_model::explanation::Wait;
+use drey_model::write::{self, Accepted};
+use drey_model::{
+    ClusterState, Deployment, DeploymentState, DesiredClusterState, DesiredState,
+    GlobalSessionClusterDefaults, Kind, SessionCluster,
+};
+use drey_store::{Filter, Object, Write};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::objects::row;
+use super::setting::hold;
+use super::{Attempts, Writer, decode, names};
+use crate::app::Shared;
+use crate::error::Error;
+use crate::wire::IfMatch;
+
+type Outcome = Result<Accepted<SessionCluster>, Error>;
+
+/// A SessionCluster with what the controller knows beyond what the API shows.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ExplainedCluster {
+    /// The SessionCluster.
+    session_cluster: SessionCluster,
+    /// What is being waited for; absent when nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait: Option<Wait>,
+    /// When the next start is tried, while one is put off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_attempt_at: Option<Timestamp>,
+    /// Names its processes, its logs and its dashboard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_id: Option<Uuid>,
+    /// Deployments that have a job on it, or are about to.
+    active_deployments: Vec<String>,
+    /// Number of the SessionCluster's last write, as in the watch.
+    revision: i64,
+}
+
+/// The part of the controller's facts about a SessionCluster that is read here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Facts {
+    run: Option<Run>,
+    not_before: Option<Timestamp>,
+    wait: Option<Wait>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Run {
+    launched: Launched,
+}
+
+#[derive(Debug, Deserialize)]
+struct Launched {
+    id: Uuid,
+}
+
+/// The part of the controller's facts about a Job that is read here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct JobFacts {
+    session: Option<Session>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Session {
+    name: String,
+    run: Uuid,
+    #[serde(default)]
+    orphaned_at: Option<Timestamp>,
+}
+
+/// What the processes of a Job are called: by its own id, or by that of the run that it shares.
+pub(crate) fn cluster_of(job: &Object) -> Uuid {
+    let facts: JobFacts = job.decode_facts().unwrap_or_default();
+    facts.session.map_or(job.id, |session| session.run)
+}
+
+impl Shared {
+    /// SessionClusters, newest first.
+    pub(crate) async fn session_clusters(&self, ns: &str) -> Result<Vec<SessionCluster>, Error> {
+        let filter = Filter { namespace: Some(ns.to_owned()), ..Filter::default() };
+        let rows = self.store.list(Kind::SessionCluster, &filter).await?;
+        rows.iter().map(decode).collect()
+    }
+
+    /// One SessionCluster, by name.
+    pub(crate) async fn session_cluster(
+        &self,
+        ns: &str,
+        name: &str,
+    ) -> Result<SessionCluster, Error> {
+        decode(&self.object_by_name(Kind::SessionCluster, ns, name).await?)
+    }
+
+    /// What a new SessionCluster has that says nothing.
+    pub(crate) fn global_session_cluster_defaults(&self) -> GlobalSessionClusterDefaults {
+        GlobalSessionClusterDefaults::new(self.layers.flink_version())
+    }
+
+    /// A SessionCluster and why it is where it is.
+    pub(crate) async fn explained_cluster(
+        &self,
+        ns: &str,
+        name: &str,
+    ) -> Result<ExplainedCluster, Error> {
+        let object = self.object_by_name(Kind::SessionCluster, ns, name).await?;
+        let facts: Facts = object.decode_facts()?;
+        let users = self.users(&object).await?;
+        let active = users.into_iter().filter(|user| user.is_active).map(|user| user.name);
+        Ok(ExplainedCluster {
+            session_cluster: decode(&object)?,
+            wait: facts.wait,
+            next_attempt_at: facts.not_before.filter(|at| *at > self.world.now()),
+            run_id: facts.run.map(|run| run.launched.id),
+            active_deployments: active.collect(),
+            revision: object.revision,
+        })
+    }
+
+    /// The Deployments that have to do with a SessionCluster, by name.
+    async fn users(&self, cluster: &Object) -> Result<Vec<User>, Error> {
+        let jobs = self.store.open_jobs(&cluster.namespace).await?;
+        let mut on_it = std::collections::BTreeSet::new();
+        for row in &jobs {
+            let facts: JobFacts = row.decode_facts()?;
+            let session = facts.session.filter(|s| s.orphaned_at.is_none());
+            if session.is_some_and(|s| s.name == cluster.name) {
+                on_it.extend(row.owner);
+            }
+        }
+        let filter = Filter { namespace: Some(cluster.namespace.clone()), ..Filter::default() };
+        let mut users = Vec::new();
+        for row in self.store.list(Kind::Deployment, &filter).await? {
+            let deployment: Deployment = decode(&row)?;
+            let refers = names_cluster(&deployment, &cluster.name);
+            let has_job = on_it.contains(&row.id);
+            if refers || has_job {
+                let is_active = has_job || (refers && may_start(&deployment));
+                users.push(User { name: row.name, is_active, has_job, refers });
+            }
+        }
+        users.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(users)
+    }
+}
+
+/// A Deployment that has to do with a SessionCluster.
+struct User {
+    name: String,
+    /// It runs there, or is on its way.
+    is_active: bool,
+    /// A Job of it may be alive there.
+    has_job: bool,
+    /// Its spec names it.
+    refers: bool,
+}
+
+/// Whether a Deployment refers to this cluster.
+pub(super) fn names_cluster(deployment: &Deployment, name: &str) -> bool {
+    deployment.spec.session_cluster_name.as_deref() == Some(name)
+}
+
+/// Whether a Deployment that refers to a cluster may have a job there soon.
+fn may_start(deployment: &Deployment) -> bool {
+    let is_over =
+        matches!(deployment.status.state, DeploymentState::Failed | DeploymentState::Finished);
+    let is_moving = matches!(
+        deployment.status.state,
+        DeploymentState::Running | DeploymentState::Transitioning
+    );
+    is_moving || (deployment.spec.state == DesiredState::Running && !is_over)
+}
+
+impl Writer {
+    /// Stores a new SessionCluster.
+    pub(crate) async fn create_session_cluster(&self, ns: &str, document: &Document) -> Outcome {
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next("the SessionCluster's target").await?;
+            let (rows, targets) = self.target_rows(ns).await?;
+            let accepted = write::create_session_cluster(document, &self.context(ns, &targets));
+            let mut accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
+            let held = self.check_cluster_secrets(None, &mut accepted).await?;
+            if self.commit(&writes(None, &accepted.object, &rows, held)?).await? {
+                self.wake(accepted.object.metadata.id);
+                return Ok(accepted);
+            }
+        }
+    }
+
+    /// Changes what the document gives.
+    pub(crate) async fn patch_session_cluster(
+        &self,
+        ns: &str,
+        name: &str,
+        document: &Document,
+        if_match: &IfMatch,
+    ) -> Outcome {
+        let _turn = self.turns.take(name).await;
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next(name).await?;
+            let object = self.object_by_name(Kind::SessionCluster, ns, name).await?;
+            let current: SessionCluster = decode(&object)?;
+            if_match.check(name, Some(current.metadata.resource_version))?;
+            let (rows, targets) = self.target_rows(ns).await?;
+            let context = self.context(ns, &targets);
+            let mut accepted = write::patch_session_cluster(&current, document, &context)
+                .map_err(|problems| Error::invalid(&problems))?;
+            self.check_stop(&object, &current, &accepted.object).await?;
+            let held = self.check_cluster_secrets(Some(&current), &mut accepted).await?;
+            let (id, before) = (object.id, Some((object, &current)));
+            if self.commit(&writes(before, &accepted.object, &rows, held)?).await? {
+                self.wake(id);
+                return Ok(accepted);
+            }
+        }
+    }
+
+    /// Replaces the whole, or creates it; says whether it is new.
+    pub(crate) async fn put_session_cluster(
+        &self,
+        ns: &str,
+        name: &str,
+        document: &Document,
+        if_match: &IfMatch,
+    ) -> Result<(bool, Accepted<SessionCluster>), Error> {
+        let _turn = self.turns.take(name).await;
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next(name).await?;
+            let object = self.store.get(Kind::SessionCluster, ns, name).await?;
+            let current: Option<SessionCluster> = object.as_ref().map(decode).transpose()?;
+            if_match.check(name, current.as_ref().map(|c| c.metadata.resource_version))?;
+            let (rows, targets) = self.target_rows(ns).await?;
+            let context = self.context(ns, &targets);
+            let mut accepted =
+                write::replace_session_cluster(current.as_ref(), name, document, &context)
+                    .map_err(|problems| Error::invalid(&problems))?;
+            let is_new = object.is_none();
+            if let (Some(object), Some(current)) = (&object, &current) {
+                self.check_stop(object, current, &accepted.object).await?;
+            }
+            let held = self.check_cluster_secrets(current.as_ref(), &mut accepted).await?;
+            let writes = writes(object.zip(current.as_ref()), &accepted.object, &rows, held)?;
+            let done = match is_new {
+                true => self.commit_put(&writes).await?,
+                false => self.commit(&writes).await?,
+            };
+            if done {
+                self.wake(accepted.object.metadata.id);
+                return Ok((is_new, accepted));
+            }
+        }
+    }
+
+    /// Deletes a SessionCluster that is at rest and that nothing refers to.
+    pub(crate) async fn delete_session_cluster(
+        &self,
+        ns: &str,
+        name: &str,
+        if_match: &IfMatch,
+    ) -> Result<SessionCluster, Error> {
+        let mut attempts = Attempts::default();
+        loop {
+            attempts.next(name).await?;
+            let object = self.object_by_name(Kind::SessionCluster, ns, name).await?;
+            let current: SessionCluster = decode(&object)?;
+            if_match.check(name, Some(current.metadata.resource_version))?;
+            self.check_deletable(&object, &current).await?;
+            let (kind, id) = (object.kind, object.id);
+            if self.commit(&[Write::Delete { kind, id, revision: object.revision }]).await? {
+                self.wake(id);
+                return Ok(current);
+            }
+        }
+    }
+
+    /// 409 when a cluster is to stop that Deployments run on (seed 001, "Force Cancellation").
+    async fn check_stop(
+        &self,
+        object: &Object,
+        before: &SessionCluster,
+        after: &SessionCluster,
+    ) -> Result<(), Error> {
+        let stops = before.spec.state == DesiredClusterState::Running
+            && after.spec.state == DesiredClusterState::Stopped;
+        if !stops {
+            return Ok(());
+        }
+        // What waits for a cluster that has failed is no reason to keep it: stopping it is the way to mend it.
+        let is_broken = before.status.state == ClusterState::Failed;
+        let users = self.users(object).await?;
+        let active: Vec<&str> = users
+            .iter()
+            .filter(|user| user.has_job || (user.is_active && !is_broken))
+            .map(|user| user.name.as_str())
+            .collect();
+        if active.is_empty() {
+            return Ok(());
+        }
+        let (count, noun) = counted(&active);
+        Err(Error::conflict(format!(
+            "{count} {noun} on SessionCluster {} ({}). Cancel or suspend them first, then stop it.",
+            object.name,
+            names(active)
+        )))
+    }
+
+    async fn check_deletable(
+        &self,
+        object: &Object,
+        current: &SessionCluster,
+    ) -> Result<(), Error> {
+        let name = &object.name;
+        let users = self.users(object).await?;
+        let users: Vec<&str> =
+            users.iter().filter(|u| u.refers || u.has_job).map(|u| u.name.as_str()).collect();
+        if !users.is_empty() {
+            let noun = if users.len() == 1 { "deployment" } else { "deployments" };
+            return Err(Error::conflict(format!(
+                "SessionCluster {name} is used by {} {noun} ({}). Move or delete them first.",
+                users.len(),
+                names(users)
+            )));
+        }
+        let defaults = self.defaults_row(&object.namespace).await?.object;
+        if defaults.spec.get("sessionClusterName").and_then(Value::as_str) == Some(name.as_str()) {
+            return Err(Error::conflict(format!(
+                "SessionCluster {name} is the one of deployment-defaults: Deployments that name no place run there. Take it \
+                 out of spec of the defaults first."
+            )));
+        }
+        if current.is_at_rest() && !has_run(object)? {
+            return Ok(());
+        }
+        Err(Error::conflict(format!(
+            "SessionCluster {name} is {}. Stop it first: set spec.state to STOPPED, wait until status.state is STOPPED, then \
+             delete it.",
+            current.status.state
+        )))
+    }
+}
+
+fn counted(active: &[&str]) -> (usize, &'static str) {
+    match active.len() {
+        1 => (1, "deployment runs"),
+        n => (n, "deployments run"),
+    }
+}
+
+/// The writes that store a cluster: its row, and those of the target and the secrets that it begins to refer to.
+fn writes(
+    before: Option<(Object, &SessionCluster)>,
+    after: &SessionCluster,
+    targets: &[Object],
+    held: Vec<Write>,
+) -> Result<Vec<Write>, Error> {
+    let target = after.spec.deployment_target_name.as_str();
+    let known = before.as_ref().map(|(_, before)| before.spec.deployment_target_name.as_str());
+    let begun = targets.iter().find(|row| row.name == target && known != Some(target));
+    let mut writes = vec![match before {
+        Some((mut object, _)) => {
+            let revision = object.revision;
+            object.encode(after)?;
+            Write::Update(object, revision)
+        }
+        None => {
+            let m = &after.metadata;
+            let mut object = row(Kind::SessionCluster, &m.namespace, &m.name, m.id);
+            object.encode(after)?;
+            Write::Create(object)
+        }
+    }];
+    writes.extend(begun.map(hold));
+    writes.extend(held);
+    Ok(writes)
+}
+
+/// Whether processes of the SessionCluster of a row may exist.
+pub(crate) fn has_run(cluster: &Object) -> Result<bool, Error> {
+    let facts: Facts = cluster.decode_facts()?;
+    Ok(facts.run.is_some())
+}
+
+/// Whether the Job of a row was given up: nobody waits for it, so it keeps nothing from being deleted.
+pub(crate) fn is_orphan(job: &Object) -> Result<bool, Error> {
+    let facts: JobFacts = job.decode_facts()?;
+    Ok(facts.session.is_some_and(|session| session.orphaned_at.is_some()))
+}

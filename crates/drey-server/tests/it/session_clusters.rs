@@ -1,0 +1,292 @@
+//! SessionClusters: what may change when, and what keeps one from being stopped or deleted.
+
+use drey_model::{DeploymentState, JobState, Kind};
+use drey_store::Write;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::world::{DEFAULTS, DEPLOYMENTS, Server, TARGETS, deployment};
+
+const CLUSTERS: &str = "/api/v1/namespaces/default/sessionclusters";
+const SHARED: &str = "/api/v1/namespaces/default/sessionclusters/shared";
+
+fn shared() -> Value {
+    json!({"metadata": {"name": "shared"}, "spec": {"deploymentTargetName": "local"}})
+}
+
+fn on_shared(name: &str) -> Value {
+    let mut body = deployment(name);
+    body["spec"]["deploymentTargetName"] = Value::Null;
+    body["spec"]["sessionClusterName"] = json!("shared");
+    body
+}
+
+/// Sets the observed state as the controller would.
+async fn observe(server: &Server, state: &str) {
+    let store = &server.app.store;
+    let mut object = store.get(Kind::SessionCluster, "default", "shared").await.unwrap().unwrap();
+    let (revision, mut doc) = (object.revision, object.decode::<Value>().unwrap());
+    doc["status"]["state"] = json!(state);
+    object.encode(&doc).unwrap();
+    store.commit(&[Write::Update(object, revision)]).await.unwrap();
+}
+
+async fn set_state(server: &Server, state: &str) -> crate::world::Answer {
+    server.json("PATCH", SHARED, json!({"spec": {"state": state}})).await
+}
+
+/// Binds a Job to the cluster as the controller would.
+async fn bind(server: &Server, job: Uuid, is_orphan: bool) {
+    let mut object = server.app.store.by_id(Kind::Job, job).await.unwrap().unwrap();
+    let revision = object.revision;
+    let orphaned = if is_orphan { json!("2026-01-01T00:00:00Z") } else { Value::Null };
+    let facts =
+        json!({"session": {"name": "shared", "run": Uuid::from_u128(7), "orphanedAt": orphaned}});
+    object.encode_facts(&facts).unwrap();
+    server.app.store.commit(&[Write::Update(object, revision)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cluster_is_filled_up_created_listed_and_deleted() {
+    let mut server = Server::start().await;
+    let made = server.json("POST", CLUSTERS, shared()).await;
+    assert_eq!(made.header("etag"), "\"1\"");
+    let made = made.expect(201);
+    assert_eq!(made["spec"]["state"], "STOPPED");
+    assert_eq!(made["spec"]["numberOfTaskManagers"], 1);
+    assert_eq!(made["spec"]["flinkVersion"], "1.20");
+    assert_eq!(made["spec"]["resources"]["taskmanager"]["memory"], "2G");
+    assert_eq!(made["status"]["state"], "STOPPED");
+    let id: Uuid = made["metadata"]["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(server.woken.try_recv().unwrap(), id, "the controller looks at it");
+    server.json("POST", CLUSTERS, shared()).await.refused(409, "Conflict");
+
+    let all = server.get(CLUSTERS).await.expect(200);
+    assert_eq!(
+        (&all["kind"], all["items"].as_array().unwrap().len()),
+        (&json!("SessionClusterList"), 1)
+    );
+    let defaults = server.get("/api/v1/global-sessioncluster-defaults").await.expect(200);
+    assert_eq!(defaults["spec"]["numberOfTaskManagers"], 1);
+    let explained =
+        server.get("/ext/v1/namespaces/default/sessionclusters/shared").await.expect(200);
+    assert_eq!(explained["activeDeployments"], json!([]));
+    server.delete(SHARED).await.expect(200);
+    server.get(SHARED).await.refused(404, "NotFound");
+}
+
+#[tokio::test]
+async fn every_problem_is_listed_with_its_path() {
+    let server = Server::start().await;
+    let body = json!({"metadata": {"name": "Bad Name"}, "spec": {
+        "state": "CANCELLED", "deploymentTargetName": "lokal", "flinkVersion": "1.2",
+        "numberOfTaskManagers": 0, "resources": {"jobmanager": {"cpu": 0.01, "memory": "1k"}},
+        "flinkConfiguration": {"taskmanager.numberOfTaskSlots": "none"},
+        "logging": {"log4jLoggers": {"": "LOUD"}}, "kubernetes": {"pods": {}, "jobManagerPodTemplate": {}},
+    }});
+    let answer = server.json("POST", CLUSTERS, body).await.expect(400);
+    let problems = answer["context"]["problems"].as_array().unwrap().clone();
+    let mut paths: Vec<&str> = problems.iter().map(|p| p["path"].as_str().unwrap()).collect();
+    paths.sort_unstable();
+    assert_eq!(
+        paths,
+        [
+            "metadata.name",
+            "spec.deploymentTargetName",
+            "spec.flinkConfiguration[\"taskmanager.numberOfTaskSlots\"]",
+            "spec.flinkVersion",
+            "spec.kubernetes.pods",
+            "spec.logging.log4jLoggers[\"\"]",
+            "spec.numberOfTaskManagers",
+            "spec.resources.jobmanager.cpu",
+            "spec.resources.jobmanager.memory",
+            "spec.state",
+        ]
+    );
+    let owned = json!({"metadata": {"name": "x"}, "spec": {"deploymentTargetName": "local",
+        "flinkConfiguration": {"rest.port": "1"}}});
+    let made = server.json("POST", CLUSTERS, owned).await;
+    assert!(
+        made.header("drey-warning").contains("Drey sets rest.port itself"),
+        "{:?}",
+        made.headers
+    );
+}
+
+#[tokio::test]
+async fn while_it_is_active_only_state_and_task_managers_change() {
+    let server = Server::start().await;
+    server.json("POST", CLUSTERS, shared()).await.expect(201);
+    let more = json!({"spec": {"flinkConfiguration": {"a": "b"}, "flinkVersion": "2.2"}});
+    server.json("PATCH", SHARED, more).await.expect(200);
+    set_state(&server, "RUNNING").await.expect(200);
+    for state in ["STOPPED", "STARTING", "RUNNING", "UPDATING"] {
+        observe(&server, state).await;
+        let change = json!({"spec": {"flinkConfiguration": {"a": "c"}, "numberOfTaskManagers": 0}});
+        let answer = server.json("PATCH", SHARED, change).await.expect(400);
+        assert_eq!(answer["context"]["problems"].as_array().unwrap().len(), 2, "{answer}");
+        let mut whole = shared();
+        whole["spec"]["state"] = json!("RUNNING");
+        server.json("PUT", SHARED, whole).await.refused(400, "BadRequest");
+        let scale =
+            json!({"spec": {"numberOfTaskManagers": 3}, "metadata": {"labels": {"a": "b"}}});
+        server.json("PATCH", SHARED, scale).await.expect(200);
+    }
+    let stop_and_change = json!({"spec": {"state": "STOPPED", "flinkVersion": "1.20"}});
+    server.json("PATCH", SHARED, stop_and_change).await.refused(400, "BadRequest");
+    set_state(&server, "STOPPED").await.expect(200);
+    observe(&server, "STOPPING").await;
+    let change = json!({"spec": {"flinkVersion": "1.20", "flinkConfiguration": {"a": null}}});
+    server.json("PATCH", SHARED, change.clone()).await.refused(400, "BadRequest");
+    observe(&server, "STOPPED").await;
+    let changed = server.json("PATCH", SHARED, change).await.expect(200);
+    assert_eq!(changed["spec"]["flinkConfiguration"], json!({}));
+    let mut whole = shared();
+    whole["spec"]["state"] = json!("RUNNING");
+    let replaced = server.json("PUT", SHARED, whole).await.expect(200);
+    assert_eq!(replaced["spec"]["numberOfTaskManagers"], 1);
+}
+
+#[tokio::test]
+async fn versions_guard_it_and_a_rehearsal_changes_nothing() {
+    let server = Server::start().await;
+    server.json("PUT", SHARED, shared()).await.expect(201);
+    let old = [("content-type", "application/json"), ("if-match", "\"7\"")];
+    server.text("PATCH", SHARED, &old, "{}").await.refused(412, "PreconditionFailed");
+    server.text("DELETE", SHARED, &old[1..], "").await.refused(412, "PreconditionFailed");
+    let before = server.app.store.revision().await.unwrap();
+    for (method, path) in [("PATCH", SHARED), ("PUT", SHARED), ("DELETE", SHARED)] {
+        let path = format!("{path}?dryRun=true");
+        let body = if method == "PUT" { shared() } else { json!({"spec": {"state": "RUNNING"}}) };
+        let answer = server.json(method, &path, body).await;
+        assert_eq!((answer.status.as_u16(), answer.header("drey-dry-run")), (200, "true"));
+    }
+    assert_eq!(server.app.store.revision().await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_stop_is_refused_while_deployments_run_there_and_names_them() {
+    let server = Server::start().await;
+    server.json("POST", DEPLOYMENTS, on_shared("a")).await.refused(400, "BadRequest");
+    server.json("POST", CLUSTERS, shared()).await.expect(201);
+    set_state(&server, "RUNNING").await.expect(200);
+    observe(&server, "RUNNING").await;
+    let mut ids = Vec::new();
+    for name in ["a", "b"] {
+        let made = server.json("POST", DEPLOYMENTS, on_shared(name)).await.expect(201);
+        assert!(made["spec"].get("deploymentTargetName").is_none());
+        ids.push(made["metadata"]["id"].as_str().unwrap().parse::<Uuid>().unwrap());
+    }
+    set_state(&server, "STOPPED").await.expect(200);
+    set_state(&server, "RUNNING").await.expect(200);
+    let run = json!({"spec": {"state": "RUNNING"}});
+    server.json("PATCH", &format!("{DEPLOYMENTS}/a"), run).await.expect(200);
+    let message = set_state(&server, "STOPPED").await.refused(409, "Conflict");
+    assert_eq!(
+        message,
+        "1 deployment runs on SessionCluster shared (a). Cancel or suspend them first, then stop it."
+    );
+    // Suspending is not suspended, and a cluster of one's own does not help while the old job is there.
+    let job = server.job(ids[1], JobState::Terminating).await;
+    bind(&server, job, false).await;
+    let away = json!({"spec": {"sessionClusterName": null, "deploymentTargetName": "local"}});
+    server.json("PATCH", &format!("{DEPLOYMENTS}/b"), away).await.expect(200);
+    let message = set_state(&server, "STOPPED").await.refused(409, "Conflict");
+    assert!(message.starts_with("2 deployments run on SessionCluster shared (a, b)."), "{message}");
+    // One that was given up is nobody's reason.
+    bind(&server, job, true).await;
+    server.observe(ids[0], DeploymentState::Failed).await;
+    set_state(&server, "STOPPED").await.expect(200);
+    server.delete(&format!("{DEPLOYMENTS}/b")).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_cluster_that_failed_can_be_stopped_although_deployments_wait_for_it() {
+    let server = Server::start().await;
+    server.json("POST", CLUSTERS, shared()).await.expect(201);
+    set_state(&server, "RUNNING").await.expect(200);
+    let mut wants = on_shared("a");
+    wants["spec"]["state"] = json!("RUNNING");
+    server.json("POST", DEPLOYMENTS, wants).await.expect(201);
+    observe(&server, "STARTING").await;
+    set_state(&server, "STOPPED").await.refused(409, "Conflict");
+    observe(&server, "FAILED").await;
+    set_state(&server, "STOPPED").await.expect(200);
+}
+
+#[tokio::test]
+async fn what_is_referred_to_or_active_is_not_deleted() {
+    let server = Server::start().await;
+    server.json("POST", CLUSTERS, shared()).await.expect(201);
+    let target = server.delete(&format!("{TARGETS}/local")).await.refused(409, "Conflict");
+    assert_eq!(
+        target,
+        "Target local is used by 1 session cluster (shared). Move or delete them first."
+    );
+    server.json("POST", DEPLOYMENTS, on_shared("a")).await.expect(201);
+    let message = server.delete(SHARED).await.refused(409, "Conflict");
+    assert_eq!(
+        message,
+        "SessionCluster shared is used by 1 deployment (a). Move or delete them first."
+    );
+    server.delete(&format!("{DEPLOYMENTS}/a")).await.expect(200);
+    let defaults = json!({"spec": {"sessionClusterName": "shared"}});
+    server.json("PATCH", DEFAULTS, defaults).await.expect(200);
+    let message = server.delete(SHARED).await.refused(409, "Conflict");
+    assert!(message.contains("deployment-defaults"), "{message}");
+    server.json("PATCH", DEFAULTS, json!({"spec": {"sessionClusterName": null}})).await.expect(200);
+    set_state(&server, "RUNNING").await.expect(200);
+    let message = server.delete(SHARED).await.refused(409, "Conflict");
+    assert!(message.contains("Stop it first"), "{message}");
+}
+
+#[tokio::test]
+async fn annotations_of_session_mode_that_mean_nothing_are_refused() {
+    let server = Server::start().await;
+    let mut body = deployment("a");
+    body["metadata"]["annotations"] = json!({
+        "deployment.sessionmode.job-submission-timeout-seconds": "five",
+        "deployment.sessionmode.force-cancellation": "all of them",
+    });
+    let answer = server.json("POST", DEPLOYMENTS, body.clone()).await.expect(400);
+    assert_eq!(answer["context"]["problems"].as_array().unwrap().len(), 2, "{answer}");
+    body["metadata"]["annotations"] = json!({
+        "deployment.sessionmode.job-submission-timeout-seconds": 60,
+        "deployment.sessionmode.force-cancellation": Uuid::from_u128(1),
+    });
+    server.json("POST", DEPLOYMENTS, body).await.expect(201);
+}
+
+#[tokio::test]
+async fn events_are_narrowed_to_a_cluster() {
+    let server = Server::start().await;
+    let made = server.json("POST", CLUSTERS, shared()).await.expect(201);
+    let id: Uuid = made["metadata"]["id"].as_str().unwrap().parse().unwrap();
+    let other = server.deploy("other").await;
+    let mut event = server.event_row(id, None, "of the cluster");
+    let mut doc: Value = event.decode().unwrap();
+    doc["metadata"]["sessionClusterId"] = json!(id);
+    doc["metadata"].as_object_mut().unwrap().remove("deploymentId");
+    event.encode(&doc).unwrap();
+    server.app.store.commit(&[Write::Create(event)]).await.unwrap();
+    server.event(other, None, "of a deployment").await;
+    let path = format!("/api/v1/namespaces/default/events?sessionClusterId={id}");
+    let found = server.get(&path).await.expect(200);
+    assert_eq!(found["items"].as_array().unwrap().len(), 1);
+    assert_eq!(found["items"][0]["spec"]["message"], "of the cluster");
+    let both = server.get(&format!("{path}&deploymentId={other}")).await.expect(200);
+    assert_eq!(both["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_job_on_a_shared_cluster_shows_the_logs_of_that_cluster() {
+    let server = Server::start().await;
+    let owner = server.deploy("a").await;
+    let job = server.job(owner, JobState::Started).await;
+    bind(&server, job, false).await;
+    server.backend.rest.lock().unwrap().insert(Uuid::from_u128(7), "http://127.0.0.1:1".to_owned());
+    let path = format!("/flink-ui/v1/namespaces/default/jobs/{job}/overview");
+    // Nobody listens there, but it is where the request goes.
+    let message = server.get(&path).await.refused(503, "ServiceUnavailable");
+    assert!(message.starts_with("No answer from the JobManager"), "{message}");
+}

@@ -1,0 +1,196 @@
+//! SessionClusters: Deployments on a Flink cluster that they share.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Cluster, Server, Signal, counter, flink_id, is_alive, send, text};
+
+const CLUSTERS: &str = "/api/v1/namespaces/default/sessionclusters";
+
+/// A small cluster with room for two jobs on each TaskManager.
+fn shared() -> Value {
+    let template = counter("unused")["spec"]["template"]["spec"].clone();
+    json!({
+        "metadata": { "name": "shared" },
+        "spec": {
+            "state": "RUNNING",
+            "deploymentTargetName": "local",
+            "flinkVersion": template["artifact"]["flinkVersion"],
+            "resources": template["resources"],
+            "flinkConfiguration": { "taskmanager.numberOfTaskSlots": "2" },
+        },
+    })
+}
+
+/// The counter on that cluster. Its Flink job has the Deployment's name, by which the sentinel tells jobs apart.
+fn on_shared(name: &str) -> Value {
+    let mut deployment = counter(name);
+    let spec = &mut deployment["spec"];
+    spec["deploymentTargetName"] = Value::Null;
+    spec["sessionClusterName"] = json!("shared");
+    let template = &mut spec["template"]["spec"];
+    template["artifact"]["mainArgs"] = json!(format!("--rate 2000 --name {name}"));
+    template["flinkConfiguration"] = json!({ "execution.checkpointing.interval": "1 s" });
+    deployment
+}
+
+fn cluster(server: &Server) -> Value {
+    server.try_get(&format!("{CLUSTERS}/shared"))
+}
+
+/// Waits for a state, with as many TaskManagers as asked for; returns the run.
+fn reach(server: &Server, state: &str, managers: usize) -> String {
+    server.until(&format!("the cluster to be {state}"), || {
+        (text(&cluster(server), "/status/state") == state).then_some(())
+    });
+    let explained = server.try_get("/ext/v1/namespaces/default/sessionclusters/shared");
+    let run = text(&explained, "/runId");
+    if state == "RUNNING" {
+        let live = Cluster::of(&server.data_dir(), &run).pids().len();
+        assert_eq!(live, managers + 1, "a JobManager and its TaskManagers");
+    }
+    run
+}
+
+fn patch(server: &Server, change: &Value) -> u16 {
+    server.call("PATCH", &format!("{CLUSTERS}/shared"), Some(change)).unwrap().status
+}
+
+/// What a job started from, by Flink's own account.
+fn restored_from(server: &Server, job: &str) -> String {
+    let path = format!("jobs/{}/checkpoints", flink_id(job));
+    server.until("the job's restored snapshot", || {
+        let answer = server.flink(job, &path);
+        let found = answer.pointer("/latest/restored/external_path")?.as_str()?.to_owned();
+        Some(found.replacen("file:/", "file:///", 1).replacen("file://///", "file:///", 1))
+    })
+}
+
+fn started(server: &Server) {
+    server.done("POST", CLUSTERS, Some(&shared()));
+    reach(server, "RUNNING", 1);
+}
+
+#[test]
+fn deployments_share_a_cluster_that_scales_without_disturbing_them() {
+    let server = Server::start();
+    started(&server);
+    for name in ["one", "two"] {
+        server.create(&on_shared(name));
+    }
+    let (one, two) = (server.start_job("one"), server.start_job("two"));
+    let jars = server.flink(&one, "jars");
+    assert_eq!(jars["files"].as_array().unwrap().len(), 1, "one upload for both: {jars:#}");
+    let seen = server.jobs_seen_alive();
+    assert!(seen.contains(&flink_id(&one)) && seen.contains(&flink_id(&two)), "{seen:?}");
+
+    for managers in [2, 1] {
+        let change = json!({ "spec": { "numberOfTaskManagers": managers } });
+        assert_eq!(patch(&server, &change), 200);
+        server.until("the scaling to be noticed", || {
+            let all = server.flink(&one, "taskmanagers");
+            let is_done = all["taskmanagers"].as_array()?.len() == managers;
+            (is_done && text(&cluster(&server), "/status/state") == "RUNNING").then_some(())
+        });
+    }
+    for job in [&one, &two] {
+        let started = server.job(job);
+        assert_eq!(started.pointer("/status/started/observedFlinkJobRestarts"), Some(&json!(0)));
+    }
+
+    let counted = server.counted(&one);
+    server.want("one", "SUSPENDED");
+    server.reach("one", "SUSPENDED");
+    let savepoint = server.only_savepoint("one", "SUSPEND");
+    let again = server.start_job("one");
+    assert_eq!(restored_from(&server, &again), text(&savepoint, "/spec/savepointLocation"));
+    assert!(server.counted(&again) >= counted, "the count goes on");
+    assert_eq!(server.running("two", ""), two, "the neighbour did not notice");
+
+    let refused = server.call(
+        "PATCH",
+        &format!("{CLUSTERS}/shared"),
+        Some(&json!({"spec": {"state": "STOPPED"}})),
+    );
+    let refused = refused.unwrap();
+    assert_eq!(refused.status, 409, "{}", refused.body);
+    assert!(refused.body.contains("(one, two)"), "{}", refused.body);
+    assert_eq!(patch(&server, &json!({ "spec": { "flinkVersion": "1.19" } })), 400);
+    server.cancel("one");
+    server.cancel("two");
+    assert_eq!(patch(&server, &json!({ "spec": { "state": "STOPPED" } })), 200);
+    reach(&server, "STOPPED", 0);
+    server.assert_nothing_left();
+}
+
+#[test]
+fn a_killed_job_manager_is_replaced_and_its_jobs_are_restored_also_when_drey_dies_meanwhile() {
+    let mut server = Server::start();
+    started(&server);
+    let old = reach(&server, "RUNNING", 1);
+    for name in ["one", "two"] {
+        server.create(&on_shared(name));
+    }
+    let before = [server.start_job("one"), server.start_job("two")];
+    let checkpoints = |job: &str| {
+        let path = format!("jobs/{}/checkpoints", flink_id(job));
+        server.until("a complete checkpoint that holds something", || {
+            let counted = server.counted(job);
+            let done = server.flink(job, &path).pointer("/counts/completed")?.as_u64()?;
+            (done >= 3).then_some(counted)
+        })
+    };
+    before.iter().for_each(|job| {
+        checkpoints(job);
+    });
+    let processes = Cluster::of(&server.data_dir(), &old);
+    let pids = processes.pids();
+    send(processes.pid("jobmanager").unwrap(), Signal::KILL);
+    server.kill();
+    assert!(server.run(None));
+
+    for (name, first) in ["one", "two"].into_iter().zip(&before) {
+        let second = server.running(name, first);
+        let location = text(&server.job(&second), "/spec/savepointLocation");
+        assert!(location.contains(&flink_id(first)), "{location} is not of {first}");
+        assert_eq!(restored_from(&server, &second), location);
+        assert_eq!(server.jobs(name).len(), 2, "one new Job, not more");
+    }
+    for pid in pids {
+        assert!(!is_alive(pid), "{pid} of the old run still runs");
+    }
+    assert_ne!(reach(&server, "RUNNING", 1), old, "another run");
+    server.cancel("one");
+    server.cancel("two");
+    assert_eq!(patch(&server, &json!({ "spec": { "state": "STOPPED" } })), 200);
+    reach(&server, "STOPPED", 0);
+    server.assert_nothing_left();
+}
+
+#[test]
+fn only_the_annotation_gives_up_a_job_that_flink_does_not_cancel() {
+    let server = Server::start();
+    started(&server);
+    let run = reach(&server, "RUNNING", 1);
+    server.create(&on_shared("one"));
+    let job = server.start_job("one");
+    let manager = Cluster::of(&server.data_dir(), &run).pid("jobmanager").unwrap();
+    send(manager, Signal::STOP);
+    server.want("one", "CANCELLED");
+    server.until("a request without an answer", || {
+        let explained = server.try_get("/ext/v1/namespaces/default/deployments/one");
+        text(&explained, "/explanation/summary").contains("answer").then_some(())
+    });
+    assert_eq!(server.state("one"), "TRANSITIONING");
+    assert_eq!(patch(&server, &json!({ "spec": { "state": "STOPPED" } })), 409);
+
+    let annotation = json!({ "deployment.sessionmode.force-cancellation": job });
+    server.patch("one", &json!({ "metadata": { "annotations": annotation } }));
+    server.reach("one", "CANCELLED");
+    assert_eq!(text(&server.job(&job), "/status/state"), "TERMINATED");
+    let named = server.events_named("one", "GENERAL_FAILURE");
+    assert!(named.iter().any(|message| message.contains(&flink_id(&job))), "{named:?}");
+
+    assert_eq!(patch(&server, &json!({ "spec": { "state": "STOPPED" } })), 200);
+    reach(&server, "STOPPED", 0);
+    server.until_nothing_left();
+}
