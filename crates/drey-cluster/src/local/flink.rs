@@ -189,6 +189,9 @@ mod tests {
         let plan: Plan = serde_json::from_str(text).unwrap();
         let again: Plan = serde_json::from_slice(&serde_json::to_vec(&plan).unwrap()).unwrap();
         assert_eq!(plan, again);
-        assert_eq!(plan.artifacts().collect::<Vec<_>>(), [Path::new("/a.jar"), Path::new("/b.jar")]);
+        assert_eq!(
+            plan.artifacts().collect::<Vec<_>>(),
+            [Path::new("/a.jar"), Path::new("/b.jar")]
+        );
     }
 }
