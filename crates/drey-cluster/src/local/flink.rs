@@ -188,3 +188,23 @@ fn program(command: launch::Command, logs: &Path, slot: &str) -> process::Progra
         output: logs.join(format!("{slot}.out")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A cluster outlives the Drey that started it, so its plan is read by later ones.
+    #[test]
+    fn the_plan_of_an_older_drey_can_be_read() {
+        let text = r#"{"ports": {"rest": 1, "rpc": 2, "blob": 3}, "parts": {"java": "/java", "home": "/flink",
+            "version": "2.2.1", "class_path": ["/flink/lib/flink-dist-2.2.1.jar"], "jar": "/a.jar",
+            "dependencies": ["/b.jar"], "manifest_class": "a.Main"}}"#;
+        let plan: Plan = serde_json::from_str(text).unwrap();
+        let again: Plan = serde_json::from_slice(&serde_json::to_vec(&plan).unwrap()).unwrap();
+        assert_eq!(plan, again);
+        assert_eq!(
+            plan.artifacts().collect::<Vec<_>>(),
+            [Path::new("/a.jar"), Path::new("/b.jar")]
+        );
+    }
+}

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use super::{Cache, Error, Progress};
+use super::{Cache, Error, Progress, blocking};
 use crate::versions::{self, Version};
 
 /// 250 MB at 200 kB/s.
@@ -64,7 +64,10 @@ impl Cache {
         let base = base(version).await?;
         let home = self.python_home(&version);
         if home.exists() {
-            fs::remove_dir_all(&home).map_err(Error::io("removing", &home))?;
+            let unfinished = home.clone();
+            let remove =
+                move || fs::remove_dir_all(&unfinished).map_err(Error::io("removing", &unfinished));
+            blocking(remove).await?;
         }
         progress.step(&format!("making a Python environment for Flink {version}"));
         let folder = home.display().to_string();
@@ -153,4 +156,37 @@ fn complaint(output: &Output) -> String {
     let told = told.join(" ");
     let told = if told.is_empty() { format!("it ended with {}", output.status) } else { told };
     told.chars().take(WHY_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    #[test]
+    fn an_environment_counts_from_its_mark_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let (cache, version) = (Cache::at(dir.path().to_owned()), "2.2.1".parse().unwrap());
+        let home = dir.path().join("python/2.2.1");
+        fs::create_dir_all(home.join("bin")).unwrap();
+        fs::write(home.join("bin/python"), "").unwrap();
+        assert_eq!(cache.python(&version), None);
+        fs::write(home.join(MARK), "2.2.1").unwrap();
+        assert_eq!(cache.python(&version), Some(home.join("bin/python")));
+        assert_eq!(cache.python(&"2.2.0".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn of_a_failure_the_errors_are_told_or_else_the_last_words() {
+        let told = |stdout: &str, stderr: &str| {
+            let (stdout, stderr) = (stdout.as_bytes().to_vec(), stderr.as_bytes().to_vec());
+            complaint(&Output { status: ExitStatusExt::from_raw(256), stdout, stderr })
+        };
+        let pip = "WARNING: old\nERROR: no version\nERROR: no distribution\n[notice] new pip\n";
+        assert_eq!(told("", pip), "ERROR: no version ERROR: no distribution");
+        assert_eq!(told("", "Traceback\nModuleNotFoundError: venv\n"), "ModuleNotFoundError: venv");
+        assert_eq!(told("Error: ensurepip is missing\n", ""), "Error: ensurepip is missing");
+        assert_eq!(told("", ""), "it ended with exit status: 1");
+    }
 }

@@ -38,8 +38,8 @@ Data folder:
   admin-token        the administrator's token, while access control is on
   logs/              what the processes of each job wrote; clusters/ has their files while they live
 Flink distributions, drivers of SQL and Python, and PyFlink are in DREY_CACHE (default ~/.cache/drey) and are made again
-when they are missing. The path of the data folder
-may hold no spaces and nothing else that an address would have to encode.
+when they are missing. The path of the data folder may hold no spaces and nothing else that an address would have to
+encode.
 
 Each setting is taken from the first place that has it: flag, environment, --config FILE, default. A config file is
 YAML:
