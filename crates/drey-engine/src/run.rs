@@ -102,7 +102,8 @@ pub(crate) fn advance(d: &mut Draft, id: Uuid) {
 }
 
 fn note_checkpoint(d: &mut Draft, id: Uuid, job: &FlinkJob) {
-    if job.checkpoint.is_some() {
+    // Flink still tells of the checkpoints of a job that has finished, and has deleted them.
+    if job.checkpoint.is_some() && job.status != FlinkStatus::Finished {
         d.job_facts(id, |f| f.checkpointed = true);
         d.facts.holds_state = true;
     }
