@@ -113,6 +113,9 @@ fn contexts_keep_tokens_to_themselves_and_to_their_server() {
     ends(&at_home(home.path(), &["get", "dep", "--context", "one"], ""), 0);
     assert!(!other.heads().contains("authorization"), "{}", other.heads());
 
+    let home_text = home.path().to_str().unwrap();
+    let unset = [("XDG_CONFIG_HOME", home_text), ("DREY_SERVER", ""), ("DREY_NAMESPACE", "")];
+    ends(&with_env(&unset, &["get", "dep", "--context", "two"], ""), 0);
     ends(&at_home(home.path(), &["context", "use", "three"], ""), 2);
     assert_eq!(
         out(&at_home(home.path(), &["context", "use", "two"], "")),
