@@ -49,9 +49,11 @@ pub fn check_filename(name: &str) -> Option<String> {
     if name.is_empty() {
         return Some("The file has no name. Name it, for example job.jar.".to_owned());
     }
-    if name.len() > NAME_BYTES_MAX {
+    // Storages write what is not ASCII as three characters a byte, and file systems know no name beyond 255.
+    let stored: usize = name.bytes().map(|byte| if byte.is_ascii() { 1 } else { 3 }).sum();
+    if stored > NAME_BYTES_MAX {
         return Some(format!(
-            "{shown} is longer than {NAME_BYTES_MAX} bytes. Give the file a shorter name."
+            "{shown} is too long. A name has {NAME_BYTES_MAX} characters at most; what is not ASCII counts three times or more."
         ));
     }
     let is_odd = |c: &char| c.is_control() || RESERVED.contains(c) || is_invisible(*c);

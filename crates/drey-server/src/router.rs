@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{self, StatusCode, Uri};
+use axum::http::{self, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::api::namespaces;
 use crate::app::{App, Shared};
 use crate::error::Error;
 use crate::middleware::{self, Door};
@@ -60,5 +61,9 @@ async fn no_such_route(uri: Uri) -> Error {
 async fn wrong_method(method: http::Method, request: Request) -> Error {
     let path: String = request.uri().path().chars().take(200).collect();
     let message = format!("{method} is not possible on {path}; the Allow header lists what is.");
-    Error::new(StatusCode::METHOD_NOT_ALLOWED, message)
+    let refused = Error::new(StatusCode::METHOD_NOT_ALLOWED, message);
+    match namespaces::methods(request.uri().path()) {
+        Some(methods) => refused.with_header(header::ALLOW, HeaderValue::from_static(methods)),
+        None => refused,
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use drey_model::namespace;
 use drey_model::{Accepted, Namespace};
 use schemars::JsonSchema;
@@ -19,6 +19,8 @@ use crate::wire::{IfMatch, Incoming, Reply};
 type App = State<Arc<Shared>>;
 
 /// The one action upon a namespace: `{ns}:setPreviewSessionCluster`.
+/// What is possible on a namespace.
+const METHODS: &str = "GET,HEAD,PUT,PATCH,DELETE";
 const SET_PREVIEW: &str = "setPreviewSessionCluster";
 
 /// Namespaces.
@@ -99,16 +101,27 @@ pub(crate) async fn patch(
     Ok(written(&writer, StatusCode::OK, done))
 }
 
+/// The methods of a namespace, or of an action upon one; `None`: another path. The router takes them for one path.
+pub(crate) fn methods(path: &str) -> Option<&'static str> {
+    let rest = path.strip_prefix("/namespaces/v1/namespaces/")?;
+    Some(if rest.contains(':') { "POST" } else { METHODS })
+}
+
 /// `POST {ns}:setPreviewSessionCluster`. The router knows no parameter with a suffix, so it is told apart here.
 pub(crate) async fn act(
     writer: Writer,
     Path(ns_and_action): Path<String>,
     Incoming(document): Incoming,
 ) -> Result<Reply, Error> {
-    let Some((ns, SET_PREVIEW)) = ns_and_action.split_once(':') else {
-        let message = "POST upon a namespace takes an action: NAMESPACE:setPreviewSessionCluster. Namespaces are made \
-                       with POST /namespaces/v1/namespaces.";
-        return Err(Error::not_found(message));
+    let message = "POST upon a namespace takes an action: NAMESPACE:setPreviewSessionCluster. Namespaces are made with \
+                   POST /namespaces/v1/namespaces.";
+    let ns = match ns_and_action.split_once(':') {
+        Some((ns, SET_PREVIEW)) => ns,
+        Some(_) => return Err(Error::not_found(message)),
+        None => {
+            let refused = Error::new(StatusCode::METHOD_NOT_ALLOWED, message);
+            return Err(refused.with_header(header::ALLOW, HeaderValue::from_static(METHODS)));
+        }
     };
     let change = |current: &Namespace| namespace::preview_session_cluster(current, &document);
     let done = writer.change_room(ns, &IfMatch::default(), change).await?;

@@ -157,3 +157,20 @@ async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
     shutdown.cancel();
     serving.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_namespace_and_an_action_upon_it_have_methods_of_their_own() {
+    let server = Server::start().await;
+    let path = format!("{NAMESPACES}/default");
+    for (method, path, allowed) in [
+        ("POST", path.clone(), "GET,HEAD,PUT,PATCH,DELETE"),
+        ("OPTIONS", path.clone(), "GET,HEAD,PUT,PATCH,DELETE"),
+        ("OPTIONS", format!("{path}:setPreviewSessionCluster"), "POST"),
+    ] {
+        let answer = server.json(method, &path, json!({})).await;
+        assert_eq!(answer.header("allow"), allowed, "{method} {path}");
+        answer.refused(405, "MethodNotAllowed");
+    }
+    let odd = server.json("POST", &format!("{path}:explode"), json!({})).await;
+    odd.refused(404, "NotFound");
+}
