@@ -8,8 +8,7 @@ use drey_engine::session_cluster::{
     SessionAction, SessionObservation, SessionPlan, SessionReport, SessionSituation,
 };
 use drey_engine::{Quota, SessionClusterRecord, SessionFacts, decide_session};
-use drey_model::meta::{Metadata, NON_PRODUCTION};
-use drey_model::quota::{Cores, Holder, Limit};
+use drey_model::meta::Metadata;
 use drey_model::seen::{Cluster, ClusterPhase, Jar, TaskManager};
 use drey_model::session_cluster::SessionClusterSpec;
 use drey_model::target::{DeploymentTargetSpec, LocalTarget};
@@ -19,6 +18,9 @@ use drey_model::{
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use uuid::Uuid;
+
+#[path = "session_clusters/quota.rs"]
+mod quota;
 
 /// Records as a store would keep them, and what each look shows.
 struct World {
@@ -474,78 +476,4 @@ proptest! {
         };
         prop_assert!(expected.contains(&world.state()), "{}", world.state());
     }
-}
-
-/// A limit, and what a Deployment holds of it.
-fn limited(limit: f64, held: f64) -> Quota {
-    let other = Holder {
-        namespace: "default".to_owned(),
-        kind: drey_model::Kind::Deployment,
-        name: "fraud".to_owned(),
-        cpu: Cores::new(held),
-    };
-    let limit = Limit { cpu: Cores::new(limit), tolerated: Cores::ZERO };
-    Quota { limit: Some(limit), others: Some(vec![other]) }
-}
-
-#[test]
-fn a_launch_waits_for_cores_is_told_who_has_them_and_starts_when_they_come_free() {
-    let mut world = World::new(3);
-    world.quota = limited(6.0, 3.0);
-    world.want(DesiredClusterState::Running);
-    assert!(world.look().is_empty());
-    assert_eq!((world.state(), world.run()), (ClusterState::Starting, None));
-    assert_eq!(world.events, [EventName::ResourceQuotaExceeded]);
-    let said = world.record.cluster.status.failure.clone().unwrap().message;
-    assert!(said.contains("4 needed, 3 of 6 free, 1 missing. In use: fraud 3"), "{said}");
-    assert!(world.record.facts.wait.clone().unwrap().what.contains("free CPU cores"));
-    world.pass(60);
-    assert_eq!(world.events.len(), 1, "it is told once");
-    world.quota.others = None;
-    assert!(world.pass(60).is_empty(), "what is not known is not free");
-
-    world.quota = limited(6.0, 2.0);
-    let actions = world.pass(60);
-    assert!(matches!(actions.as_slice(), [SessionAction::Ensure(_)]), "{actions:?}");
-    assert_eq!(world.record.facts.claim.held, Cores::new(4.0));
-    assert_eq!(
-        (world.record.facts.claim.refused.clone(), world.record.cluster.status.failure.clone()),
-        (None, None)
-    );
-}
-
-#[test]
-fn a_cluster_that_is_recovered_keeps_its_cores_and_a_stopped_one_gives_them_back() {
-    let mut world = World::up(2);
-    assert_eq!(world.record.facts.claim.held, Cores::new(3.0));
-    // Lowered below what is used, it stops nothing and keeps nobody from being recovered.
-    world.quota = limited(1.0, 1.0);
-    world.cluster = dead("killed");
-    world.pass(5);
-    let lost = world.run();
-    world.gone();
-    assert_ne!(world.run(), lost);
-    assert_eq!(world.record.facts.claim.held, Cores::new(3.0));
-    world.want(DesiredClusterState::Stopped);
-    world.look();
-    world.gone();
-    assert_eq!((world.run(), world.record.facts.claim.held), (None, Cores::ZERO));
-}
-
-#[test]
-fn more_taskmanagers_are_counted_and_not_judged_and_testing_is_neither() {
-    let mut world = World::up(1);
-    world.quota = limited(2.0, 0.0);
-    world.record.cluster.spec.number_of_task_managers = 4;
-    let actions = world.pass(5);
-    assert!(matches!(actions.as_slice(), [SessionAction::Ensure(_)]), "{actions:?}");
-    assert_eq!(world.record.facts.claim.held, Cores::new(5.0));
-
-    let mut testing = World::new(9);
-    testing.quota = limited(1.0, 1.0);
-    let annotations = &mut testing.record.cluster.metadata.annotations;
-    annotations.insert(NON_PRODUCTION.to_owned(), "true".to_owned());
-    testing.want(DesiredClusterState::Running);
-    assert_eq!(testing.look().len(), 1);
-    assert_eq!(testing.record.facts.claim.held, Cores::ZERO);
 }

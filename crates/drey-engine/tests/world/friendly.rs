@@ -1,7 +1,7 @@
 //! A world that cooperates: every effect that was asked for comes about within a few seconds.
 
 use drey_engine::{Action, Quota};
-use drey_model::seen::{ClusterPhase, FlinkStatus, Operation, Snapshot};
+use drey_model::seen::{Cluster, ClusterPhase, FlinkStatus, Operation, Snapshot};
 use drey_model::{JobState, SavepointState, Seen};
 use jiff::SignedDuration;
 use uuid::Uuid;
@@ -136,4 +136,12 @@ impl World {
             }
         }
     }
+}
+
+pub(crate) fn is_alive(cluster: &Seen<Cluster>) -> bool {
+    cluster.present().is_some_and(|c| c.phase == ClusterPhase::Alive)
+}
+
+pub(super) fn is_dead(cluster: &Seen<Cluster>) -> bool {
+    cluster.present().is_some_and(|c| matches!(c.phase, ClusterPhase::Dead { .. }))
 }

@@ -31,6 +31,9 @@ use drey_model::{
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+pub(crate) use friendly::is_alive;
+use friendly::is_dead;
+
 /// Decisions in a row without time passing; more means that the engine goes round in circles.
 const ROUNDS_MAX: usize = 40;
 /// Looks during one passage of time.
@@ -493,12 +496,4 @@ impl World {
 
 fn is_pending(record: &SavepointRecord) -> bool {
     matches!(record.savepoint.status.state, SavepointState::Started | SavepointState::Failed)
-}
-
-pub(crate) fn is_alive(cluster: &Seen<Cluster>) -> bool {
-    cluster.present().is_some_and(|c| c.phase == ClusterPhase::Alive)
-}
-
-fn is_dead(cluster: &Seen<Cluster>) -> bool {
-    cluster.present().is_some_and(|c| matches!(c.phase, ClusterPhase::Dead { .. }))
 }

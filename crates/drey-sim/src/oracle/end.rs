@@ -55,6 +55,12 @@ pub fn settled(core: &Core, id: Uuid) -> Result<(), String> {
         {
             core.oracle.waits_in_vain(stored).map_or(Ok(()), Err)
         }
+        (DesiredState::Running, DeploymentState::Transitioning)
+            if stored.doc.spec.session_cluster_name.is_some()
+                && core.oracle.mirror.session_cluster.claim.refused.is_some() =>
+        {
+            core.oracle.shared_waits_in_vain().map_or(Ok(()), Err)
+        }
         // With attempts that expire before the next one fails, what cannot start is tried for ever, as declared.
         (DesiredState::Running, DeploymentState::Transitioning)
             if stored.doc.spec.job_failure_expiration_time.is_some()

@@ -285,7 +285,8 @@ impl Core {
                     );
                 }
             }
-            Change::SessionCluster(_) | Change::Gone(_) | Change::Other => {}
+            Change::SessionCluster(new) => self.oracle.judge_session_cores(new, scene),
+            Change::Gone(_) | Change::Other => {}
         }
         self.oracle.mirror.apply(change);
     }

@@ -3,7 +3,9 @@
 //!
 //! What is used is added up from Jobs and from the clusters that really exist, not from the controller's claims.
 
+use drey_engine::SessionFacts;
 use drey_model::meta::NON_PRODUCTION;
+use drey_model::quota::Claim;
 use drey_model::{Deployment, Job};
 use uuid::Uuid;
 
@@ -11,9 +13,17 @@ use super::{Oracle, Scene, StoredDeployment, StoredJob};
 use crate::core::short;
 use crate::universe::Universe;
 
-/// Thousandths of a core: programs here ask for the default, one for each process.
+/// Thousandths of a core: programs here ask for the default, one for each process. A Job in session mode has none of its
+/// own.
 fn cores(job: &Job) -> u64 {
-    1000 * (1 + u64::try_from(job.spec.number_of_task_managers).unwrap_or(0))
+    match job.metadata.session_cluster_name {
+        Some(_) => 0,
+        None => of_processes(job.spec.number_of_task_managers),
+    }
+}
+
+fn of_processes(task_managers: i32) -> u64 {
+    1000 * (1 + u64::try_from(task_managers).unwrap_or(0))
 }
 
 fn is_counted(deployment: &Deployment) -> bool {
@@ -25,8 +35,18 @@ fn thousandths(cores: drey_model::quota::Cores) -> u64 {
 }
 
 impl Oracle {
-    /// What all Deployments but this one use.
-    fn used_beside(&self, deployment: Uuid, universe: &Universe) -> u64 {
+    /// What everybody uses but this Deployment or SessionCluster.
+    fn used_beside(&self, id: Uuid, universe: &Universe) -> u64 {
+        let of_shared = self.mirror.session_cluster.run.as_ref().filter(|run| {
+            let is_gone = universe.clusters.get(&run.launched.id).is_some_and(|c| c.is_removed);
+            run.launched.session_cluster_id != id && !is_gone
+        });
+        let of_shared =
+            of_shared.map_or(0, |run| of_processes(run.launched.spec.number_of_task_managers));
+        self.used_by_jobs(id, universe) + of_shared
+    }
+
+    fn used_by_jobs(&self, deployment: Uuid, universe: &Universe) -> u64 {
         let others = self.mirror.jobs.values().filter(|job| {
             let id = job.doc.metadata.id;
             let owner = job.doc.metadata.deployment_id;
@@ -51,17 +71,43 @@ impl Oracle {
         }
     }
 
+    /// A SessionCluster was written: if it launches a run, the cores for it are there.
+    pub(super) fn judge_session_cores(&mut self, new: &SessionFacts, scene: Scene<'_>) {
+        let (Some(limit), Some(run)) = (self.quota, &new.run) else { return };
+        if self.mirror.run(run.launched.id).is_some() {
+            return;
+        }
+        let used = self.used_beside(run.launched.session_cluster_id, scene.universe);
+        let needs = of_processes(run.launched.spec.number_of_task_managers);
+        if used + needs > thousandths(limit.ceiling()) {
+            self.object("quota", || {
+                let id = short(run.launched.id);
+                format!("run {id} takes {needs} beside {used} of {limit:?}")
+            });
+        }
+    }
+
+    /// Why a SessionCluster that waits for cores should not; `None` when it has to.
+    pub(super) fn shared_waits_in_vain(&self) -> Option<String> {
+        let held = self.mirror.deployments.values().map(|d| thousandths(d.facts.claim.held)).sum();
+        self.in_vain(&self.mirror.session_cluster.claim, held)
+    }
+
     /// Why a Deployment that waits for cores should not; `None` when it has to.
     pub(super) fn waits_in_vain(&self, stored: &StoredDeployment) -> Option<String> {
-        let Some(limit) = self.quota else { return Some("there is no quota".to_owned()) };
-        let Some(refusal) = &stored.facts.claim.refused else {
-            return Some("it waits for something else".to_owned());
-        };
         let id = stored.doc.metadata.id;
         let others = self.mirror.deployments.values().filter(|d| d.doc.metadata.id != id);
         let held: u64 = others.map(|d| thousandths(d.facts.claim.held)).sum();
-        let fits = held + thousandths(refusal.needs)
-            <= thousandths(limit.cpu) + thousandths(limit.tolerated);
+        let of_shared = thousandths(self.mirror.session_cluster.claim.held);
+        self.in_vain(&stored.facts.claim, held + of_shared)
+    }
+
+    fn in_vain(&self, claim: &Claim, held: u64) -> Option<String> {
+        let Some(limit) = self.quota else { return Some("there is no quota".to_owned()) };
+        let Some(refusal) = &claim.refused else {
+            return Some("it waits for something else".to_owned());
+        };
+        let fits = held + thousandths(refusal.needs) <= thousandths(limit.ceiling());
         fits.then(|| format!("there is room for {} beside {held}", refusal.needs))
     }
 }
