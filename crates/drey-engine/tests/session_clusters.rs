@@ -59,8 +59,8 @@ fn managers(count: usize) -> Seen<Vec<TaskManager>> {
 
 impl World {
     fn new(task_managers: i32) -> Self {
-        let metadata =
-            Metadata { id: Uuid::from_u128(1), name: "shared".to_owned(), ..Metadata::default() };
+        let (name, namespace) = ("shared".to_owned(), "default".to_owned());
+        let metadata = Metadata { id: Uuid::from_u128(1), name, namespace, ..Metadata::default() };
         let spec = SessionClusterSpec {
             deployment_target_name: "local".to_owned(),
             number_of_task_managers: task_managers,

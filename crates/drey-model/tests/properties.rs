@@ -181,7 +181,10 @@ prop_compose! {
         display_name in prop::option::of(text()),
     ) -> Value {
         let mut spec = spec(members);
+        // Python programs run on no SessionCluster.
+        let is_python = artifact["kind"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("PYTHON"));
         spec["template"]["spec"]["artifact"] = artifact;
+        let place = if is_python && place["sessionClusterName"].is_string() { json!({}) } else { place };
         spec.as_object_mut().unwrap().extend(place.as_object().unwrap().clone());
         json!({
             "metadata": {"name": "x", "labels": labels, "annotations": annotations, "displayName": display_name},

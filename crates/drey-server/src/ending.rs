@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::Shared;
 use crate::error::Error;
-use crate::ops::{Writer, has_run, is_orphan};
+use crate::ops::{Writer, cluster_at_rest, is_orphan};
 
 /// While a namespace is on its way out, it is looked at this often, and after every change in the store; otherwise for
 /// namespaces that another server was asked to end.
@@ -172,7 +172,7 @@ impl Ending {
             self.writer.wake(id);
             return Ok(false);
         }
-        if !cluster.is_at_rest() || has_run(&row)? {
+        if cluster_at_rest(&row, &cluster).is_err() {
             self.writer.wake(row.id);
             return Ok(false);
         }

@@ -3,11 +3,12 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Mutex;
 
-use drey_model::seen::Seen;
+use drey_model::seen::{Program, Seen};
 use uuid::Uuid;
 
 use super::super::process::Signal;
-use super::super::tests::{World, absent, alive, dead, noted};
+use super::super::session_tests::run;
+use super::super::tests::{World, absent, alive, dead, noted, until};
 use super::*;
 use crate::logs::Query;
 use crate::secrets::SecretSource;
@@ -170,4 +171,52 @@ async fn a_jar_that_cannot_be_fetched_is_told_without_the_secrets_of_its_uri() {
     backend.ensure(&job).await.unwrap();
     let why = dead(&backend, job.metadata.id).await;
     assert!(why.contains("file:///nowhere/******/job.jar"), "{why}");
+}
+
+#[tokio::test]
+async fn a_session_cluster_gets_its_secrets_and_hides_them() {
+    let (world, answers) = world(Ok(VALUE));
+    let backend = world.open().await;
+    let mut run = run(1);
+    run.namespace = "team".to_owned();
+    run.spec.flink_configuration.insert("a.b".to_owned(), "x ${pw}".to_owned());
+    run.flink_configuration.clone_from(&run.spec.flink_configuration);
+    backend.ensure_session(&run).await.unwrap();
+    alive(&backend, run.id, 1).await;
+    assert_eq!(holders(&world.config.data_dir), ["config.yaml", "secrets.json"]);
+    let shown = backend.mask(run.id).await.unwrap().text(&format!("x {VALUE}"));
+    assert_eq!(shown, "x ******");
+
+    answers.lock().unwrap().0 = Err(Unresolved::Unavailable("down".to_owned()));
+    run.spec.number_of_task_managers = 2;
+    backend.ensure_session(&run).await.unwrap();
+    alive(&backend, run.id, 2).await;
+    backend.remove(run.id).await.unwrap();
+    absent(&backend, run.id).await;
+    assert_eq!(holders(&world.config.data_dir), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_program_for_a_session_cluster_is_fetched_with_its_secrets_which_nothing_shows() {
+    let (world, answers) = world(Ok("hunter2"));
+    let backend = world.open().await;
+    let mut job = world.job();
+    job.metadata.namespace = "team".to_owned();
+    // The cluster's own, which fetching has nothing to do with.
+    job.spec.flink_configuration.insert("a.b".to_owned(), "${other}".to_owned());
+    job.spec.artifact.jar_uri = Some("file:///nowhere/${pw}/job.jar".to_owned());
+    let failure = async || {
+        backend.fetch(&job).await.unwrap();
+        match backend.program(job.metadata.id).await {
+            Seen::Present(Program::Failed { why }) => Some(why),
+            Seen::Present(_) | Seen::Absent | Seen::Unknown { .. } => None,
+        }
+    };
+    answers.lock().unwrap().0 = Err(Unresolved::Unavailable("locked".to_owned()));
+    backend.fetch(&job).await.unwrap();
+    until(async || backend.program(job.metadata.id).await, |seen| *seen == Seen::Absent).await;
+    answers.lock().unwrap().0 = Ok("hunter2".to_owned());
+    let why = until(failure, Option::is_some).await.unwrap();
+    assert!(why.contains("file:///nowhere/******/job.jar"), "{why}");
+    assert_eq!(holders(&world.config.data_dir), Vec::<String>::new());
 }

@@ -7,7 +7,7 @@ use drey_model::target::LocalTarget;
 use super::tests::{World, alive, dead, until};
 use super::*;
 
-fn run(task_managers: i32) -> SessionRun {
+pub(super) fn run(task_managers: i32) -> SessionRun {
     let mut run = SessionRun {
         id: Uuid::now_v7(),
         session_cluster_id: Uuid::now_v7(),

@@ -4,14 +4,14 @@ use drey_model::document::Document;
 use drey_model::meta::DEFAULT_NAMESPACE;
 use drey_model::namespace::{self, LifecyclePhase, Namespace, long_name};
 use drey_model::role::{Access, Resource, allows};
-use drey_model::{Deployment, Kind, Problem, write};
+use drey_model::{Deployment, Kind, Problem, SessionCluster, write};
 use drey_store::{Filter, Store, Write};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-use super::{Attempts, Writer, decode, stored_target};
+use super::{Attempts, Writer, cluster_at_rest, decode, stored_target};
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::ending::at_rest;
@@ -116,10 +116,15 @@ impl Shared {
                 };
                 waiting_for.extend(resting.err().map(|error| error.message().to_owned()));
             }
+            for row in self.store.list(Kind::SessionCluster, &filter).await? {
+                let resting = decode::<SessionCluster>(&row)
+                    .and_then(|cluster| cluster_at_rest(&row, &cluster));
+                waiting_for.extend(resting.err().map(|error| error.message().to_owned()));
+            }
             let more = waiting_for.len().saturating_sub(WAITS_MAX);
             waiting_for.truncate(WAITS_MAX);
             if more > 0 {
-                waiting_for.push(format!("{more} more Deployments."));
+                waiting_for.push(format!("{more} more Deployments and SessionClusters."));
             }
         }
         let contents = contents.into_iter().map(|(kind, count)| (kind.to_string(), count));

@@ -344,14 +344,7 @@ impl Writer {
                  out of spec of the defaults first."
             )));
         }
-        if current.is_at_rest() && !has_run(object)? {
-            return Ok(());
-        }
-        Err(Error::conflict(format!(
-            "SessionCluster {name} is {}. Stop it first: set spec.state to STOPPED, wait until status.state is STOPPED, then \
-             delete it.",
-            current.status.state
-        )))
+        cluster_at_rest(object, current)
     }
 }
 
@@ -390,10 +383,17 @@ fn writes(
     Ok(writes)
 }
 
-/// Whether processes of the SessionCluster of a row may exist.
-pub(crate) fn has_run(cluster: &Object) -> Result<bool, Error> {
-    let facts: Facts = cluster.decode_facts()?;
-    Ok(facts.run.is_some())
+/// 409 while processes of the SessionCluster may exist.
+pub(crate) fn cluster_at_rest(object: &Object, current: &SessionCluster) -> Result<(), Error> {
+    let facts: Facts = object.decode_facts()?;
+    if current.is_at_rest() && facts.run.is_none() {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "SessionCluster {} is {}. Stop it first: set spec.state to STOPPED, wait until status.state is STOPPED, then delete \
+         it.",
+        object.name, current.status.state
+    )))
 }
 
 /// Whether the Job of a row was given up: nobody waits for it, so it keeps nothing from being deleted.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use drey_model::DeploymentState;
+use drey_model::{DeploymentState, Kind};
 use drey_server::{App, serve};
+use drey_store::Write;
 use object_store::ObjectStoreExt;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -106,6 +107,11 @@ async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
     let made = server.json("POST", &format!("{base}/deployments"), body).await.expect(201);
     let id = made["metadata"]["id"].as_str().unwrap().parse().unwrap();
     server.observe(id, DeploymentState::Running).await;
+    let shared = format!("{base}/sessionclusters/shared");
+    let cluster = json!({ "metadata": { "name": "shared" },
+        "spec": { "deploymentTargetName": "local", "state": "RUNNING" } });
+    server.json("POST", &format!("{base}/sessionclusters"), cluster.clone()).await.expect(201);
+    observe_cluster(&server, "RUNNING").await;
     let token = json!({ "name": "ci", "role": "owner" });
     server.json("POST", &tokens_of("team"), token.clone()).await.expect(201);
 
@@ -125,6 +131,7 @@ async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
     for (path, body) in [
         (format!("{base}/deployments"), deployment("two")),
         (format!("{base}/deployment-targets"), target),
+        (format!("{base}/sessionclusters"), cluster),
         (tokens_of("team"), token),
         (format!("{base}/secret-values"), secret),
         ("/artifacts/v1/namespaces/team/artifacts:upload".to_owned(), json!({})),
@@ -145,6 +152,12 @@ async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
     server.observe(id, DeploymentState::Cancelled).await;
     assert_eq!(server.get(&one).await.status, 200, "nobody works on it");
     let (shutdown, serving) = run(&server.app);
+    // A cluster is stopped once nobody can run on it, and goes when nothing of it runs.
+    until(&server, &shared, "stopped", |_, c| c["spec"]["state"] == "STOPPED").await;
+    server.get(&one).await.refused(404, "NotFound");
+    let why = server.get("/ext/v1/namespaces/team").await.expect(200);
+    assert!(why["waitingFor"].to_string().contains("shared is RUNNING"), "{why}");
+    observe_cluster(&server, "STOPPED").await;
     until(&server, &team, "gone", |status, _| status == 404).await;
     server.get(&one).await.refused(404, "NotFound");
     assert_eq!(server.app.store.api_tokens("team").await.unwrap(), []);
@@ -156,6 +169,23 @@ async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
     assert_eq!(fresh["items"], json!([]));
     shutdown.cancel();
     serving.await.unwrap().unwrap();
+}
+
+/// Sets the observed state of the SessionCluster as the controller would.
+async fn observe_cluster(server: &Server, state: &str) {
+    let store = &server.app.store;
+    for _ in 0..100 {
+        let object = store.get(Kind::SessionCluster, "team", "shared").await.unwrap();
+        let mut object = object.unwrap();
+        let (revision, mut doc) = (object.revision, object.decode::<Value>().unwrap());
+        doc["status"]["state"] = json!(state);
+        object.encode(&doc).unwrap();
+        // Somebody else may write at the same time.
+        if store.commit(&[Write::Update(object, revision)]).await.is_ok() {
+            return;
+        }
+    }
+    panic!("somebody else always was faster");
 }
 
 #[tokio::test]

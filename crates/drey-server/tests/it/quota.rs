@@ -49,15 +49,14 @@ async fn the_quota_says_who_uses_it_and_who_waits() {
         json!({"type": "LIMITED", "limits": {"cpu": 8.0}, "toleratedOveruse": {"cpu": 0.5}})
     );
     assert_eq!(all["resourceQuota"]["status"]["used"]["cpu"], 3.2, "sums are exact");
-    let holder =
-        |name: &str, cpu: f64| json!({"namespace": "default", "deploymentName": name, "cpu": cpu});
+    let holder = |name: &str, cpu: f64| json!({"namespace": "default", "kind": "Deployment", "name": name, "cpu": cpu});
     assert_eq!(
         all["holders"],
         json!([holder("large", 3.0), holder("as-small", 0.1), holder("small", 0.1)])
     );
     assert_eq!(
         all["waiting"],
-        json!([{"namespace": "default", "deploymentName": "late", "cpu": 6.0, "since": since}])
+        json!([{"namespace": "default", "kind": "Deployment", "name": "late", "cpu": 6.0, "since": since}])
     );
     assert_eq!(
         server.get(SYSTEM).await.expect(200)["status"]["resourceQuota"],

@@ -290,3 +290,83 @@ async fn a_job_on_a_shared_cluster_shows_the_logs_of_that_cluster() {
     let message = server.get(&path).await.refused(503, "ServiceUnavailable");
     assert!(message.starts_with("No answer from the JobManager"), "{message}");
 }
+
+#[tokio::test]
+async fn a_deployment_on_a_cluster_is_no_python_program_and_has_no_secrets_of_its_own() {
+    let server = Server::start().await;
+    server.json("POST", CLUSTERS, shared()).await.expect(201);
+    let mut body = on_shared("one");
+    body["spec"]["template"]["spec"]["flinkConfiguration"] = json!({"x.password": "a${pw}"});
+    body["spec"]["template"]["spec"]["artifact"] =
+        json!({"kind": "PYTHON", "pythonArtifactUri": "file:///a.py"});
+    let answer = server.json("POST", DEPLOYMENTS, body.clone()).await.expect(400);
+    let problems = answer["context"]["problems"].as_array().unwrap();
+    let paths: Vec<&str> = problems.iter().map(|p| p["path"].as_str().unwrap()).collect();
+    let expected = [
+        "spec.template.spec.artifact.kind",
+        "spec.template.spec.flinkConfiguration[\"x.password\"]",
+    ];
+    assert_eq!(paths, expected, "{answer}");
+    body["spec"]["sessionClusterName"] = Value::Null;
+    body["spec"]["deploymentTargetName"] = json!("local");
+    server.json("POST", DEPLOYMENTS, body).await.expect(201);
+
+    let mut script = on_shared("two");
+    script["spec"]["template"]["spec"]["artifact"] =
+        json!({"kind": "SQLSCRIPT", "sqlScript": "INSERT INTO a SELECT * FROM b;"});
+    server.json("POST", DEPLOYMENTS, script).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_secret_that_a_cluster_names_is_warned_of_when_missing_and_not_deleted() {
+    let server = Server::start().await;
+    let mut body = shared();
+    body["spec"]["flinkConfiguration"] = json!({"s3.secret-key": "${pw}"});
+    let made = server.json("POST", CLUSTERS, body).await;
+    let warning = made.header("drey-warning").to_owned();
+    assert!(warning.contains("No SecretValue 'pw'"), "{warning}");
+    assert_eq!(made.expect(201)["spec"]["flinkConfiguration"]["s3.secret-key"], "${pw}");
+
+    let secrets = "/api/v1/namespaces/default/secret-values";
+    let secret = json!({"metadata": {"name": "pw"}, "spec": {"value": "hunter2!"}});
+    server.json("POST", secrets, secret).await.expect(201);
+    let why = server.delete(&format!("{secrets}/pw")).await.refused(409, "Conflict");
+    assert!(why.contains("1 session cluster (shared)"), "{why}");
+    server.delete(SHARED).await.expect(200);
+    server.delete(&format!("{secrets}/pw")).await.expect(200);
+
+    let read = json!({"spec": {"flinkConfiguration": {"state.checkpoints.dir": "file:///${pw}"},
+        "deploymentTargetName": "local"}, "metadata": {"name": "other"}});
+    let why = server.json("POST", CLUSTERS, read).await.refused(400, "BadRequest");
+    assert!(why.contains("Drey reads this setting itself"), "{why}");
+}
+
+#[tokio::test]
+async fn a_rehearsal_changes_no_cluster() {
+    let server = Server::start().await;
+    let rehearsed = server.json("POST", &format!("{CLUSTERS}?dryRun=true"), shared()).await;
+    rehearsed.expect(201);
+    server.get(SHARED).await.refused(404, "NotFound");
+    server.json("POST", CLUSTERS, shared()).await.expect(201);
+    let start = json!({"spec": {"state": "RUNNING"}});
+    server.json("PATCH", &format!("{SHARED}?dryRun=true"), start).await.expect(200);
+    assert_eq!(server.get(SHARED).await.expect(200)["spec"]["state"], "STOPPED");
+    server.delete(&format!("{SHARED}?dryRun=true")).await.expect(200);
+    server.get(SHARED).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_cores_of_a_cluster_are_part_of_the_quota() {
+    let server = Server::start().await;
+    server.json("POST", CLUSTERS, shared()).await.expect(201);
+    let store = &server.app.store;
+    let mut object = store.get(Kind::SessionCluster, "default", "shared").await.unwrap().unwrap();
+    let revision = object.revision;
+    object.encode_facts(&json!({"claim": {"held": 3.0}})).unwrap();
+    store.commit(&[Write::Update(object, revision)]).await.unwrap();
+    let all = server.get("/ext/v1/quota").await.expect(200);
+    assert_eq!(all["resourceQuota"]["status"]["used"]["cpu"], 3.0);
+    let holder =
+        json!({"namespace": "default", "kind": "SessionCluster", "name": "shared", "cpu": 3.0});
+    assert_eq!(all["holders"], json!([holder]));
+}

@@ -4,9 +4,9 @@ use crate::harness::{Fake, Server, drey, ends, err, error, out, view};
 
 const USE: &str = r#"{"resourceQuota":{"kind":"ResourceQuota","apiVersion":"v1",
     "spec":{"type":"LIMITED","limits":{"cpu":16.0},"toleratedOveruse":{"cpu":2.0}},"status":{"used":{"cpu":13.5}}},
-    "holders":[{"namespace":"default","deploymentName":"fraud","cpu":9.0},
-               {"namespace":"payments","deploymentName":"orders","cpu":4.5}],
-    "waiting":[{"namespace":"default","deploymentName":"clicks","cpu":6.0,"since":"2026-01-01T00:00:00Z"}]}"#;
+    "holders":[{"namespace":"default","kind":"Deployment","name":"fraud","cpu":9.0},
+               {"namespace":"payments","kind":"SessionCluster","name":"shared","cpu":4.5}],
+    "waiting":[{"namespace":"default","kind":"Deployment","name":"clicks","cpu":6.0,"since":"2026-01-01T00:00:00Z"}]}"#;
 
 #[test]
 fn the_quota_shows_limit_use_and_by_whom() {
@@ -18,10 +18,10 @@ fn the_quota_shows_limit_use_and_by_whom() {
     let (table, waiting) = text.split_once("waiting: ").unwrap();
     assert_eq!(
         table,
-        "CPU cores: 13.5 used of 16, 2 tolerated above; 4.5 free\n\nNAMESPACE  DEPLOYMENT  CORES\n\
-         default    fraud       9\npayments   orders      4.5\n\n"
+        "CPU cores: 13.5 used of 16, 2 tolerated above; 4.5 free\n\nNAMESPACE  KIND            NAME    CORES\n\
+         default    Deployment      fraud   9\npayments   SessionCluster  shared  4.5\n\n"
     );
-    assert!(waiting.starts_with("default/clicks needs 6 cores, since "), "{waiting}");
+    assert!(waiting.starts_with("Deployment default/clicks needs 6 cores, since "), "{waiting}");
 
     let json = drey(&fake.url, &["quota", "-o", "json"]);
     let json: serde_json::Value = serde_json::from_str(&out(&json)).unwrap();
