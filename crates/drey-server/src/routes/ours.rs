@@ -124,7 +124,7 @@ fn quota() -> Route {
         path: "/ext/v1/quota",
         id: "getQuota",
         tag: Tag::Ext,
-        summary: "The CPU quota, which Deployments hold how much of it, and whose launch waits for cores.",
+        summary: "The CPU quota, which Deployments and SessionClusters hold how much of it, and whose launch waits for cores.",
         permission: Permission::System { resource: Resource::Metrics, access: Access::Get },
         deadline: Deadline::Standard,
         handler: to(quota::get),

@@ -78,6 +78,7 @@ const EXPECTED: &str = "
     readLog                    -yyy-  -----
     watch                      -yyyy
     getMetrics                 ----y
+    getQuota                   ----y
     index                      yyyyy
     getOpenApi                 yyyyy
     getSwagger                 yyyyy

@@ -34,7 +34,9 @@ impl Oracle {
         }
         let old = self.mirror.jobs.get(&id).cloned();
         let Some(old) = old else { return self.judge_new_job(new, scene) };
-        if old.facts.cancel.is_none() && new.facts.cancel.is_some() {
+        // On a SessionCluster what is left of a run that is over is cancelled, too; that it is over is judged below.
+        let is_begun = old.facts.cancel.is_none() && new.facts.cancel.is_some();
+        if is_begun && new.facts.end.is_none() {
             self.judge_cancel(new);
         }
         if old.facts.end.is_none() && new.facts.end.is_some() {
