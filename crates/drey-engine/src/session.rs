@@ -363,7 +363,7 @@ pub(crate) fn advance_cancel(d: &mut Draft, id: Uuid, seen: &Observation, cancel
 
 /// Why a Flink job may be alive, now or later; `None` when it cannot be.
 fn still_there(d: &mut Draft, id: Uuid, seen: &Observation) -> Option<String> {
-    let Some(record) = d.job(id) else { return None };
+    let record = d.job(id)?;
     let session = record.facts.session.as_ref();
     let submission = session.and_then(|s| s.submission.as_ref());
     let silent = submission.and_then(silent_since);

@@ -50,18 +50,17 @@ pub fn validate_deployment(deployment: &Deployment, refs: &Refs<'_>) -> Vec<Prob
 
 /// Annotations of session mode that would be without effect.
 fn session_annotations(annotations: &TextMap) -> Vec<Problem> {
-    let is_seconds = |text: &str| text.trim().parse::<u32>().is_ok_and(|n| n > 0);
-    let is_id = |text: &str| text.trim().is_empty() || Uuid::try_parse(text.trim()).is_ok();
-    let rules: [(&str, &dyn Fn(&str) -> bool, &str); 2] = [
-        (SUBMISSION_TIMEOUT, &is_seconds, "a whole number of seconds, at least 1"),
-        (FORCE_CANCELLATION, &is_id, "the id of a Job"),
-    ];
-    let wrong = rules.into_iter().filter_map(|(key, is_fine, expected)| {
+    let is_seconds: fn(&str) -> bool = |text| text.trim().parse::<u32>().is_ok_and(|n| n > 0);
+    let is_id: fn(&str) -> bool =
+        |text| text.trim().is_empty() || Uuid::try_parse(text.trim()).is_ok();
+    let wrong = |key: &str, is_fine: fn(&str) -> bool, expected: &str| {
         let given = annotations.get(key).filter(|text| !is_fine(text))?;
         let message = format!("Expected {expected}, found {}.", crate::document::quoted(given));
         Some(Problem::new(join_path("metadata.annotations", key), message))
-    });
-    wrong.collect()
+    };
+    let seconds = wrong(SUBMISSION_TIMEOUT, is_seconds, "a whole number of seconds, at least 1");
+    let id = wrong(FORCE_CANCELLATION, is_id, "the id of a Job");
+    seconds.into_iter().chain(id).collect()
 }
 
 /// Everything that is wrong with the spec of a Deployment.

@@ -128,17 +128,15 @@ async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
     let team = format!("{NAMESPACES}/team");
     let ended = server.delete(&team).await.expect(200);
     assert_eq!(ended["namespace"]["lifecyclePhase"], "LIFECYCLE_PHASE_TERMINATING");
-    for (path, body) in [
+    let more = [
         (format!("{base}/deployments"), deployment("two")),
         (format!("{base}/deployment-targets"), target),
         (format!("{base}/sessionclusters"), cluster),
         (tokens_of("team"), token),
         (format!("{base}/secret-values"), secret),
         ("/artifacts/v1/namespaces/team/artifacts:upload".to_owned(), json!({})),
-    ] {
-        let refused = server.json("POST", &path, body).await.refused(409, "Conflict");
-        assert!(refused.contains("is being deleted"), "{refused}");
-    }
+    ];
+    takes_nothing(&server, more).await;
     let patched = server.json("PATCH", &team, json!({ "roleBindings": [] })).await;
     patched.refused(409, "Conflict");
     let one = format!("{base}/deployments/one");
@@ -169,6 +167,13 @@ async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
     assert_eq!(fresh["items"], json!([]));
     shutdown.cancel();
     serving.await.unwrap().unwrap();
+}
+
+async fn takes_nothing(server: &Server, more: impl IntoIterator<Item = (String, Value)>) {
+    for (path, body) in more {
+        let refused = server.json("POST", &path, body).await.refused(409, "Conflict");
+        assert!(refused.contains("is being deleted"), "{refused}");
+    }
 }
 
 /// Sets the observed state of the SessionCluster as the controller would.
