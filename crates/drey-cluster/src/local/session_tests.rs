@@ -4,7 +4,7 @@ use drey_model::seen::Program;
 use drey_model::session_cluster::SessionClusterSpec;
 use drey_model::target::LocalTarget;
 
-use super::tests::{World, alive, dead, until};
+use super::tests::{World, alive, dead, noted, until};
 use super::*;
 
 pub(super) fn run(task_managers: i32) -> SessionRun {
@@ -49,6 +49,7 @@ async fn a_session_cluster_needs_no_program_and_scales_both_ways() {
     )
     .await;
 
+    noted(&world, "tm", 3).await;
     // The first two go: the one that stays is not the first one.
     let before = names(&world, run.id);
     backend.release(run.id, &before[..2]).await.unwrap();

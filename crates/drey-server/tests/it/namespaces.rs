@@ -137,8 +137,7 @@ async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
         ("/artifacts/v1/namespaces/team/artifacts:upload".to_owned(), json!({})),
     ];
     takes_nothing(&server, more).await;
-    let patched = server.json("PATCH", &team, json!({ "roleBindings": [] })).await;
-    patched.refused(409, "Conflict");
+    server.json("PATCH", &team, json!({ "roleBindings": [] })).await.refused(409, "Conflict");
     let one = format!("{base}/deployments/one");
     until(&server, &one, "cancelled", |_, d| d["spec"]["state"] == "CANCELLED").await;
     let why = server.get("/ext/v1/namespaces/team").await.expect(200);
