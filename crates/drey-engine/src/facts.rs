@@ -85,6 +85,8 @@ pub struct JobFacts {
     pub alive_since: Option<Timestamp>,
     /// Since when a reachable JobManager has not known the job.
     pub missing_since: Option<Timestamp>,
+    /// Since when Flink has said FAILED without saying why.
+    pub failed_since: Option<Timestamp>,
     /// Set once the Job is being cancelled.
     pub cancel: Option<Cancel>,
     /// The Savepoints of every stop-with-savepoint that may still take effect in Flink.

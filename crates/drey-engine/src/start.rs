@@ -13,6 +13,7 @@ use crate::backoff;
 use crate::draft::{Draft, SaturatingAdd, next_mark};
 use crate::facts::{How, JobFacts, JobRecord};
 use crate::restore::{self, Choice};
+use crate::run;
 use crate::situation::Observation;
 
 /// Why a start is given up that has nothing to restore; a snapshot that is registered takes it back.
@@ -202,8 +203,9 @@ fn watch_job(d: &mut Draft, id: Uuid, job: &FlinkJob, since: jiff::Timestamp, ma
     let cause = job.cause.clone();
     match job.status {
         FlinkStatus::Failed => {
-            let why = cause.unwrap_or_else(|| "Flink reports the job as FAILED".to_owned());
-            d.end_start(id, &why, true);
+            if let Some(why) = run::why_failed(d, id, job) {
+                d.end_start(id, &why, true);
+            }
         }
         FlinkStatus::Canceled => d.end_start(id, "the job was cancelled from outside", true),
         FlinkStatus::Finished => mark_started(d, id, job),
