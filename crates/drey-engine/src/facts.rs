@@ -98,6 +98,8 @@ pub struct JobFacts {
     pub missing_since: Option<Timestamp>,
     /// What is counted of the restarts that Flink tells.
     pub counted: Counted,
+    /// Since when Flink has said FAILED without saying why.
+    pub failed_since: Option<Timestamp>,
     /// Set once the Job is being cancelled.
     pub cancel: Option<Cancel>,
     /// The Savepoints of every stop-with-savepoint that may still take effect in Flink.

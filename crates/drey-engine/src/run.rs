@@ -21,6 +21,8 @@ use crate::{session, start, suspend};
 
 /// How long a reachable JobManager may not know a started job before that counts as the job's end.
 const MISSING: SignedDuration = SignedDuration::from_secs(10);
+/// How long Flink has to say why a job failed.
+const REASON: SignedDuration = SignedDuration::from_secs(10);
 /// How long the end of a cluster, or the look for its checkpoints, may take before a person is told.
 const CLEAR: SignedDuration = SignedDuration::from_mins(5);
 /// Failures of running jobs that are remembered to pace recovery.
@@ -131,9 +133,9 @@ fn watch_job(d: &mut Draft, id: Uuid, seen: &Observation) {
             match job.status {
                 FlinkStatus::Finished => finished(d, id, seen),
                 FlinkStatus::Failed => {
-                    let why = job.cause.clone();
-                    let why = why.unwrap_or_else(|| "Flink reports the job as FAILED".to_owned());
-                    lost(d, id, seen, &why);
+                    if let Some(why) = why_failed(d, id, job) {
+                        lost(d, id, seen, &why);
+                    }
                 }
                 FlinkStatus::Canceled => {
                     lost(d, id, seen, "the job was cancelled from outside Drey");
@@ -229,6 +231,23 @@ fn finished(d: &mut Draft, id: Uuid, seen: &Observation) {
         d.facts.rest = Rest::Finished;
         d.event(EventName::JobSuccessfullyFinished, Some(id), format!("Job {id} has finished"));
     }
+}
+
+/// Why the job failed; `None`: that is waited for. Flink keeps what it tells of a job's failures for a few seconds, so
+/// that it may say FAILED before it says why, and with the cluster the reason would go.
+pub(crate) fn why_failed(d: &mut Draft, id: Uuid, job: &FlinkJob) -> Option<String> {
+    if job.cause.is_some() {
+        return job.cause.clone();
+    }
+    let now = d.now;
+    let since = d.job(id).and_then(|r| r.facts.failed_since).unwrap_or(now).min(now);
+    d.job_facts(id, |f| f.failed_since = Some(since));
+    let until = since.saturating_add_or_max(REASON);
+    if now >= until {
+        return Some("Flink reports the job as FAILED and does not say why".to_owned());
+    }
+    d.wait("Flink to say why the job failed", since, until);
+    None
 }
 
 fn lost(d: &mut Draft, id: Uuid, seen: &Observation, why: &str) {

@@ -15,6 +15,7 @@ use crate::facts::{How, JobFacts, JobRecord};
 use crate::quota;
 use crate::restarts;
 use crate::restore::{self, Choice};
+use crate::run;
 use crate::session;
 use crate::situation::Observation;
 
@@ -231,8 +232,9 @@ pub(crate) fn watch_job(
     let cause = job.cause.clone();
     match job.status {
         FlinkStatus::Failed => {
-            let why = cause.unwrap_or_else(|| "Flink reports the job as FAILED".to_owned());
-            d.end_start(id, &why, true);
+            if let Some(why) = run::why_failed(d, id, job) {
+                d.end_start(id, &why, true);
+            }
         }
         FlinkStatus::Canceled => d.end_start(id, "the job was cancelled from outside", true),
         FlinkStatus::Finished => mark_started(d, id, job),

@@ -399,7 +399,8 @@ fn describe(status: FlinkStatus, cluster: &Cluster) -> FlinkJob {
         since: None,
         restarts: Some(0),
         failures: Vec::new(),
-        cause: None,
+        // That Flink may say so only later is left to the scenarios: it would double the deadlines.
+        cause: (status == FlinkStatus::Failed).then(|| "it broke".to_owned()),
         checkpoint: cluster.checkpoint.clone(),
     }
 }
