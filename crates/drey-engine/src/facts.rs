@@ -84,7 +84,7 @@ pub struct Transition {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JobFacts {
-    /// 1 for the Deployment's first Job, and so on.
+    /// 1 for the Deployment's first Job; higher for each later one.
     pub ordinal: u32,
     /// What of the spec it was launched from.
     pub launched: Launched,

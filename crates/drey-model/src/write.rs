@@ -106,6 +106,17 @@ impl Draft {
         texts(self.value.pointer(pointer))
     }
 
+    /// A name that is given must be the one that the object has.
+    fn check_same_name(&mut self, noun: &str, name: &str) {
+        let other = self.text("/metadata/name").filter(|given| *given != name).map(str::to_owned);
+        if let Some(given) = other {
+            let message = format!(
+                "The name of a {noun} never changes. Expected {name:?} or nothing, found {given:?}."
+            );
+            self.problem("metadata.name", message);
+        }
+    }
+
     fn problem(&mut self, path: &str, message: impl Into<String>) {
         self.problems.push(Problem::new(path, message));
     }

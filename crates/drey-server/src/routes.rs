@@ -218,6 +218,28 @@ impl Handler {
 }
 
 /// A permission within the path's namespace.
+/// A row with the usual deadline.
+fn row(
+    (method, path): (Method, &'static str),
+    (tag, id): (Tag, &'static str),
+    summary: &'static str,
+    permission: Permission,
+    handler: Handler,
+    docs: Docs,
+) -> Route {
+    Route {
+        method,
+        path,
+        id,
+        tag,
+        summary,
+        permission,
+        deadline: Deadline::Standard,
+        handler,
+        docs,
+    }
+}
+
 const fn may(resource: Resource, access: Access) -> Permission {
     Permission::Namespaced { resource, access }
 }

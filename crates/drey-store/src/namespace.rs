@@ -15,7 +15,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use strum::VariantArray;
 
-use crate::{Error, Store};
+use crate::{Error, Store, Write, commit};
 
 /// Namespaces of one installation.
 const NAMESPACES_MAX: i64 = 10_000;
@@ -71,12 +71,24 @@ impl Store {
         self.rows(sqlx::query(LIST).bind(NAMESPACES_MAX)).await?.iter().map(namespace).collect()
     }
 
-    /// Creates a namespace; `false` when the name is taken.
+    /// Creates a namespace with what it has from the beginning, or nothing of it; `false` when the name is taken.
     ///
     /// # Errors
-    /// When the database cannot be written.
-    pub async fn create_namespace(&self, name: &str, doc: &str) -> Result<bool, Error> {
-        Ok(self.execute(sqlx::query(CREATE).bind(name).bind(doc)).await? == 1)
+    /// When the database cannot be written; those of [`Store::commit`] for the content.
+    pub async fn create_namespace(
+        &self,
+        name: &str,
+        doc: &str,
+        content: &[Write],
+    ) -> Result<bool, Error> {
+        let work = async {
+            let mut transaction = self.inner.writer.begin().await?;
+            let made = create(transaction.connection(), (name, doc), content).await;
+            transaction.finish(made).await
+        };
+        let made = self.run(work).await?;
+        made.into_iter().for_each(|last| self.announce(last));
+        Ok(made.is_some())
     }
 
     /// Replaces the document; `false` unless the namespace is active and still at this version.
@@ -132,6 +144,20 @@ impl Store {
         }
         Ok(found)
     }
+}
+
+/// The last revision of the content; `None` when the name is taken.
+async fn create(
+    connection: &mut AnyConnection,
+    (name, doc): (&str, &str),
+    content: &[Write],
+) -> Result<Option<i64>, Error> {
+    let created = sqlx::query(CREATE).bind(name).bind(doc).execute(&mut *connection).await;
+    let created = created.map_err(|source| Error::of("creating a namespace", source))?;
+    if created.rows_affected() == 0 {
+        return Ok(None);
+    }
+    commit::apply(connection, content).await.map(Some)
 }
 
 async fn remove(connection: &mut AnyConnection, name: &str) -> Result<bool, sqlx::Error> {

@@ -231,12 +231,17 @@ impl Store {
         let counts = &self.inner.counts;
         counts.commits.fetch_add(1, Ordering::Relaxed);
         counts.rows_written.fetch_add(commit::rows(writes).unsigned_abs(), Ordering::Relaxed);
+        self.announce(last);
+        Ok(last)
+    }
+
+    /// Says that something up to this revision was written.
+    pub(crate) fn announce(&self, last: i64) {
         self.inner.hint.send_if_modified(|newest| {
             let newer = last > *newest;
             *newest = last.max(*newest);
             newer
         });
-        Ok(last)
     }
 
     async fn commit_once(&self, writes: &[Write]) -> Result<i64, Error> {

@@ -224,7 +224,8 @@ impl Client {
             Failure::new(Exit::Usage, format!("reading {url}")).why(root_cause(&e))
         };
         // Not the client of the server: pages may be moved, and get no token.
-        let answer = reqwest::Client::new().get(url).timeout(self.timeout).send().await;
+        let http = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).build();
+        let answer = http.map_err(failed)?.get(url).timeout(self.timeout).send().await;
         let answer = answer.map_err(failed)?;
         answer.error_for_status().map_err(failed)?.text().await.map_err(failed)
     }

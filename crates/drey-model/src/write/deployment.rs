@@ -49,7 +49,7 @@ pub fn patch_deployment(
     ctx: &WriteContext<'_>,
 ) -> Result<Accepted<Deployment>, Vec<Problem>> {
     let mut draft = Draft::read(document, &DEPLOYMENT, "Deployment", ctx);
-    check_same_name(&mut draft, &current.metadata.name);
+    draft.check_same_name("Deployment", &current.metadata.name);
     let submitted = submitted(&mut draft, ctx);
     let stored = stored(current);
     let merged = apply_patch(&stored, &submitted, &DEPLOYMENT, How::Patch);
@@ -77,7 +77,7 @@ pub fn replace_deployment(
     ctx: &WriteContext<'_>,
 ) -> Result<Accepted<Deployment>, Vec<Problem>> {
     let mut draft = Draft::read(document, &DEPLOYMENT, "Deployment", ctx);
-    check_same_name(&mut draft, name);
+    draft.check_same_name("Deployment", name);
     let Some(current) = current else { return created(draft, name.to_owned(), ctx) };
     let submitted = submitted(&mut draft, ctx);
     let expanded = expand_created(ctx.layers, &only_spec(&submitted));
@@ -122,16 +122,6 @@ fn drop_directives(value: &mut Value) {
         }
         Value::Object(members) => members.values_mut().for_each(drop_directives),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-fn check_same_name(draft: &mut Draft, name: &str) {
-    let other = draft.text("/metadata/name").filter(|given| *given != name).map(str::to_owned);
-    if let Some(given) = other {
-        let message = format!(
-            "The name of a Deployment never changes. Expected {name:?} or nothing, found {given:?}."
-        );
-        draft.problem("metadata.name", message);
     }
 }
 

@@ -63,14 +63,7 @@ pub fn patch_secret(
     ctx: &WriteContext<'_>,
 ) -> Result<Accepted<NewSecret>, Vec<Problem>> {
     let (mut draft, given) = read(document, ctx);
-    let name = &current.metadata.name;
-    let other = draft.text("/metadata/name").filter(|given| given != name).map(str::to_owned);
-    if let Some(given) = other {
-        let message = format!(
-            "The name of a SecretValue never changes. Expected {name:?} or nothing, found {given:?}."
-        );
-        draft.problem("metadata.name", message);
-    }
+    draft.check_same_name("SecretValue", &current.metadata.name);
     let value = match given {
         Given::Value(value) => Some(value),
         Given::Nothing => None,

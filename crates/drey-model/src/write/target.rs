@@ -42,14 +42,7 @@ pub fn replace_target(
     ctx: &WriteContext<'_>,
 ) -> Result<Accepted<DeploymentTarget>, Vec<Problem>> {
     let mut draft = Draft::read(document, &DEPLOYMENT_TARGET, "DeploymentTarget", ctx);
-    let name = &current.metadata.name;
-    let other = draft.text("/metadata/name").filter(|given| given != name).map(str::to_owned);
-    if let Some(given) = other {
-        let message = format!(
-            "The name of a DeploymentTarget never changes. Expected {name:?} or nothing, found {given:?}."
-        );
-        draft.problem("metadata.name", message);
-    }
+    draft.check_same_name("DeploymentTarget", &current.metadata.name);
     let given = spec(&mut draft);
     if given.is_some_and(|given| given != current.spec) {
         let message = "The spec of a DeploymentTarget never changes. Leave it out, or create another target and move the Deployments.";

@@ -146,7 +146,9 @@ impl Writer {
         let is_new = if self.is_rehearsal() {
             self.store.namespace(&short).await?.is_none()
         } else {
-            self.store.create_namespace(&short, &doc).await?
+            // As namespace `default` has it from the first start.
+            let target = stored_target(&write::local_target(&self.context(&short, &[])))?;
+            self.store.create_namespace(&short, &doc, &[Write::Create(target)]).await?
         };
         if !is_new {
             return Err(Error::conflict(format!(
@@ -156,9 +158,6 @@ impl Writer {
         if !self.is_rehearsal() {
             // An upload that was cut off while a former namespace of this name ended may have left a file.
             self.delete_artifacts(&short).await?;
-            // As namespace `default` has it from the first start.
-            let target = write::local_target(&self.context(&short, &[]));
-            self.commit(&[Write::Create(stored_target(&target)?)]).await?;
         }
         let room = Room { namespace: accepted.object, version: 1 };
         Ok(WrittenRoom { room, warnings: accepted.warnings })

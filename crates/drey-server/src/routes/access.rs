@@ -3,8 +3,7 @@
 use drey_model::{ApiToken, Namespace};
 
 use super::{
-    Access, Content, Deadline, Docs, Handler, Method, Permission, Query, Resource, Route, Tag,
-    TypeOf, may, to,
+    Access, Content, Docs, Method, Permission, Query, Resource, Route, Tag, TypeOf, may, row, to,
 };
 use crate::api::namespaces::{EmptyResponse, ListNamespacesResponse, NamespaceResponse};
 use crate::api::tokens::{ApiTokenResponse, ListApiTokensResponse};
@@ -23,27 +22,6 @@ pub(super) fn routes() -> Vec<Route> {
     rows.extend(login());
     rows.extend(audit_log());
     rows
-}
-
-fn row(
-    (method, path): (Method, &'static str),
-    (tag, id): (Tag, &'static str),
-    summary: &'static str,
-    permission: Permission,
-    handler: Handler,
-    docs: Docs,
-) -> Route {
-    Route {
-        method,
-        path,
-        id,
-        tag,
-        summary,
-        permission,
-        deadline: Deadline::Standard,
-        handler,
-        docs,
-    }
 }
 
 fn namespaces() -> [Route; 2] {

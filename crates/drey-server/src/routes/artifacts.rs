@@ -7,24 +7,14 @@ use crate::api::artifacts;
 use crate::api::namespaces::EmptyResponse;
 
 fn row(
-    (method, path): (Method, &'static str),
+    at: (Method, &'static str),
     id: &'static str,
     access: Access,
     summary: &'static str,
     handler: Handler,
     docs: Docs,
 ) -> Route {
-    Route {
-        method,
-        path,
-        id,
-        tag: Tag::Artifacts,
-        summary,
-        permission: may(Resource::Artifacts, access),
-        deadline: Deadline::Standard,
-        handler,
-        docs,
-    }
+    super::row(at, (Tag::Artifacts, id), summary, may(Resource::Artifacts, access), handler, docs)
 }
 
 pub(super) fn routes() -> [Route; 4] {

@@ -117,30 +117,26 @@ fn deployment_row(
     handler: Handler,
     docs: Docs,
 ) -> Route {
-    Route {
-        method,
-        path,
-        id,
-        tag: Tag::Deployments,
+    super::row(
+        (method, path),
+        (Tag::Deployments, id),
         summary,
-        permission: may(Resource::Deployments, access),
-        deadline: Deadline::Standard,
+        may(Resource::Deployments, access),
         handler,
         docs,
-    }
+    )
 }
 
 fn targets() -> [Route; 5] {
-    let row = |method, path, id, access, summary, handler, docs| Route {
-        method,
-        path,
-        id,
-        tag: Tag::DeploymentTargets,
-        summary,
-        permission: may(Resource::DeploymentTargets, access),
-        deadline: Deadline::Standard,
-        handler,
-        docs,
+    let row = |method, path, id, access, summary, handler, docs| {
+        super::row(
+            (method, path),
+            (Tag::DeploymentTargets, id),
+            summary,
+            may(Resource::DeploymentTargets, access),
+            handler,
+            docs,
+        )
     };
     [
         row(
@@ -268,16 +264,15 @@ fn jobs() -> [Route; 2] {
 }
 
 fn savepoints() -> [Route; 4] {
-    let row = |method, path, id, access, summary, handler, docs| Route {
-        method,
-        path,
-        id,
-        tag: Tag::Savepoints,
-        summary,
-        permission: may(Resource::Savepoints, access),
-        deadline: Deadline::Standard,
-        handler,
-        docs,
+    let row = |method, path, id, access, summary, handler, docs| {
+        super::row(
+            (method, path),
+            (Tag::Savepoints, id),
+            summary,
+            may(Resource::Savepoints, access),
+            handler,
+            docs,
+        )
     };
     let force = Query::flag("force", "Also forgets a completed Savepoint; its data stays.");
     [

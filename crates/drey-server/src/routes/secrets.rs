@@ -2,31 +2,28 @@
 
 use drey_model::SecretValue;
 
-use super::{Access, Deadline, Docs, Handler, Method, Resource, Route, Tag, may, to};
+use super::{Access, Docs, Handler, Method, Resource, Route, Tag, may, to};
 use crate::api::secrets::{self, SecretValueBody};
 
 const SECRETS: &str = "/api/v1/namespaces/{ns}/secret-values";
 const SECRET: &str = "/api/v1/namespaces/{ns}/secret-values/{name}";
 
 fn row(
-    (method, path): (Method, &'static str),
+    at: (Method, &'static str),
     id: &'static str,
     access: Access,
     summary: &'static str,
     handler: Handler,
     docs: Docs,
 ) -> Route {
-    Route {
-        method,
-        path,
-        id,
-        tag: Tag::SecretValues,
+    super::row(
+        at,
+        (Tag::SecretValues, id),
         summary,
-        permission: may(Resource::SecretValues, access),
-        deadline: Deadline::Standard,
+        may(Resource::SecretValues, access),
         handler,
         docs,
-    }
+    )
 }
 
 pub(super) fn routes() -> [Route; 5] {

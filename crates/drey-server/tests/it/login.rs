@@ -331,3 +331,33 @@ async fn a_provider_that_is_down_is_no_fault_of_the_users() {
     // Tokens go on working.
     server.bearing(ADMIN, "GET", "/namespaces/v1/namespaces", None).await.expect(200);
 }
+
+#[tokio::test]
+async fn a_provider_that_does_not_answer_is_asked_once_by_all_who_wait() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let issuer = format!("http://{}", silent.local_addr().unwrap());
+    let asked = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while silent.accept().await.is_ok() {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    });
+    let asked = || asked.load(std::sync::atomic::Ordering::SeqCst);
+    let provider = Provider::start().await;
+    let mut settings = with(&provider);
+    settings.oidc.iter_mut().for_each(|oidc| oidc.issuer = issuer.clone());
+    let mut server = guarded(settings).await;
+    let clock = Arc::new(std::sync::Mutex::new(Timestamp::from_second(NOW_S).unwrap()));
+    let read = Arc::clone(&clock);
+    let world = World::of(move || *read.lock().unwrap(), uuid::Uuid::now_v7);
+    server.serve(App { world, metrics: Arc::default(), ..server.app.clone() });
+    let logins = (0..5).map(|_| server.get("/auth/login"));
+    for answer in futures::future::join_all(logins).await {
+        answer.refused(503, "ServiceUnavailable");
+    }
+    assert_eq!(asked(), 1);
+    *clock.lock().unwrap() += SignedDuration::from_secs(16);
+    server.get("/auth/login").await.refused(503, "ServiceUnavailable");
+    assert_eq!(asked(), 2);
+}

@@ -27,8 +27,17 @@ pub(crate) async fn nothing_new_is_created_in_a_namespace_that_is_not_active(sto
     let is_closed = |error: &Error| matches!(error, Error::Closed { .. });
     assert!(is_closed(&store.commit(&[create(&lost)]).await.unwrap_err()));
 
-    assert!(store.create_namespace("b", "{}").await.unwrap());
-    assert!(!store.create_namespace("b", "{}").await.unwrap(), "the name is taken");
+    assert!(store.create_namespace("b", "{}", &[]).await.unwrap());
+    let target = within("b", new(Kind::DeploymentTarget, "local"));
+    let taken = store.create_namespace("b", "{}", &[create(&target)]).await.unwrap();
+    assert!(!taken, "the name is taken");
+    assert_eq!(store.contents("b").await.unwrap(), [], "and nothing came into it");
+    let target = within("c", new(Kind::DeploymentTarget, "local"));
+    assert!(store.create_namespace("c", "{}", &[create(&target)]).await.unwrap());
+    assert_eq!(store.contents("c").await.unwrap(), [(Kind::DeploymentTarget, 1)]);
+    let stranger = within("nowhere", new(Kind::Deployment, "a"));
+    assert!(is_closed(&store.create_namespace("d", "{}", &[create(&stranger)]).await.unwrap_err()));
+    assert_eq!(store.namespace("d").await.unwrap(), None, "all or nothing");
     let deployment = within("b", new(Kind::Deployment, "a"));
     store.commit(&[create(&deployment)]).await.unwrap();
     assert!(!store.end_namespace("b", 2).await.unwrap(), "it is at another version");
@@ -46,7 +55,7 @@ pub(crate) async fn nothing_new_is_created_in_a_namespace_that_is_not_active(sto
 }
 
 pub(crate) async fn a_namespace_goes_when_it_is_empty_and_not_before(store: Store) {
-    store.create_namespace("b", "{}").await.unwrap();
+    store.create_namespace("b", "{}", &[]).await.unwrap();
     let deployment = within("b", new(Kind::Deployment, "a"));
     let revision = store.commit(&[create(&deployment)]).await.unwrap();
     assert!(store.create_api_token(&token("b", "t")).await.unwrap());
@@ -59,7 +68,7 @@ pub(crate) async fn a_namespace_goes_when_it_is_empty_and_not_before(store: Stor
     assert!(store.remove_namespace("b").await.unwrap());
     assert!(!store.remove_namespace("b").await.unwrap());
     assert_eq!(store.namespace("b").await.unwrap(), None);
-    assert!(store.create_namespace("b", "{}").await.unwrap(), "the name is free again");
+    assert!(store.create_namespace("b", "{}", &[]).await.unwrap(), "the name is free again");
     assert!(store.changes(0, 10).await.unwrap().is_empty(), "and nothing tells of the former one");
     assert_eq!(store.oldest_change().await.unwrap(), deleted_at, "which watchers can see");
 }

@@ -89,7 +89,7 @@ pub(crate) async fn a_name_is_taken_per_kind_and_namespace(store: Store) {
     assert!(matches!(&error, Error::Taken { name, .. } if name == "a"), "{error}");
     let same_id = Object { name: "b".to_owned(), ..first.clone() };
     assert!(matches!(store.commit(&[create(&same_id)]).await, Err(Error::Conflict { .. })));
-    assert!(store.create_namespace("other", "{}").await.unwrap());
+    assert!(store.create_namespace("other", "{}", &[]).await.unwrap());
     let elsewhere = Object { namespace: "other".to_owned(), ..new(Kind::Deployment, "a") };
     store.commit(&[create(&elsewhere), create(&new(Kind::DeploymentTarget, "a"))]).await.unwrap();
 

@@ -31,8 +31,9 @@ const KEPT: SignedDuration = SignedDuration::from_hours(1);
 /// Between two fetches of keys because of tokens with unknown ones.
 const REFETCH: SignedDuration = SignedDuration::from_secs(60);
 
-/// Between two attempts to ask a provider what it says of itself.
-const RETRY: SignedDuration = SignedDuration::from_secs(5);
+/// Between two attempts to ask a provider what it says of itself, from one beginning to the next: longer than
+/// [`TIMEOUT`], so that those who waited for an answer in vain do not ask again one by one.
+const RETRY: SignedDuration = SignedDuration::from_secs(15);
 
 /// What the provider says of itself.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,10 +50,16 @@ pub(super) struct Metadata {
 pub(super) struct Provider {
     issuer: String,
     client: Option<Client>,
-    metadata: Mutex<Option<(Metadata, Timestamp)>>,
-    /// When the provider was last asked in vain.
-    silent_at: Mutex<Option<Timestamp>>,
+    discovered: Mutex<Discovered>,
     keys: Mutex<Option<(JwkSet, Timestamp)>>,
+}
+
+/// What is remembered of the provider's word on itself.
+#[derive(Default)]
+struct Discovered {
+    metadata: Option<(Metadata, Timestamp)>,
+    /// When it was last asked in vain.
+    silent_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,25 +78,25 @@ impl Provider {
         if let Err(e) = &client {
             tracing::error!(error = causes(e), "no client for the identity provider");
         }
-        let (metadata, silent_at, keys) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { issuer, client: client.ok(), metadata, silent_at, keys }
+        let (discovered, keys) = (Mutex::default(), Mutex::default());
+        Self { issuer, client: client.ok(), discovered, keys }
     }
 
-    /// What the provider says of itself.
+    /// What the provider says of itself. One caller asks; the others wait for what it hears.
     pub(super) async fn metadata(&self, now: Timestamp) -> Result<Metadata, Error> {
-        if let Some((metadata, at)) = &*self.metadata.lock().await
+        let mut kept = self.discovered.lock().await;
+        if let Some((metadata, at)) = &kept.metadata
             && is_fresh(*at, now)
         {
             return Ok(metadata.clone());
         }
-        let is_silent = |at: Timestamp| now.duration_since(at).abs() < RETRY;
-        if self.silent_at.lock().await.is_some_and(is_silent) {
+        if kept.silent_at.is_some_and(|at| now.duration_since(at).abs() < RETRY) {
             return Err(unreachable_provider("it did not answer a moment ago"));
         }
         let discovered = self.discover().await;
-        *self.silent_at.lock().await = discovered.is_err().then_some(now);
+        kept.silent_at = discovered.is_err().then_some(now);
         let metadata = discovered?;
-        *self.metadata.lock().await = Some((metadata.clone(), now));
+        kept.metadata = Some((metadata.clone(), now));
         Ok(metadata)
     }
 
