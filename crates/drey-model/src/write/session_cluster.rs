@@ -38,7 +38,7 @@ pub fn patch_session_cluster(
 ) -> Result<Accepted<SessionCluster>, Vec<Problem>> {
     let mut draft = Draft::read(document, &SESSION_CLUSTER, "SessionCluster", ctx);
     let name = current.metadata.name.clone();
-    check_same_name(&mut draft, &name);
+    draft.check_same_name("SessionCluster", &name);
     let stored = json!({
         "metadata": {
             "labels": current.metadata.labels,
@@ -65,7 +65,7 @@ pub fn replace_session_cluster(
     ctx: &WriteContext<'_>,
 ) -> Result<Accepted<SessionCluster>, Vec<Problem>> {
     let mut draft = Draft::read(document, &SESSION_CLUSTER, "SessionCluster", ctx);
-    check_same_name(&mut draft, name);
+    draft.check_same_name("SessionCluster", name);
     let given = draft.value.clone();
     finish(draft, given, current, name.to_owned(), ctx)
 }
@@ -94,16 +94,6 @@ pub fn session_cluster_defaults(flink_version: &str) -> Value {
         "flinkConfiguration": {},
         "logging": { "loggingProfile": "default", "log4jLoggers": { "": "INFO" } },
     })
-}
-
-fn check_same_name(draft: &mut Draft, name: &str) {
-    let other = draft.text("/metadata/name").filter(|given| *given != name).map(str::to_owned);
-    if let Some(given) = other {
-        let message = format!(
-            "The name of a SessionCluster never changes. Expected {name:?} or nothing, found {given:?}."
-        );
-        draft.problem("metadata.name", message);
-    }
 }
 
 /// From members to a cluster: defaults, types, bookkeeping, validation.

@@ -2,7 +2,7 @@
 
 use drey_model::{GlobalSessionClusterDefaults, SessionCluster};
 
-use super::{Access, Deadline, Docs, Method, Permission, Resource, Route, Tag, may, to};
+use super::{Access, Docs, Handler, Method, Permission, Resource, Route, Tag, may, to};
 use crate::api::session_clusters;
 use crate::ext::explain;
 use crate::ops::ExplainedCluster;
@@ -16,22 +16,22 @@ pub(super) fn routes() -> Vec<Route> {
     rows
 }
 
+fn row(
+    at: (Method, &'static str),
+    id: &'static str,
+    access: Access,
+    summary: &'static str,
+    handler: Handler,
+    docs: Docs,
+) -> Route {
+    let permission = may(Resource::SessionClusters, access);
+    super::row(at, (Tag::SessionClusters, id), summary, permission, handler, docs)
+}
+
 fn clusters() -> [Route; 6] {
-    let row = |method, path, id, access, summary, handler, docs| Route {
-        method,
-        path,
-        id,
-        tag: Tag::SessionClusters,
-        summary,
-        permission: may(Resource::SessionClusters, access),
-        deadline: Deadline::Standard,
-        handler,
-        docs,
-    };
     [
         row(
-            Method::Get,
-            CLUSTERS,
+            (Method::Get, CLUSTERS),
             "listSessionClusters",
             Access::List,
             "All SessionClusters of a namespace.",
@@ -39,8 +39,7 @@ fn clusters() -> [Route; 6] {
             Docs::list::<SessionCluster>(),
         ),
         row(
-            Method::Post,
-            CLUSTERS,
+            (Method::Post, CLUSTERS),
             "createSessionCluster",
             Access::Create,
             "Creates a SessionCluster.",
@@ -48,8 +47,7 @@ fn clusters() -> [Route; 6] {
             Docs::create::<SessionCluster>(),
         ),
         row(
-            Method::Get,
-            CLUSTER,
+            (Method::Get, CLUSTER),
             "getSessionCluster",
             Access::Get,
             "One SessionCluster, by name.",
@@ -57,8 +55,7 @@ fn clusters() -> [Route; 6] {
             Docs::one::<SessionCluster>(),
         ),
         row(
-            Method::Put,
-            CLUSTER,
+            (Method::Put, CLUSTER),
             "putSessionCluster",
             Access::Update,
             "Creates a SessionCluster under this name, or replaces it.",
@@ -66,8 +63,7 @@ fn clusters() -> [Route; 6] {
             Docs::put::<SessionCluster>().note(ACTIVE).fails(&[409]),
         ),
         row(
-            Method::Patch,
-            CLUSTER,
+            (Method::Patch, CLUSTER),
             "patchSessionCluster",
             Access::Update,
             "Changes what is given of a SessionCluster.",
@@ -75,8 +71,7 @@ fn clusters() -> [Route; 6] {
             Docs::patch::<SessionCluster>().note(ACTIVE).fails(&[409]),
         ),
         row(
-            Method::Delete,
-            CLUSTER,
+            (Method::Delete, CLUSTER),
             "deleteSessionCluster",
             Access::Delete,
             "Deletes a SessionCluster that is stopped and that no Deployment refers to.",
@@ -91,30 +86,24 @@ const ACTIVE: &str = "Unless it is at rest, only `spec.state` and `spec.numberOf
      refused (409) while Deployments run on it.";
 
 fn defaults() -> Route {
-    Route {
-        method: Method::Get,
-        path: "/api/v1/global-sessioncluster-defaults",
-        id: "getGlobalSessionClusterDefaults",
-        tag: Tag::SessionClusters,
-        summary: "What a new SessionCluster has that says nothing.",
-        permission: Permission::Known,
-        deadline: Deadline::Standard,
-        handler: to(session_clusters::defaults),
-        docs: Docs::gives::<GlobalSessionClusterDefaults>(),
-    }
+    super::row(
+        (Method::Get, "/api/v1/global-sessioncluster-defaults"),
+        (Tag::SessionClusters, "getGlobalSessionClusterDefaults"),
+        "What a new SessionCluster has that says nothing.",
+        Permission::Known,
+        to(session_clusters::defaults),
+        Docs::gives::<GlobalSessionClusterDefaults>(),
+    )
 }
 
 /// The causal "why" of a SessionCluster.
 pub(super) fn explained() -> Route {
-    Route {
-        method: Method::Get,
-        path: "/ext/v1/namespaces/{ns}/sessionclusters/{name}",
-        id: "explainSessionCluster",
-        tag: Tag::Ext,
-        summary: "A SessionCluster, what it waits for, and which Deployments run on it.",
-        permission: may(Resource::SessionClusters, Access::Get),
-        deadline: Deadline::Standard,
-        handler: to(explain::cluster),
-        docs: Docs::gives::<ExplainedCluster>(),
-    }
+    super::row(
+        (Method::Get, "/ext/v1/namespaces/{ns}/sessionclusters/{name}"),
+        (Tag::Ext, "explainSessionCluster"),
+        "A SessionCluster, what it waits for, and which Deployments run on it.",
+        may(Resource::SessionClusters, Access::Get),
+        to(explain::cluster),
+        Docs::gives::<ExplainedCluster>(),
+    )
 }
