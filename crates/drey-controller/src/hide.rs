@@ -20,10 +20,11 @@ pub(crate) enum Hiding {
 }
 
 impl Hiding {
-    /// What must not be shown of this Job; asks only about Jobs that name secrets. In session mode its configuration names
-    /// those of the cluster that it shares.
+    /// What must not be shown of this Job; asks only about Jobs that may have secrets. In session mode the processes have
+    /// those of the cluster, also where the Job's own configuration hides their names.
     pub(crate) async fn of<B: ClusterBackend>(backend: &B, record: &JobRecord) -> Self {
-        if secret::job_references(&record.job.spec).is_empty() {
+        let is_alone = record.facts.session.is_none();
+        if is_alone && secret::job_references(&record.job.spec).is_empty() {
             return Self::Nothing;
         }
         match backend.mask(record.cluster()).await {
@@ -78,6 +79,7 @@ impl Hiding {
             | Report::RemovalFailed { why, .. } => self.text(why),
             Report::RemovalAccepted { .. }
             | Report::SubmitAccepted { .. }
+            | Report::SubmitPostponed { .. }
             | Report::CancelAccepted { .. }
             | Report::SavepointAccepted { .. } => {}
         }

@@ -23,6 +23,8 @@ pub(crate) struct Loaded {
     pub(crate) savepoints: Vec<SavepointRecord>,
     /// Revision of the Deployment.
     pub(crate) revision: i64,
+    /// Revision of the SessionCluster that the Deployment names.
+    pub(crate) cluster_revision: Option<i64>,
     /// Revisions of Jobs and Savepoints.
     pub(crate) revisions: HashMap<Uuid, i64>,
 }
@@ -44,6 +46,7 @@ pub(crate) async fn load(
         jobs: Vec::new(),
         savepoints: Vec::new(),
         revision: object.revision,
+        cluster_revision: None,
         revisions: HashMap::new(),
     };
     for child in children {
@@ -59,6 +62,7 @@ pub(crate) async fn load(
     if let Some(name) = loaded.deployment.spec.session_cluster_name.as_deref() {
         let namespace = &loaded.deployment.metadata.namespace;
         let cluster = store.get(Kind::SessionCluster, namespace, name).await?;
+        loaded.cluster_revision = cluster.as_ref().map(|object| object.revision);
         loaded.session_cluster = cluster.as_ref().map(session_cluster).transpose()?;
     }
     if let (Some(limit), true) = (limit, may_launch(&loaded)) {

@@ -66,7 +66,7 @@ async fn look<B: ClusterBackend, F: FlinkApi>(
                 operations.into_iter().map(|(id, seen)| (id, hiding.operation(seen))).collect();
         }
         // Its cluster goes on without it, so only Flink can say whether the job is gone.
-        (Some(rest), true) if record.facts.session.is_some() && record.facts.gone_at.is_none() => {
+        (Some(rest), true) if record.asks_flink() => {
             let job = flink.job(&rest, id).await;
             seen.job = Hiding::of(backend, record).await.job(job);
         }

@@ -228,6 +228,7 @@ fn is_news(plan: &Plan, report: &Report) -> bool {
         Report::SubmitAccepted { .. }
         | Report::SubmitRefused { .. }
         | Report::SubmitFailed { .. }
+        | Report::SubmitPostponed { .. }
         | Report::SubmitUnanswered { .. }
         | Report::CancelAccepted { .. }
         | Report::CancelFailed { .. }

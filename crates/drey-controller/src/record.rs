@@ -54,6 +54,7 @@ pub(crate) fn writes(
     for record in &mut plan.jobs {
         writes.extend(job_write(loaded, record, now)?);
     }
+    writes.extend(cluster_guard(loaded, plan));
     for record in &mut plan.savepoints {
         writes.extend(savepoint_write(loaded, record, now)?);
     }
@@ -84,6 +85,15 @@ pub(crate) fn writes(
         writes.push(Write::Guard { kind: Kind::Deployment, id: m.id, revision: loaded.revision });
     }
     Ok(writes)
+}
+
+/// A new Job is bound to a run of its SessionCluster only if that is as it was read: it may have been told to stop since.
+fn cluster_guard(loaded: &Loaded, plan: &Plan) -> Option<Write> {
+    let is_new = |r: &JobRecord| !loaded.revisions.contains_key(&r.id());
+    let is_bound = plan.jobs.iter().any(|r| is_new(r) && r.facts.session.is_some());
+    let (cluster, revision) = (loaded.session_cluster.as_ref()?, loaded.cluster_revision?);
+    let id = cluster.cluster.metadata.id;
+    is_bound.then_some(Write::Guard { kind: Kind::SessionCluster, id, revision })
 }
 
 fn job_write(

@@ -223,7 +223,8 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
             SessionAction::DeleteJar { run, jar } => {
                 let rest = rest?;
                 // Who uploads may be about to use it: it goes the next time.
-                let _turn = self.uploads.begin(rest)?;
+                let name = jar.split_once('_').map_or(jar.as_str(), |(_, name)| name);
+                let _turn = self.uploads.begin(rest, name)?;
                 if let Err(error) = self.flink.delete_jar(rest, jar).await {
                     tracing::debug!(%run, jar, %error, "deleting a program; it is tried again");
                 }

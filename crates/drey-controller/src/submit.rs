@@ -20,28 +20,29 @@ use drey_model::seen::{Jar, Program, Seen};
 const PREFIX: &str = "drey-";
 const SUFFIX: &str = ".jar";
 
-/// Clusters whose programs somebody is changing at this moment, by their addresses.
+/// Programs that somebody is uploading or deleting at this moment, by address of the cluster and name.
 #[derive(Debug, Default)]
-pub struct Uploads(Mutex<BTreeSet<String>>);
+pub struct Uploads(Mutex<BTreeSet<(String, String)>>);
 
-/// The right to change the programs of one cluster.
+/// The right to upload or delete one program of one cluster.
 pub(crate) struct Turn<'a> {
     uploads: &'a Uploads,
-    rest: String,
+    program: (String, String),
 }
 
 impl Uploads {
     /// The right, unless somebody has it. Nobody waits for it: who does not get it comes again.
-    pub(crate) fn begin(&self, rest: &str) -> Option<Turn<'_>> {
-        let is_free = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(rest.to_owned());
+    pub(crate) fn begin(&self, rest: &str, name: &str) -> Option<Turn<'_>> {
+        let program = (rest.to_owned(), name.to_owned());
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Made only if it is ours: its end gives the right back.
-        is_free.then(|| Turn { uploads: self, rest: rest.to_owned() })
+        all.insert(program.clone()).then(|| Turn { uploads: self, program })
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.uploads.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.rest);
+        self.uploads.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.program);
     }
 }
 
@@ -70,10 +71,10 @@ pub(crate) async fn submit<F: FlinkApi>(
         return not_sent("its program is not at hand");
     };
     let jar = {
-        let Some(_turn) = uploads.begin(&rest) else {
-            return not_sent("another program is being uploaded to its cluster");
-        };
         let name = jar_name(sha256);
+        let Some(_turn) = uploads.begin(&rest, &name) else {
+            return Report::SubmitPostponed { job: id };
+        };
         let known = match flink.jars(&rest).await {
             Seen::Present(jars) => jars.into_iter().find(|jar| jar.name == name),
             Seen::Absent => None,
@@ -105,13 +106,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_at_a_time_changes_the_programs_of_a_cluster() {
+    fn one_at_a_time_changes_a_program_of_a_cluster() {
         let uploads = Uploads::default();
-        let first = uploads.begin("http://a").unwrap();
-        assert!(uploads.begin("http://a").is_none());
-        assert!(uploads.begin("http://a").is_none(), "who is refused takes nothing away");
-        assert!(uploads.begin("http://b").is_some());
+        let first = uploads.begin("http://a", "x").unwrap();
+        assert!(uploads.begin("http://a", "x").is_none());
+        assert!(uploads.begin("http://a", "x").is_none(), "who is refused takes nothing away");
+        assert!(
+            uploads.begin("http://b", "x").is_some() && uploads.begin("http://a", "y").is_some()
+        );
         drop(first);
-        assert!(uploads.begin("http://a").is_some());
+        assert!(uploads.begin("http://a", "x").is_some());
     }
 }

@@ -15,7 +15,8 @@ use crate::facts::{DeploymentFacts, JobRecord, Rest, Restarts};
 use crate::plan::{Action, Plan};
 use crate::situation::Situation;
 use crate::{
-    backoff, cancel, phase, quota, restore, run, savepoint, session, start, suspend, upgrade,
+    backoff, cancel, phase, quota, restore, run, savepoint, session, start, submission, suspend,
+    upgrade,
 };
 
 /// After this long, a backend that has not finished removing a cluster is told again.
@@ -42,6 +43,7 @@ pub fn decide(situation: Situation) -> Plan {
         DesiredState::Suspended => pursue_suspended(&mut d),
         DesiredState::Cancelled => pursue_cancelled(&mut d),
     }
+    submission::record(&mut d);
     restore::close_superseded(&mut d);
     quota::settle(&mut d);
     phase::compute(&mut d);

@@ -34,8 +34,8 @@ pub(crate) struct Draft {
     pub(crate) reports: Vec<Report>,
     pub(crate) events: Vec<NewEvent>,
     pub(crate) waits: Vec<Wait>,
-    /// The Job whose submission this decision has recorded.
-    pub(crate) submitting: Option<Uuid>,
+    /// The Job that this decision submits, with the SHA-256 of its program.
+    pub(crate) submitting: Option<(Uuid, String)>,
     pub(crate) wake_at: Option<Timestamp>,
 }
 
@@ -129,7 +129,7 @@ impl Draft {
 
     /// Jobs that have ended and are not yet cleaned up. Nobody waits for orphans, except a new Job.
     pub(crate) fn is_clearing(&self) -> bool {
-        self.jobs.iter().any(|r| r.facts.end.is_some() && !r.is_closed() && !r.is_orphan())
+        self.jobs.iter().any(|r| r.facts.end.is_some() && !r.is_settled() && !r.is_orphan())
     }
 
     /// Begins to cancel a Job.

@@ -135,6 +135,19 @@ pub struct SessionJob {
     /// When a user asked not to wait for its Flink job any longer.
     #[serde(default)]
     pub orphaned_at: Option<Timestamp>,
+    /// Set while its Flink job may appear although nobody waits for it any longer.
+    #[serde(default)]
+    pub late: Option<Late>,
+}
+
+/// A Flink job whose submission got no answer and had time enough to take effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Late {
+    /// It has not appeared.
+    Awaited,
+    /// It has, and is being cancelled.
+    Appeared,
 }
 
 /// The submission of a Job to a shared cluster. Any number of requests make one Flink job, because the id is ours.
@@ -145,14 +158,17 @@ pub struct Submission {
     pub since: Timestamp,
     /// When the last one was.
     pub sent_at: Timestamp,
-    /// Whether the last one has no answer, so that it may still take effect.
+    /// Whether nothing was heard of the last one yet.
     pub is_open: bool,
-    /// When the last of those was sent that never got an answer.
+    /// When the last one was given up that may have reached Flink and got no answer.
     pub silent_at: Option<Timestamp>,
     /// The next request is not sent earlier.
     pub not_before: Timestamp,
     /// Whether Flink has accepted it.
     pub accepted: bool,
+    /// For people: what stood against it last.
+    #[serde(default)]
+    pub trouble: Option<String>,
 }
 
 /// A cancellation under way.
@@ -262,10 +278,28 @@ impl JobRecord {
         self.facts.session.as_ref().map_or(self.id(), |s| s.run)
     }
 
-    /// Whether nothing is left to do for it: ended, cluster gone, checkpoints looked for.
+    /// Whether nothing else has to wait for it: ended, cluster gone, checkpoints looked for.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.facts.end.is_some() && self.facts.gone_at.is_some() && self.facts.swept
+    }
+
+    /// Session mode: whether its Flink job may appear although it is taken for gone.
+    #[must_use]
+    pub fn may_be_late(&self) -> bool {
+        self.facts.session.as_ref().is_some_and(|s| s.late.is_some())
+    }
+
+    /// Whether nothing is left to do for it.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.facts.end.is_some() && self.facts.gone_at.is_some() && self.facts.swept
+        self.is_settled() && !self.may_be_late()
+    }
+
+    /// Session mode: whether Flink still has to be asked about its job.
+    #[must_use]
+    pub fn asks_flink(&self) -> bool {
+        self.facts.session.is_some() && (self.facts.gone_at.is_none() || self.may_be_late())
     }
 }
 

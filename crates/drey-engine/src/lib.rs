@@ -37,6 +37,7 @@ mod session;
 pub mod session_cluster;
 mod situation;
 mod start;
+mod submission;
 mod suspend;
 mod upgrade;
 

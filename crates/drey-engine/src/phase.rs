@@ -39,7 +39,7 @@ fn state(d: &Draft) -> DeploymentState {
     if d.facts.gave_up.is_some() {
         return DeploymentState::Failed;
     }
-    let is_at_rest = d.jobs.iter().all(|r| r.is_closed() || r.is_orphan());
+    let is_at_rest = d.jobs.iter().all(|r| r.is_settled() || r.is_orphan());
     match d.deployment.spec.state {
         DesiredState::Running => match d.active_job() {
             Some(job) if is_as_wanted(d, job) => DeploymentState::Running,

@@ -17,7 +17,7 @@ use crate::phase::{STABLE_POLL, UNREACHABLE_AFTER};
 use crate::restarts;
 use crate::savepoint;
 use crate::situation::{Observation, Report};
-use crate::{session, start, suspend};
+use crate::{session, start, submission, suspend};
 
 /// How long a reachable JobManager may not know a started job before that counts as the job's end.
 const MISSING: SignedDuration = SignedDuration::from_secs(10);
@@ -60,10 +60,11 @@ pub(crate) fn absorb_reports(d: &mut Draft) {
                 d.warn_once(EventName::GeneralFailure, job, NOT_REMOVED, message);
             }
             Report::RemovalAccepted { job } => d.job_facts(job, |f| f.removed = true),
-            Report::SubmitAccepted { job } => session::accepted(d, job),
-            Report::SubmitRefused { job, why } => session::refused(d, job, &why),
-            Report::SubmitFailed { job, why } => session::not_sent(d, job, &why),
-            Report::SubmitUnanswered { job, why } => session::unanswered(d, job, &why),
+            Report::SubmitAccepted { job } => submission::accepted(d, job),
+            Report::SubmitRefused { job, why } => submission::refused(d, job, &why),
+            Report::SubmitPostponed { job } => submission::postponed(d, job),
+            Report::SubmitFailed { job, why } => submission::not_sent(d, job, &why),
+            Report::SubmitUnanswered { job, why } => submission::unanswered(d, job, &why),
             Report::CancelAccepted { job } => cancel::accepted(d, job),
             Report::CancelFailed { job, .. } => d.job_facts(job, |f| {
                 if let Some(cancel) = &mut f.cancel {
@@ -328,6 +329,9 @@ pub(crate) struct Awaited {
 fn clear(d: &mut Draft, id: Uuid, seen: &Observation) {
     let now = d.now;
     let Some(record) = d.job(id) else { return };
+    if record.is_settled() {
+        return session::watch_late(d, id, seen);
+    }
     let Some(ended_at) = record.facts.end.as_ref().map(|e| e.at) else { return };
     if record.facts.gone_at.is_none() {
         let awaited = match &record.facts.session {
@@ -342,7 +346,8 @@ fn clear(d: &mut Draft, id: Uuid, seen: &Observation) {
             }),
         };
         if let Some(Awaited { what, warning }) = awaited {
-            if now >= ended_at.saturating_add_or_max(CLEAR) {
+            let is_awaited = d.job(id).is_some_and(|r| !r.is_orphan());
+            if is_awaited && now >= ended_at.saturating_add_or_max(CLEAR) {
                 d.warn_once(EventName::GeneralFailure, id, NOT_REMOVED, warning);
             }
             return d.wait(what, ended_at, next_mark(ended_at, CLEAR, now));

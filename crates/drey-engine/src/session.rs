@@ -1,55 +1,47 @@
 //! Session mode: a Job on a cluster that it shares (platform API reference §3.8; seed 001, "Session Mode").
 //!
 //! ```text
-//!   SessionCluster RUNNING? ─► Job recorded, bound to one run ─► fetch ─► submit (recorded first) ─► start.rs, run.rs …
-//!                                                                              │ no answer
-//!                                     its own id tells whether it took effect ◄┘
+//!   SessionCluster RUNNING? ─► Job recorded, bound to one run ─► fetch ─► submit (submission.rs) ─► start.rs, run.rs …
 //! ```
 //!
-//! Owns what differs from a cluster of one's own: where a Job may start, its submission, and when it is gone. A Job is
-//! gone when Flink says that its job has ended, or when no process of the run is left. A submission that was not answered
-//! may take effect later, so for as long as a submission may take, its Job is not gone either.
+//! Owns what differs from a cluster of one's own: where a Job may start, and when it is gone. A Job is gone when Flink
+//! says that its job has ended, or when no process of the run is left. A submission that was not answered may take effect
+//! later, so its Job is not gone before it has had time for that; should it come even later, it is cancelled.
 //!
 //! The processes are the SessionCluster's business ([`crate::session_cluster`]); nothing here starts or ends one.
 
-use drey_model::meta::{FORCE_CANCELLATION, SUBMISSION_TIMEOUT};
-use drey_model::seen::{ClusterPhase, Program, Seen};
-use drey_model::{ClusterState, EventName, Job, JobState, SessionRun};
-use jiff::{SignedDuration, Timestamp};
+use drey_model::meta::FORCE_CANCELLATION;
+use drey_model::seen::{ClusterPhase, FlinkJob, Seen};
+use drey_model::{ClusterState, DesiredClusterState, EventName, Job, JobState, SessionRun};
+use jiff::SignedDuration;
 use uuid::Uuid;
 
 use crate::cancel;
 use crate::draft::{Draft, SaturatingAdd, next_mark};
-use crate::facts::{Cancel, How, JobRecord, SessionJob, Submission};
+use crate::facts::{Cancel, How, JobRecord, Late, SessionJob};
 use crate::plan::Action;
 use crate::run::Awaited;
 use crate::session_cluster::SessionClusterRecord;
 use crate::situation::Observation;
 use crate::start;
+use crate::submission::{self, timeout};
 
 /// Why a start is given up: what the spec names does not exist.
 pub(crate) const NO_REFERENCE: &str = "ReferenceDoesNotExist";
 /// Why a start is given up; a cluster that is RUNNING takes it back.
 const NOT_RUNNING: &str = "SessionClusterNotRunning";
-const NOT_SUBMITTED: &str = "SubmissionNotAnswered";
 
-/// How long a submission may take unless an annotation says otherwise (seed 001).
-const TIMEOUT: SignedDuration = SignedDuration::from_mins(5);
-/// Pause after a request that was not sent.
-const RETRY: SignedDuration = SignedDuration::from_secs(2);
-/// Pause after a request that was not answered: main() may still be at work.
-const REPEAT: SignedDuration = SignedDuration::from_secs(30);
 /// Steps in which waits go on that only an answer may end.
 const STEP: SignedDuration = SignedDuration::from_mins(5);
-
-fn timeout(d: &Draft) -> SignedDuration {
-    let text = d.deployment.metadata.annotations.get(SUBMISSION_TIMEOUT);
-    let seconds = text.and_then(|t| t.trim().parse::<u32>().ok()).filter(|n| *n > 0);
-    seconds.map_or(TIMEOUT, |n| SignedDuration::from_secs(i64::from(n)))
-}
+/// How long a JobManager may not know a job that it once knew before that counts as the job's end.
+const MISSING: SignedDuration = SignedDuration::from_secs(10);
+/// Pause between looks for a job that may appear late.
+const LATE: SignedDuration = SignedDuration::from_secs(10);
 
 fn takes_jobs(record: &SessionClusterRecord) -> Option<&SessionRun> {
-    let run = record.facts.run.as_ref().filter(|run| run.end.is_none())?;
+    // One that is about to stop takes none, also before anything of that is seen.
+    let is_wanted = record.cluster.spec.state == DesiredClusterState::Running;
+    let run = record.facts.run.as_ref().filter(|run| is_wanted && run.end.is_none())?;
     let state = record.cluster.status.state;
     matches!(state, ClusterState::Running | ClusterState::Updating).then_some(&run.launched)
 }
@@ -130,6 +122,7 @@ pub(crate) fn binding(run: &SessionRun) -> SessionJob {
         artifact: None,
         submission: None,
         orphaned_at: None,
+        late: None,
     }
 }
 
@@ -164,161 +157,15 @@ pub(crate) fn advance_start(d: &mut Draft, id: Uuid, seen: &Observation) {
             ClusterPhase::Preparing { what } => start::wait_for_answer(d, created, what),
             ClusterPhase::Alive => match &seen.job {
                 Seen::Unknown { why } => start::wait_for_answer(d, created, why),
-                Seen::Absent => prepare(d, id, &session, seen),
+                Seen::Absent => submission::prepare(d, id, &session, seen),
                 Seen::Present(job) => {
-                    let since = note_submitted(d, id);
+                    let since = submission::taken(d, id);
                     let managers = format!("{} TaskManagers of the cluster", cluster.task_managers);
                     start::watch_job(d, id, job, since, &managers);
                 }
             },
         },
     }
-}
-
-/// When the job was first seen in Flink.
-fn note_submitted(d: &mut Draft, id: Uuid) -> Timestamp {
-    let now = d.now;
-    let mut since = now;
-    d.job_facts(id, |f| {
-        since = *f.alive_since.get_or_insert(now);
-        // The id is taken now, whatever becomes of requests under way.
-        if let Some(submission) = f.session.as_mut().and_then(|s| s.submission.as_mut()) {
-            submission.is_open = false;
-            submission.silent_at = None;
-            submission.accepted = true;
-        }
-    });
-    since
-}
-
-fn prepare(d: &mut Draft, id: Uuid, session: &SessionJob, seen: &Observation) {
-    let created = d.job(id).map_or(d.now, |r| r.job.metadata.created_at);
-    match (&seen.program, &session.submission) {
-        (Some(Seen::Present(Program::Ready { sha256, .. })), submission) => {
-            submit(d, id, sha256, submission.clone());
-        }
-        (_, Some(submission)) => await_submission(d, id, submission),
-        (Some(Seen::Present(Program::Preparing { what })), None) => {
-            start::wait_or_fail(d, id, what, created, start::PREPARE);
-        }
-        (Some(Seen::Present(Program::Failed { why })), None) => d.end_start(id, why, true),
-        (None | Some(Seen::Absent | Seen::Unknown { .. }), None) => {
-            start::wait_or_fail(d, id, "the artifact to be fetched", created, start::PREPARE);
-        }
-    }
-}
-
-/// Records the next request to submit the job, if one is due; the action follows from the record.
-fn submit(d: &mut Draft, id: Uuid, sha256: &str, before: Option<Submission>) {
-    let now = d.now;
-    let Some(before) = before else {
-        let first = Submission {
-            since: now,
-            sent_at: now,
-            is_open: true,
-            silent_at: None,
-            not_before: now.saturating_add_or_max(REPEAT),
-            accepted: false,
-        };
-        let name = d.job(id).and_then(|r| r.facts.session.as_ref()).map(|s| s.name.clone());
-        let name = name.unwrap_or_default();
-        d.job_facts(id, |f| {
-            if let Some(session) = &mut f.session {
-                session.artifact = Some(sha256.to_owned());
-                session.submission = Some(first);
-            }
-        });
-        let message = format!("Submitting the job to SessionCluster '{name}'");
-        d.event(EventName::AwaitingAJobToStart, Some(id), message);
-        d.submitting = Some(id);
-        let until = now.saturating_add_or_max(timeout(d));
-        return d.wait("Flink to take the job", now, until);
-    };
-    let is_over = now >= before.since.saturating_add_or_max(timeout(d));
-    if before.accepted || is_over || now < before.not_before {
-        return await_submission(d, id, &before);
-    }
-    submission(d, id, |s| {
-        if s.is_open {
-            s.silent_at = Some(s.sent_at);
-        }
-        s.sent_at = now;
-        s.is_open = true;
-        s.not_before = now.saturating_add_or_max(REPEAT);
-    });
-    d.submitting = Some(id);
-    let until = before.since.saturating_add_or_max(timeout(d));
-    d.wait("Flink to take the job", before.since, until);
-}
-
-fn await_submission(d: &mut Draft, id: Uuid, submission: &Submission) {
-    let limit = timeout(d);
-    let until = submission.since.saturating_add_or_max(limit);
-    if d.now >= until {
-        let why = format!("its submission has not succeeded within {} s", limit.as_secs());
-        let is_settled = silent_since(submission).is_none();
-        return d.end_start(id, &why, is_settled);
-    }
-    if submission.not_before > d.now {
-        d.wake(submission.not_before);
-    }
-    d.wait("Flink to take the job", submission.since, until);
-}
-
-fn submission(d: &mut Draft, id: Uuid, change: impl FnOnce(&mut Submission)) {
-    d.job_facts(id, |f| {
-        if let Some(submission) = f.session.as_mut().and_then(|s| s.submission.as_mut()) {
-            change(submission);
-        }
-    });
-}
-
-/// When the last request was sent that may still take effect.
-fn silent_since(submission: &Submission) -> Option<Timestamp> {
-    submission.is_open.then_some(submission.sent_at).max(submission.silent_at)
-}
-
-/// Flink has the job.
-pub(crate) fn accepted(d: &mut Draft, id: Uuid) {
-    submission(d, id, |s| {
-        s.is_open = false;
-        s.silent_at = None;
-        s.accepted = true;
-    });
-    d.resume_after(NOT_SUBMITTED);
-}
-
-/// Flink answered that it will not run the job. An earlier request that has no answer may still take effect.
-pub(crate) fn refused(d: &mut Draft, id: Uuid, why: &str) {
-    submission(d, id, |s| s.is_open = false);
-    let Some(record) = d.job(id).filter(|r| r.facts.end.is_none()) else { return };
-    let submission = record.facts.session.as_ref().and_then(|s| s.submission.as_ref());
-    let is_settled = submission.is_none_or(|s| silent_since(s).is_none());
-    if record.job.status.state == JobState::Starting {
-        d.end_start(id, why, is_settled);
-    }
-}
-
-/// The request never left: it is as if it had not been recorded.
-pub(crate) fn not_sent(d: &mut Draft, id: Uuid, why: &str) {
-    let now = d.now;
-    submission(d, id, |s| {
-        s.is_open = false;
-        s.not_before = now.saturating_add_or_max(RETRY);
-    });
-    warn(d, id, format!("Job {id} could not be submitted and will be again: {why}"));
-}
-
-/// Flink did not answer: whether the job appears tells how it went.
-pub(crate) fn unanswered(d: &mut Draft, id: Uuid, why: &str) {
-    let message = format!(
-        "The submission of Job {id} was not answered and may still take effect; its id will tell: {why}"
-    );
-    warn(d, id, message);
-}
-
-fn warn(d: &mut Draft, id: Uuid, message: String) {
-    d.warn_once(EventName::GeneralFailure, id, NOT_SUBMITTED, message);
 }
 
 /// Whether the Job is the one that a user wants to be given up.
@@ -364,9 +211,8 @@ pub(crate) fn advance_cancel(d: &mut Draft, id: Uuid, seen: &Observation, cancel
 /// Why a Flink job may be alive, now or later; `None` when it cannot be.
 fn still_there(d: &mut Draft, id: Uuid, seen: &Observation) -> Option<String> {
     let record = d.job(id)?;
-    let session = record.facts.session.as_ref();
-    let submission = session.and_then(|s| s.submission.as_ref());
-    let silent = submission.and_then(silent_since);
+    let submission = record.facts.session.as_ref().and_then(|s| s.submission.clone());
+    let was_alive = record.facts.alive_since.is_some();
     match &seen.cluster {
         Seen::Absent => None,
         Seen::Unknown { why } => Some(format!("an answer about the session cluster ({why})")),
@@ -376,14 +222,18 @@ fn still_there(d: &mut Draft, id: Uuid, seen: &Observation) -> Option<String> {
             }
             (ClusterPhase::Preparing { .. }, _) => None,
             (ClusterPhase::Alive, Seen::Present(job)) if job.status.is_terminal() => None,
-            (ClusterPhase::Alive, Seen::Present(_)) => Some("Flink to cancel the job".to_owned()),
+            (ClusterPhase::Alive, Seen::Present(_)) => {
+                d.job_facts(id, |f| f.missing_since = None);
+                Some("Flink to cancel the job".to_owned())
+            }
+            (ClusterPhase::Alive, Seen::Absent) if was_alive => unknown_for_now(d, id),
             // Nothing was ever sent.
-            (ClusterPhase::Alive, _) if submission.is_none() => None,
+            (ClusterPhase::Alive, _) if !was_alive && submission.is_none() => None,
             (ClusterPhase::Alive, Seen::Unknown { why }) => {
                 Some(format!("an answer from Flink about the job ({why})"))
             }
             (ClusterPhase::Alive, Seen::Absent) => {
-                let until = silent?.saturating_add_or_max(timeout(d));
+                let until = submission::silent_until(d, &submission?)?;
                 d.wake(until.max(d.now));
                 (d.now < until).then(|| {
                     "a submission that was not answered, which may still take effect".to_owned()
@@ -393,9 +243,22 @@ fn still_there(d: &mut Draft, id: Uuid, seen: &Observation) -> Option<String> {
     }
 }
 
+/// A JobManager does not know a job that it once knew; `None` when that has lasted.
+fn unknown_for_now(d: &mut Draft, id: Uuid) -> Option<String> {
+    let now = d.now;
+    let since = d.job(id).and_then(|r| r.facts.missing_since).unwrap_or(now).min(now);
+    d.job_facts(id, |f| f.missing_since = Some(since));
+    let until = since.saturating_add_or_max(MISSING);
+    d.wake(until);
+    (now < until).then(|| "the JobManager to know the job again".to_owned())
+}
+
 /// Sees an ended Job until its Flink job is gone; `None` when it is.
 pub(crate) fn clear(d: &mut Draft, id: Uuid, seen: &Observation) -> Option<Awaited> {
-    let what = still_there(d, id, seen)?;
+    let Some(what) = still_there(d, id, seen) else {
+        note_late(d, id, seen);
+        return None;
+    };
     if is_forced(d, id) && d.job(id).is_some_and(|r| !r.is_orphan()) {
         orphan(d, id);
     }
@@ -415,9 +278,52 @@ pub(crate) fn clear(d: &mut Draft, id: Uuid, seen: &Observation) -> Option<Await
     Some(Awaited { what, warning })
 }
 
+/// A Job is taken for gone: should a request still be unanswered, its Flink job may appear all the same.
+fn note_late(d: &mut Draft, id: Uuid, seen: &Observation) {
+    let is_alive = seen.cluster.present().is_some_and(|c| c.phase == ClusterPhase::Alive);
+    let Some(session) = d.job(id).and_then(|r| r.facts.session.as_ref()) else { return };
+    let silent = session.submission.as_ref().and_then(|s| submission::silent_until(d, s));
+    if is_alive && silent.is_some() && seen.job == Seen::Absent {
+        set_late(d, id, Some(Late::Awaited));
+    }
+}
+
+fn set_late(d: &mut Draft, id: Uuid, late: Option<Late>) {
+    d.job_facts(id, |f| {
+        if let Some(session) = &mut f.session {
+            session.late = late;
+        }
+    });
+}
+
+/// Watches for the Flink job of a Job that nobody waits for any more, and cancels it should it appear: another Job may
+/// run in its place.
+pub(crate) fn watch_late(d: &mut Draft, id: Uuid, seen: &Observation) {
+    let has_ended = |job: &FlinkJob| job.status.is_terminal();
+    let late = d.job(id).and_then(|r| r.facts.session.as_ref()).and_then(|s| s.late);
+    match (&seen.cluster, &seen.job, late) {
+        (Seen::Absent, ..) => return set_late(d, id, None),
+        (_, Seen::Present(job), _) if has_ended(job) => return set_late(d, id, None),
+        (_, Seen::Present(_), Some(Late::Awaited)) => {
+            let (at, why) = (d.now, "it appeared after its time".to_owned());
+            let request = Cancel { since: at, failures: 0, accepted_at: None, not_before: at, why };
+            d.job_facts(id, |f| f.cancel = Some(request));
+            set_late(d, id, Some(Late::Appeared));
+            let message = format!(
+                "The Flink job {} of Job {id} appeared although its submission had been given up long ago; it is cancelled",
+                id.simple()
+            );
+            d.event(EventName::GeneralFailure, Some(id), message);
+        }
+        (_, Seen::Absent, Some(Late::Appeared)) => return set_late(d, id, None),
+        (_, Seen::Present(_) | Seen::Absent | Seen::Unknown { .. }, _) => {}
+    }
+    d.wake(d.now.saturating_add_or_max(LATE));
+}
+
 /// Whether a Flink job that was given up may still be alive: no other may run beside it.
 pub(crate) fn waits_for_orphan(d: &mut Draft) -> bool {
-    let orphan = d.jobs.iter().find(|r| r.is_orphan() && !r.is_closed());
+    let orphan = d.jobs.iter().find(|r| r.is_orphan() && !r.is_settled());
     let Some((id, since)) =
         orphan.map(|r| (r.id(), r.facts.end.as_ref().map_or(d.now, |end| end.at)))
     else {
@@ -431,7 +337,7 @@ pub(crate) fn waits_for_orphan(d: &mut Draft) -> bool {
 /// The effect that the record of a Job calls for.
 pub(crate) fn action(d: &Draft, record: &JobRecord, seen: &Observation) -> Option<Action> {
     let is_alive = seen.cluster.present().is_some_and(|c| c.phase == ClusterPhase::Alive);
-    if !is_alive || record.facts.gone_at.is_some() {
+    if !is_alive || !record.asks_flink() {
         return None;
     }
     let may_run = seen.job.present().is_some_and(|j| !j.status.is_terminal());
@@ -442,7 +348,7 @@ pub(crate) fn action(d: &Draft, record: &JobRecord, seen: &Observation) -> Optio
     if !is_starting || seen.job != Seen::Absent {
         return None;
     }
-    if d.submitting == Some(record.id()) {
+    if d.submitting.as_ref().is_some_and(|(id, _)| *id == record.id()) {
         return Some(Action::Submit(Box::new(record.job.clone())));
     }
     match &seen.program {

@@ -121,6 +121,11 @@ pub enum Report {
         /// Why.
         why: String,
     },
+    /// Somebody else is uploading the same program to the same cluster; nothing was sent.
+    SubmitPostponed {
+        /// The Job.
+        job: Uuid,
+    },
     /// The request was not sent, so it cannot take effect.
     SubmitFailed {
         /// The Job.

@@ -257,7 +257,13 @@ fn savepoint(world: &mut World, origin: SavepointOrigin, location: Option<String
 }
 
 fn flink(world: &mut World, words: &[&str]) -> Option<()> {
-    let job = world.current()?;
+    let named =
+        words.first().and_then(|w| w.strip_prefix('J')).and_then(|n| n.parse::<usize>().ok());
+    let words = words.get(usize::from(named.is_some())..)?;
+    let job = match named {
+        Some(n) => world.jobs.get(n.checked_sub(1)?)?.id(),
+        None => world.current()?,
+    };
     let now = world.now;
     let managers = world.job(job)?.job.spec.number_of_task_managers;
     let (first, rest) = words.split_first()?;
@@ -454,6 +460,7 @@ fn answer(world: &mut World, subject: &str, words: &[&str]) -> Option<()> {
         ["refused", why] => Answer::Refused((*why).to_owned()),
         ["unanswered"] => Answer::Silent,
         ["unanswered", "but", "begun"] => Answer::SilentlyDone,
+        ["lost"] => Answer::Lost,
         _ => return None,
     };
     match subject {

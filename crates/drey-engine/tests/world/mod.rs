@@ -9,6 +9,7 @@
 //!
 //! Nothing changes in this world by itself: who uses it says what Flink and the backend do next.
 
+mod answer;
 pub(crate) mod friendly;
 pub(crate) mod oracle;
 mod session;
@@ -33,6 +34,8 @@ use uuid::Uuid;
 
 pub(crate) use friendly::is_alive;
 use friendly::is_dead;
+
+pub(crate) use answer::{Answer, Answers};
 
 /// Decisions in a row without time passing; more means that the engine goes round in circles.
 const ROUNDS_MAX: usize = 40;
@@ -62,32 +65,6 @@ impl Default for Sight {
             program: Seen::Absent,
         }
     }
-}
-
-/// How an effect is answered.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// Accepted, and begun.
-    #[default]
-    Accepted,
-    /// Accepted, but nothing happens.
-    Ignored,
-    /// Refused for good.
-    Refused(String),
-    /// No answer comes back, and nothing happens.
-    Silent,
-    /// No answer comes back, and it happens all the same.
-    SilentlyDone,
-}
-
-/// How effects are answered from now on.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Answers {
-    pub(crate) ensure: Answer,
-    pub(crate) remove: Answer,
-    pub(crate) cancel: Answer,
-    pub(crate) snapshot: Answer,
-    pub(crate) submit: Answer,
 }
 
 /// One decision and what came of it.
@@ -288,7 +265,7 @@ impl World {
             .map(SavepointRecord::id)
             .collect();
         let is_asked = is_alive(&sight.cluster) && !has_ended;
-        let is_cleared = record.is_some_and(session::is_cleared);
+        let is_cleared = record.is_some_and(JobRecord::asks_flink);
         if self.is_raw || is_asked || (is_cleared && is_alive(&sight.cluster)) {
             seen.job = sight.job.clone();
         }
@@ -429,7 +406,11 @@ impl World {
         match action {
             Action::EnsureCluster(_) => match &self.answers.ensure {
                 Answer::Refused(why) => Some(Report::EnsureRefused { job, why: why.clone() }),
-                Answer::Accepted | Answer::Ignored | Answer::Silent | Answer::SilentlyDone => None,
+                Answer::Accepted
+                | Answer::Ignored
+                | Answer::Silent
+                | Answer::SilentlyDone
+                | Answer::Lost => None,
             },
             Action::Fetch(_) | Action::Submit(_) => self.submit_or_fetch(action),
             Action::RemoveCluster { .. } => match self.answers.remove {
@@ -438,13 +419,13 @@ impl World {
                     Some(Report::RemovalAccepted { job })
                 }
                 Answer::Ignored => Some(Report::RemovalAccepted { job }),
-                Answer::Refused(_) | Answer::Silent | Answer::SilentlyDone => None,
+                Answer::Refused(_) | Answer::Silent | Answer::SilentlyDone | Answer::Lost => None,
             },
             Action::Cancel { .. } => Some(match &self.answers.cancel {
                 _ if !has_address => Report::CancelFailed { job, why: "no address".to_owned() },
                 Answer::Accepted | Answer::Ignored => Report::CancelAccepted { job },
                 Answer::Refused(why) => Report::CancelFailed { job, why: why.clone() },
-                Answer::Silent | Answer::SilentlyDone => {
+                Answer::Silent | Answer::SilentlyDone | Answer::Lost => {
                     Report::CancelFailed { job, why: "no answer".to_owned() }
                 }
             }),
@@ -465,7 +446,7 @@ impl World {
             }
             Answer::Ignored => Report::SavepointAccepted { savepoint },
             Answer::Refused(why) => Report::SavepointRefused { savepoint, why: why.clone() },
-            Answer::Silent => silence("no answer"),
+            Answer::Silent | Answer::Lost => silence("no answer"),
             Answer::SilentlyDone => {
                 operations.insert(savepoint, Seen::Present(Operation::InProgress));
                 silence("no answer")
@@ -484,6 +465,7 @@ impl World {
             Report::SubmitAccepted { .. }
             | Report::SubmitRefused { .. }
             | Report::SubmitFailed { .. }
+            | Report::SubmitPostponed { .. }
             | Report::SubmitUnanswered { .. }
             | Report::CancelAccepted { .. }
             | Report::CancelFailed { .. }

@@ -58,7 +58,7 @@ fn new_jobs_are_safe(world: &World, situation: &Situation, plan: &Plan) {
     assert!(new.len() <= 1, "two Jobs in one decision");
     let Some(job) = new.first() else { return };
     for other in plan.jobs.iter().filter(|r| r.id() != job.id()) {
-        assert!(other.is_closed(), "{} is created while {} is not closed", job.id(), other.id());
+        assert!(other.is_settled(), "{} is created while {} is not closed", job.id(), other.id());
         assert!(!other.may_live(), "{} is created while {} may live", job.id(), other.id());
     }
     assert_eq!(situation.deployment.spec.state, DesiredState::Running, "a Job that nobody wants");

@@ -6,15 +6,10 @@ use drey_model::job::JobTarget;
 use drey_model::meta::Metadata;
 use drey_model::seen::{ClusterPhase, FlinkStatus, Program};
 use drey_model::session_cluster::SessionClusterSpec;
-use drey_model::{ClusterState, JobState, Seen, SessionCluster, SessionRun};
+use drey_model::{ClusterState, DesiredClusterState, JobState, Seen, SessionCluster, SessionRun};
 use uuid::Uuid;
 
 use super::{Answer, Sight, World, cluster, flink_job, is_alive};
-
-/// Whether the Flink job of an ended Job is still looked at.
-pub(super) fn is_cleared(record: &JobRecord) -> bool {
-    record.facts.session.is_some() && record.facts.gone_at.is_none()
-}
 
 /// What there is of a Job that was just recorded: its cluster lives, and knows nothing of it.
 pub(super) fn first_sight(record: &JobRecord, program: Option<&Seen<Program>>) -> Option<Sight> {
@@ -51,8 +46,15 @@ impl World {
         let name = self.deployment.spec.session_cluster_name.clone().unwrap_or_default();
         let metadata =
             Metadata { id: Uuid::from_u128(0x5e), name: name.clone(), ..Metadata::default() };
-        let spec =
-            SessionClusterSpec { number_of_task_managers: 3, ..SessionClusterSpec::default() };
+        let desired = match state {
+            ClusterState::Stopped | ClusterState::Stopping => DesiredClusterState::Stopped,
+            _ => DesiredClusterState::Running,
+        };
+        let spec = SessionClusterSpec {
+            state: desired,
+            number_of_task_managers: 3,
+            ..SessionClusterSpec::default()
+        };
         let launched = SessionRun {
             id: Uuid::from_u128(run),
             session_cluster_id: metadata.id,
@@ -118,6 +120,7 @@ impl World {
         };
         let why = || "no answer".to_owned();
         Some(match answer {
+            Answer::Lost => return None,
             Answer::Accepted => {
                 begin(sight);
                 Report::SubmitAccepted { job }

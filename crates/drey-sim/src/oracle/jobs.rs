@@ -1,6 +1,6 @@
 //! Judging Jobs and Savepoints: when they may be created, cancelled and ended, and whether their records are true.
 
-use drey_engine::facts::How;
+use drey_engine::facts::{How, JobFacts};
 use drey_model::deployment::UpgradeKind;
 use drey_model::diff::deviates;
 use drey_model::seen::FlinkStatus;
@@ -102,7 +102,10 @@ impl Oracle {
                 "a Job is created although the transition was given up".to_owned()
             });
         }
-        let open = self.mirror.jobs_of(deployment).find(|j| j.is_open).map(|j| j.doc.metadata.id);
+        // What may appear late is watched, and nobody waits for it.
+        let is_late = |f: &JobFacts| f.session.as_ref().is_some_and(|s| s.late.is_some());
+        let mut jobs = self.mirror.jobs_of(deployment);
+        let open = jobs.find(|j| j.is_open && !is_late(&j.facts)).map(|j| j.doc.metadata.id);
         if let Some(other) = open {
             self.object("two jobs", || {
                 format!("{} while {} is not closed", short(id), short(other))
