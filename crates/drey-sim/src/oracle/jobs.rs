@@ -104,8 +104,8 @@ impl Oracle {
         }
         // What may appear late is watched, and nobody waits for it.
         let is_late = |f: &JobFacts| f.session.as_ref().is_some_and(|s| s.late.is_some());
-        let mut jobs = self.mirror.jobs_of(deployment);
-        let open = jobs.find(|j| j.is_open && !is_late(&j.facts)).map(|j| j.doc.metadata.id);
+        let awaited = |j: &&StoredJob| j.is_open && !is_late(&j.facts);
+        let open = self.mirror.jobs_of(deployment).find(awaited).map(|j| j.doc.metadata.id);
         if let Some(other) = open {
             self.object("two jobs", || {
                 format!("{} while {} is not closed", short(id), short(other))
