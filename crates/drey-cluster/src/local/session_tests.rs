@@ -66,6 +66,24 @@ async fn a_session_cluster_needs_no_program_and_scales_both_ways() {
 }
 
 #[tokio::test]
+async fn who_asked_for_far_too_many_task_managers_can_take_it_back() {
+    let world = World::new();
+    let backend = world.open().await;
+    let mut run = run(1);
+    backend.ensure_session(&run).await.unwrap();
+    alive(&backend, run.id, 1).await;
+    run.spec.number_of_task_managers = 100_000;
+    backend.ensure_session(&run).await.unwrap();
+    until(async || names(&world, run.id).len(), |n| *n > 1).await;
+    run.spec.number_of_task_managers = 1;
+    for _ in 0..5 {
+        backend.ensure_session(&run).await.unwrap();
+        let started = names(&world, run.id).len();
+        assert!(started <= 5, "{started} are started although one is wanted");
+    }
+}
+
+#[tokio::test]
 async fn a_task_manager_that_does_not_want_to_go_is_killed() {
     let world = World::new();
     world.behave("tm", "trap '' TERM; while :; do sleep 0.05; done");

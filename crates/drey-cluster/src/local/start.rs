@@ -28,8 +28,9 @@ use super::{Cluster, Shared, logs, ports};
 /// A TaskManager that lived this long did not die of its start.
 const SETTLED: Duration = Duration::from_secs(120);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
-/// TaskManagers of one cluster on one machine.
-const TASK_MANAGERS_MAX: u32 = 1000;
+/// TaskManagers that one turn starts. The next turn starts more, of as many as are wanted then: who has asked for far too
+/// many can take it back.
+const STARTS_MAX: usize = 4;
 
 /// Starts of one TaskManager slot by this Drey.
 #[derive(Debug, Clone, Copy)]
@@ -150,12 +151,8 @@ impl Shared {
         if !folder.job_manager().look()?.is_alive() {
             return Ok(());
         }
-        let wanted_count = wanted.task_managers().clamp(1, TASK_MANAGERS_MAX);
-        for number in cluster.missing(wanted_count)? {
+        for number in cluster.due(wanted.task_managers().max(1))? {
             let slot = folder.task_manager(number);
-            if !cluster.may_start(number) {
-                continue;
-            }
             let Some(lock) = slot.take_over()? else { continue };
             // In this order: see launch_claimed.
             if folder.has(Mark::Removed)? || !folder.job_manager().look()?.is_alive() {
@@ -259,23 +256,27 @@ impl Cluster {
         if self.folder.has(Mark::Removed)? { slot.forget_exit() } else { Ok(()) }
     }
 
-    /// The slots to start so that `wanted` TaskManagers live: those with the lowest numbers that hold none. Which ones live
-    /// does not matter, since those that are no longer needed are not the last ones.
-    fn missing(&self, wanted: u32) -> io::Result<Vec<u32>> {
+    /// The slots to start now so that `wanted` TaskManagers come to live: those with the lowest numbers that hold none and
+    /// are not paused. Which ones live does not matter, since those that are no longer needed are not the last ones.
+    fn due(&self, wanted: u32) -> io::Result<Vec<u32>> {
         let mut alive = 0;
         for slot in self.folder.task_managers()? {
             alive += u32::from(slot.look()?.is_alive());
         }
-        let mut missing = Vec::new();
-        for number in 1..=TASK_MANAGERS_MAX {
-            if alive as usize + missing.len() >= wanted as usize {
+        let mut missing = wanted.saturating_sub(alive);
+        let mut due = Vec::new();
+        for number in 1..=u32::MAX {
+            if missing == 0 || due.len() == STARTS_MAX {
                 break;
             }
             if !self.folder.task_manager(number).look()?.is_alive() {
-                missing.push(number);
+                missing -= 1;
+                if self.may_start(number) {
+                    due.push(number);
+                }
             }
         }
-        Ok(missing)
+        Ok(due)
     }
 
     fn may_start(&self, number: u32) -> bool {
