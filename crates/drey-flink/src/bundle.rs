@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
@@ -14,12 +14,15 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 use crate::artifact::Fetched;
 use crate::hash::hex;
 
+/// Says how parts become a bundle: another way makes another hash.
+const FORM: &str = "lib/drey-N.jar\n";
+
 /// The bundle of a program with its dependencies, in the cache beside them. The same parts make the same hash.
 ///
 /// # Errors
 /// A part cannot be read, or the bundle cannot be written.
 pub fn bundle(program: &Fetched, dependencies: &[Fetched]) -> io::Result<Fetched> {
-    let mut digest = Sha256::new();
+    let mut digest = Sha256::new_with_prefix(FORM);
     for part in std::iter::once(program).chain(dependencies) {
         digest.update(part.sha256.as_bytes());
         digest.update(b"\n");
@@ -48,9 +51,9 @@ fn write(to: &File, program: &Path, dependencies: &[Fetched]) -> io::Result<()> 
     }
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     for (number, part) in dependencies.iter().enumerate() {
-        let name = PathBuf::from(part.path.file_name().unwrap_or_default());
-        let entry = format!("lib/drey-{number}-{}", name.display());
-        out.start_file(entry, stored.large_file(true)).map_err(io::Error::other)?;
+        // Flink takes only what is called a jar, and an address need not end so.
+        out.start_file(format!("lib/drey-{number}.jar"), stored.large_file(true))
+            .map_err(io::Error::other)?;
         io::copy(&mut File::open(&part.path)?, &mut out)?;
     }
     out.finish().map_err(io::Error::other)?;
@@ -80,12 +83,16 @@ mod tests {
     fn dependencies_stand_in_lib_and_the_same_parts_make_the_same_bundle() {
         let dir = tempfile::tempdir().unwrap();
         let program = jar(dir.path(), "app", &["META-INF/MANIFEST.MF", "a/Main.class"]);
-        let dependency = jar(dir.path(), "dep", &["d/Dep.class"]);
+        let mut dependency = jar(dir.path(), "dep", &["d/Dep.class"]);
+        // As from `https://…/download?id=3`.
+        let bare = dependency.path.with_extension("");
+        fs::rename(&dependency.path, &bare).unwrap();
+        dependency.path = bare;
         let made = bundle(&program, std::slice::from_ref(&dependency)).unwrap();
         let archive = ZipArchive::new(File::open(&made.path).unwrap()).unwrap();
         let mut names: Vec<&str> = archive.file_names().collect();
         names.sort_unstable();
-        assert_eq!(names, ["META-INF/MANIFEST.MF", "a/Main.class", "lib/drey-0-dep.jar"]);
+        assert_eq!(names, ["META-INF/MANIFEST.MF", "a/Main.class", "lib/drey-0.jar"]);
         assert_eq!(bundle(&program, std::slice::from_ref(&dependency)).unwrap(), made);
         assert_ne!(bundle(&program, &[]).unwrap().sha256, made.sha256);
     }

@@ -22,7 +22,7 @@ use std::time::Duration;
 use drey_model::causes::causes;
 use drey_model::seen::{FlinkJob, FlinkStatus, Jar, Operation, Seen, Snapshot, TaskManager};
 use futures::StreamExt;
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -131,18 +131,11 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let why = |error: reqwest::Error| format!("{url}: {}", causes(&error.without_url()));
-        let response = request.send().await.map_err(why)?;
-        let status = response.status();
-        let mut chunks = response.bytes_stream();
-        let mut bytes = Vec::new();
-        while let Some(chunk) = chunks.next().await {
-            bytes.extend_from_slice(&chunk.map_err(why)?);
-            if bytes.len() > BODY_BYTES_MAX {
-                return Err(format!("{url}: the answer is longer than {BODY_BYTES_MAX} bytes"));
-            }
-        }
-        Ok((status, bytes))
+        let answer = match request.send().await {
+            Ok(response) => whole(response).await,
+            Err(error) => Err(causes(&error.without_url())),
+        };
+        answer.map_err(|why| format!("{url}: {why}"))
     }
 
     fn count(&self, ask: Ask) {
@@ -355,6 +348,20 @@ impl FlinkApi for Client {
     async fn run(&self, rest: &str, s: Submission<'_>) -> Result<(), Error> {
         self.run_jar(rest, s).await
     }
+}
+
+/// Reads an answer to its end, unless that is too far away.
+async fn whole(response: Response) -> Answer {
+    let status = response.status();
+    let mut chunks = response.bytes_stream();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        bytes.extend_from_slice(&chunk.map_err(|error| causes(&error.without_url()))?);
+        if bytes.len() > BODY_BYTES_MAX {
+            return Err(format!("the answer is longer than {BODY_BYTES_MAX} bytes"));
+        }
+    }
+    Ok((status, bytes))
 }
 
 fn url(rest: &str, path: &str) -> String {

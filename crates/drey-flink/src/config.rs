@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use drey_model::configuration::{is_high_availability, is_of_cluster};
 use drey_model::deployment::ResourceSpec;
 use drey_model::meta::TextMap;
 use uuid::Uuid;
@@ -141,7 +142,7 @@ pub struct Inputs<'a> {
     pub parallelism: Option<i32>,
     /// URI below which state is kept, for example `file:///var/lib/drey`; no trailing slash.
     pub storage: &'a str,
-    /// Whether the cluster is made of local processes, which have no Kubernetes to keep HA data in.
+    /// Whether the cluster is made of local processes, which run without Flink's high availability.
     pub is_local: bool,
 }
 
@@ -157,6 +158,11 @@ pub struct Effective {
 /// Makes the effective configuration.
 #[must_use]
 pub fn effective(inputs: &Inputs<'_>) -> Effective {
+    filled(inputs, &[])
+}
+
+/// `owned` wins over [`OWNED`].
+fn filled(inputs: &Inputs<'_>, owned: &[(&str, &str)]) -> Effective {
     let (mut config, mut notes) = modern(inputs.user);
     for (key, why) in FOREIGN {
         if config.remove(*key).is_some() {
@@ -164,7 +170,7 @@ pub fn effective(inputs: &Inputs<'_>) -> Effective {
         }
     }
     if inputs.is_local {
-        drop_kubernetes_ha(&mut config, &mut notes);
+        drop_high_availability(&mut config, &mut notes);
     }
     let Inputs { namespace, job_id, deployment_id, storage, .. } = inputs;
     let storage = storage.trim_end_matches('/');
@@ -194,7 +200,8 @@ pub fn effective(inputs: &Inputs<'_>) -> Effective {
             notes.push(format!("`{key}` is always `{value}`: Drey depends on it."));
         }
     };
-    for (key, value) in OWNED {
+    let is_open = |key: &str| !owned.iter().any(|(own, _)| *own == key);
+    for (key, value) in owned.iter().chain(OWNED.iter().filter(|(key, _)| is_open(key))) {
         own(key, (*value).to_owned());
     }
     if let Some(parallelism) = inputs.parallelism {
@@ -237,7 +244,7 @@ pub fn effective_session(inputs: &SessionInputs<'_>) -> Effective {
         }
     }
     let nobody = Uuid::nil();
-    let mut effective = effective(&Inputs {
+    let inputs = Inputs {
         user: &with_places,
         namespace,
         deployment_id: nobody,
@@ -246,11 +253,8 @@ pub fn effective_session(inputs: &SessionInputs<'_>) -> Effective {
         parallelism: None,
         storage,
         is_local,
-    });
-    for (key, value) in OWNED_OF_SESSION {
-        effective.config.insert((*key).to_owned(), (*value).to_owned());
-    }
-    effective
+    };
+    filled(&inputs, OWNED_OF_SESSION)
 }
 
 /// The effective configuration of a Job on a session cluster: the user's lines over those of the cluster.
@@ -262,17 +266,16 @@ pub fn effective_in_session(cluster: &TextMap, user: &TextMap, parallelism: i32)
     all
 }
 
-/// What a Job may say for itself on a cluster that it shares.
+/// What a Job may say for itself on a cluster that it shares: neither what Drey sets nor what holds for whole clusters.
 #[must_use]
 pub fn job_level(user: &TextMap) -> TextMap {
     let (mut config, _) = modern(user);
     let is_ours = |key: &str| {
-        let lists = [OWNED, OWNED_OF_SESSION];
-        lists.iter().any(|list| list.iter().any(|(own, _)| *own == key))
+        OWNED.iter().any(|(own, _)| *own == key)
             || FOREIGN.iter().any(|(own, _)| *own == key)
             || drey_model::validate::OWNED_KEYS.contains(&key)
     };
-    config.retain(|key, _| !is_ours(key));
+    config.retain(|key, _| !is_ours(key) && !is_of_cluster(key));
     config
 }
 
@@ -344,157 +347,16 @@ fn first<'a>(config: &'a TextMap, key: &str) -> Option<&'a str> {
     config.get(key).or_else(old).map(|value| value.trim()).filter(|value| !value.is_empty())
 }
 
-fn drop_kubernetes_ha(config: &mut TextMap, notes: &mut Vec<String>) {
-    let Some(kind) = config.get(HA_TYPE) else {
-        return;
-    };
-    let lower = kind.trim().to_ascii_lowercase();
-    let is_kubernetes = lower == "kubernetes"
-        || lower == "vvp-kubernetes"
-        || lower.ends_with("kuberneteshaservicesfactory");
-    if is_kubernetes {
+fn drop_high_availability(config: &mut TextMap, notes: &mut Vec<String>) {
+    let kind = config.get(HA_TYPE).filter(|kind| !kind.trim().eq_ignore_ascii_case("none"));
+    if let Some(kind) = kind {
         notes.push(format!(
-            "`{HA_TYPE}: {kind}` is dropped: local processes have no Kubernetes; Drey restarts the job from its \
-             newest snapshot instead."
+            "`{HA_TYPE}: {kind}` is dropped: Drey starts no JobManager a second time, it starts the job again from its \
+             newest snapshot. What a JobManager found of earlier runs in an HA store would run beside that."
         ));
-        config.retain(|key, _| !key.starts_with("high-availability"));
     }
+    config.retain(|key, _| !is_high_availability(key));
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn map(pairs: &[(&str, &str)]) -> TextMap {
-        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
-    }
-
-    fn of(user: &TextMap) -> Effective {
-        let inputs = Inputs {
-            user,
-            namespace: "default",
-            deployment_id: Uuid::from_u128(1),
-            job_id: Uuid::from_u128(2),
-            resources: &BTreeMap::from([(
-                "taskmanager".to_owned(),
-                ResourceSpec { cpu: 1.0, memory: Some("4G".to_owned()) },
-            )]),
-            parallelism: Some(3),
-            storage: "file:///data/",
-            is_local: true,
-        };
-        effective(&inputs)
-    }
-
-    #[test]
-    fn an_empty_configuration_gets_everything_a_job_needs() {
-        let Effective { config, notes } = of(&map(&[]));
-        assert!(notes.is_empty(), "{notes:?}");
-        assert_eq!(
-            checkpoint_dir(&config),
-            Some(
-                "file:///data/flink-jobs/namespaces/default/jobs/00000000-0000-0000-0000-000000000002/checkpoints"
-            )
-        );
-        assert_eq!(
-            config[SAVEPOINT_DIR],
-            "file:///data/flink-savepoints/namespaces/default/deployments/00000000-0000-0000-0000-000000000001"
-        );
-        assert_eq!(config["execution.shutdown-on-application-finish"], "false");
-        assert_eq!(config["parallelism.default"], "3");
-        assert_eq!(slots(&config), 1);
-        assert_eq!(config["jobmanager.memory.process.size"], "1000000000b");
-        assert_eq!(config["taskmanager.memory.process.size"], "4000000000b");
-    }
-
-    #[test]
-    fn a_process_size_of_the_user_wins_over_resources_and_a_size_of_flink_alone_does_not_count() {
-        let Effective { config, notes } = of(&map(&[
-            ("taskmanager.memory.process.size", "1728m"),
-            ("jobmanager.memory.flink.size", "1g"),
-        ]));
-        assert_eq!(config["taskmanager.memory.process.size"], "1728m");
-        assert_eq!(config["jobmanager.memory.process.size"], "1000000000b");
-        assert!(!config.contains_key("jobmanager.memory.flink.size"));
-        assert_eq!(notes.len(), 1, "{notes:?}");
-    }
-
-    #[test]
-    fn old_names_hold_and_appear_under_the_new_one() {
-        let Effective { config, notes } = of(&map(&[
-            ("state.checkpoints.dir", "s3://b/c"),
-            ("state.savepoints.dir", "s3://b/s"),
-            ("state.backend", "rocksdb"),
-            ("restart-strategy", "fixed-delay"),
-        ]));
-        assert_eq!(checkpoint_dir(&config), Some("s3://b/c"));
-        assert_eq!(config[SAVEPOINT_DIR], "s3://b/s");
-        assert_eq!(config["state.backend.type"], "rocksdb");
-        assert_eq!(config["restart-strategy.type"], "fixed-delay");
-        assert!(
-            !config.contains_key("state.checkpoints.dir") && !config.contains_key("state.backend")
-        );
-        assert!(notes.is_empty());
-    }
-
-    #[test]
-    fn the_new_name_wins_over_the_old_one_and_says_so() {
-        let user = map(&[("state.backend", "rocksdb"), ("state.backend.type", "hashmap")]);
-        let Effective { config, notes } = of(&user);
-        assert_eq!(config["state.backend.type"], "hashmap");
-        assert_eq!(notes.len(), 1);
-    }
-
-    #[test]
-    fn no_name_of_a_setting_that_drey_reads_itself_may_hold_a_secret() {
-        let read = drey_model::validate::READ_KEYS;
-        let ours = [CHECKPOINT_DIR, SAVEPOINT_DIR, "execution.checkpointing.create-subdir"];
-        for name in ours {
-            assert!(read.contains(&name), "{name}");
-        }
-        for (new, old) in ALIASES {
-            assert_eq!(read.contains(new), read.contains(old), "{new} and {old}");
-        }
-    }
-
-    #[test]
-    fn what_drey_depends_on_wins_and_what_is_taste_does_not() {
-        let Effective { config, notes } = of(&map(&[
-            ("execution.shutdown-on-application-finish", "true"),
-            ("parallelism.default", "7"),
-            ("heartbeat.timeout", "50 s"),
-            ("execution.savepoint.path", "file:///old"),
-        ]));
-        assert_eq!(config["execution.shutdown-on-application-finish"], "false");
-        assert_eq!(config["parallelism.default"], "3");
-        assert_eq!(config["heartbeat.timeout"], "50 s");
-        assert!(!config.contains_key("execution.state-recovery.path"));
-        assert_eq!(notes.len(), 3, "{notes:?}");
-    }
-
-    #[test]
-    fn kubernetes_ha_means_nothing_to_local_processes() {
-        for value in ["vvp-kubernetes", "kubernetes", "KUBERNETES"] {
-            let user =
-                map(&[("high-availability", value), ("high-availability.storageDir", "s3://x")]);
-            let Effective { config, notes } = of(&user);
-            assert!(!config.keys().any(|k| k.starts_with("high-availability")));
-            assert_eq!(notes.len(), 1);
-        }
-        let zookeeper = of(&map(&[("high-availability", "zookeeper")]));
-        assert_eq!(zookeeper.config[HA_TYPE], "zookeeper");
-    }
-
-    #[test]
-    fn each_version_gets_what_it_reads() {
-        let config = of(&map(&[])).config;
-        let old = for_version(&config, &"1.18.1".parse().unwrap());
-        assert_eq!(old["state.checkpoints.dir"], config[CHECKPOINT_DIR]);
-        for version in ["1.20.5", "2.2.1"] {
-            assert_eq!(for_version(&config, &version.parse().unwrap()), config);
-        }
-        let new = for_version(&config, &"2.3.0".parse().unwrap());
-        assert_eq!(new["completed-application-store.expiration-time"], "3650 d");
-        assert_eq!(new.len(), config.len() + 1);
-    }
-}
+mod tests;

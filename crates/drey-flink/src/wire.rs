@@ -266,11 +266,15 @@ struct ErrorBody {
 
 /// The reason in the body of an error: the root cause of the last entry, or the text itself.
 pub(crate) fn reason(body: &[u8]) -> String {
+    root_cause(&trace(body)).unwrap_or_else(|| "it gave no reason".to_owned())
+}
+
+/// The last error of an error body, with its stack trace.
+pub(crate) fn trace(body: &[u8]) -> String {
     let parsed: Option<ErrorBody> = serde_json::from_slice(body).ok();
     let text = parsed.and_then(|body| body.errors.into_iter().next_back());
     let text = text.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
-    let text = text.trim_start_matches("<Exception on server side:").trim();
-    root_cause(text).unwrap_or_else(|| "it gave no reason".to_owned())
+    text.trim_start_matches("<Exception on server side:").trim().to_owned()
 }
 
 /// The message behind the last `Caused by:` of a stack trace, without the frames; the first message if there is none.

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::configuration::is_of_cluster;
 use crate::deployment::{DeploymentSpec, DeploymentTemplate, UpgradeKind};
 use crate::problem::join_path;
 
@@ -204,6 +205,7 @@ fn of_job(template: &DeploymentTemplate) -> DeploymentTemplate {
     spec.resources.clear();
     spec.logging = None;
     spec.kubernetes = None;
+    spec.flink_configuration.retain(|key, _| !is_of_cluster(key));
     spec.artifact.flink_version = None;
     spec.artifact.flink_image_registry = None;
     spec.artifact.flink_image_repository = None;

@@ -115,6 +115,21 @@ fn every_member_has_a_known_impact() {
 }
 
 #[test]
+fn on_a_shared_cluster_settings_of_whole_clusters_restart_nothing() {
+    let mut old = DeploymentSpec::default();
+    old.session_cluster_name = Some("shared".into());
+    let restarts = |old: &DeploymentSpec, key: &str| {
+        let mut new = old.clone();
+        new.template.spec.flink_configuration.insert(key.into(), "4".into());
+        deviates(&Launched::of(old), &new)
+    };
+    assert!(!restarts(&old, "taskmanager.numberOfTaskSlots"));
+    assert!(restarts(&old, "pipeline.max-parallelism"));
+    old.session_cluster_name = None;
+    assert!(restarts(&old, "taskmanager.numberOfTaskSlots"), "on a cluster of its own it does");
+}
+
+#[test]
 fn with_upgrade_strategy_none_the_job_is_left_alone() {
     let old = DeploymentSpec::default();
     let mut new = old.clone();

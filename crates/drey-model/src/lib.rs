@@ -15,6 +15,7 @@ pub mod api_token;
 pub mod args;
 pub mod artifact_file;
 pub mod causes;
+pub mod configuration;
 pub mod defaults;
 pub mod deployment;
 pub mod diff;

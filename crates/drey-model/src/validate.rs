@@ -114,7 +114,10 @@ pub fn validate_session_cluster(cluster: &SessionCluster, refs: &Refs<'_>) -> Ve
 #[must_use]
 pub fn session_cluster_warnings(spec: &SessionClusterSpec) -> Vec<Problem> {
     let mut warnings = Vec::new();
-    template::warn_cluster(&shape(spec), &mut warnings);
+    let shape = shape(spec);
+    template::warn_owned(&shape, OWNED_KEYS, &mut warnings);
+    template::warn_owned(&shape, template::OWNED_OF_SESSIONS, &mut warnings);
+    template::warn_cluster(&shape, &mut warnings);
     warnings.into_iter().map(of_cluster).collect()
 }
 

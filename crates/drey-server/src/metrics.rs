@@ -93,7 +93,7 @@ impl Metrics {
         );
         let help = "Deployments by desired and actual state";
         registry.register("drey_deployments", help, metrics.deployments.clone());
-        let help = "CPU cores that production Deployments hold";
+        let help = "CPU cores that production Deployments and SessionClusters hold";
         registry.register("drey_cpu_used_cores", help, metrics.used_cores.clone());
         let help = "CPU cores that may be used; absent without a quota";
         registry.register("drey_cpu_quota_cores", help, metrics.quota_cores.clone());

@@ -149,14 +149,25 @@ async fn a_program_is_fetched_once_asked_for_and_named_by_its_content() {
     };
     assert!(path.is_file() && sha256.len() == 64);
 
-    let mut missing = world.job();
-    missing.spec.artifact.jar_uri = Some("file:///nowhere.jar".to_owned());
-    backend.fetch(&missing).await.unwrap();
-    let seen = until(async || backend.program(missing.metadata.id).await, is_done).await;
+    let folder = tempfile::tempdir().unwrap();
+    let late = folder.path().join("late.jar");
+    let attempt = || {
+        let mut job = world.job();
+        job.spec.artifact.jar_uri = Some(format!("file://{}", late.display()));
+        job
+    };
+    let first = attempt();
+    backend.fetch(&first).await.unwrap();
+    let seen = until(async || backend.program(first.metadata.id).await, is_done).await;
     assert!(
-        matches!(&seen, Seen::Present(Program::Failed { why }) if why.contains("nowhere.jar")),
+        matches!(&seen, Seen::Present(Program::Failed { why }) if why.contains("late.jar")),
         "{seen:?}"
     );
+    std::fs::copy(&path, &late).unwrap();
+    let second = attempt();
+    backend.fetch(&second).await.unwrap();
+    let seen = until(async || backend.program(second.metadata.id).await, is_done).await;
+    assert!(matches!(&seen, Seen::Present(Program::Ready { .. })), "the next attempt: {seen:?}");
     let mut nameless = world.job();
     nameless.spec.artifact.entry_class = None;
     backend.fetch(&nameless).await.unwrap();

@@ -16,7 +16,8 @@ use super::{Shared, fetch};
 const PROGRAMS_MAX: usize = 10_000;
 
 impl Shared {
-    /// Begins to fetch a Job's program, unless that was begun and has not failed.
+    /// Begins to fetch a Job's program, once for each Job: a failure ends the start of that Job, and the next attempt is
+    /// a Job of its own, which fetches again.
     pub(super) fn begin_fetch(self: &Arc<Self>, job: &Job) {
         let id = job.metadata.id;
         let what = "the artifact to be fetched".to_owned();

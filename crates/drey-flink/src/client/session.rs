@@ -15,11 +15,11 @@ use reqwest::{Body, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
 
-use super::{Answer, Ask, Client, url};
+use super::{Answer, Ask, Client, url, whole};
 use crate::api::{Error, Submission};
 use crate::config;
 use crate::versions::Version;
-use crate::wire::reason;
+use crate::wire::{reason, root_cause, trace};
 
 /// An upload to a neighbour: 2 GiB at 20 MB/s.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(110);
@@ -128,10 +128,8 @@ impl Client {
             .timeout(UPLOAD_TIMEOUT)
             .body(Body::wrap_stream(parts(head, file, tail)));
         // A program that was uploaded without our hearing of it does nothing, and is deleted with time.
-        let why = |error: reqwest::Error| not_asked(causes(&error.without_url()));
-        let response = request.send().await.map_err(why)?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(why)?;
+        let response = request.send().await.map_err(|e| not_asked(causes(&e.without_url())))?;
+        let (status, body) = whole(response).await.map_err(not_asked)?;
         if !status.is_success() {
             return Err(not_asked(format!("{status}: {}", reason(&body))));
         }
@@ -153,11 +151,8 @@ impl Client {
                 false => Error::Unknown { what: SUBMIT, why },
             }
         })?;
-        let status = response.status();
-        let body = response
-            .bytes()
-            .await
-            .map_err(|error| Error::Unknown { what: SUBMIT, why: causes(&error.without_url()) })?;
+        let unknown = |why| Error::Unknown { what: SUBMIT, why };
+        let (status, body) = whole(response).await.map_err(unknown)?;
         meaning(status, &body)
     }
 }
@@ -173,18 +168,29 @@ fn meaning(status: StatusCode, body: &[u8]) -> Result<(), Error> {
     if text.contains("Jar file ") && text.contains(" does not exist") {
         return Err(Error::NotAsked { what: SUBMIT, why });
     }
-    // Within Flink too a request may go unanswered: the job may have been taken all the same.
-    let is_silence = text.contains("TimeoutException");
     let is_program = text.contains("ProgramInvocationException");
     let is_refusal = is_program
         || status.is_client_error()
             && status != StatusCode::REQUEST_TIMEOUT
             && status != StatusCode::TOO_MANY_REQUESTS;
-    Err(if is_refusal && !is_silence {
+    Err(if is_refusal && !is_silence(body) {
         Error::Refused { what: SUBMIT, why }
     } else {
         Error::Unknown { what: SUBMIT, why: format!("{status}: {why}") }
     })
+}
+
+/// Within Flink too a request may go unanswered: the job may have been taken all the same. Such an answer ends in the
+/// time-out of one of Flink's own calls; a program that gave up waiting for something else ends in its own exception.
+fn is_silence(body: &[u8]) -> bool {
+    let text = trace(body);
+    let is_own_call = |line: &str| {
+        line.strip_prefix("Caused by: java.util.concurrent.TimeoutException: Invocation of [")
+            .is_some_and(|call| call.contains("RpcInvocation(") && call.contains("] timed out"))
+    };
+    let root = root_cause(&text).unwrap_or_default();
+    let root = root.split(':').next().unwrap_or_default();
+    text.lines().any(is_own_call) || root.ends_with(".pattern.AskTimeoutException")
 }
 
 fn body(s: Submission<'_>) -> RunBody<'_> {

@@ -3,6 +3,7 @@
 //! A script runs when the cluster is there, after Drey decided what the job starts from and where its snapshots go. So a
 //! script cannot decide these things; the Deployment can, and the refusal says where.
 
+use drey_model::configuration::is_high_availability;
 use drey_model::validate::OWNED_KEYS;
 
 use super::scan::Token;
@@ -60,7 +61,10 @@ pub(super) fn refusal(key: &str) -> Option<String> {
     if modern == "parallelism.default" {
         return elsewhere("spec.template.spec.parallelism decides it.");
     }
-    if SNAPSHOTS.contains(&modern) || modern.starts_with("high-availability") {
+    if is_high_availability(key) {
+        return elsewhere("it is a setting of the cluster, which has started by then.");
+    }
+    if SNAPSHOTS.contains(&modern) {
         return elsewhere(
             "Drey must know it before the script runs, or it would not find the job's snapshots. Write it into \
              spec.template.spec.flinkConfiguration.",

@@ -120,7 +120,7 @@ fn what_the_deployment_decides_cannot_be_set() {
         ("execution.target", "the cluster that Drey started"),
         ("parallelism.default", "spec.template.spec.parallelism"),
         ("pipeline.jars", "additionalDependencies"),
-        ("high-availability.storageDir", "flinkConfiguration"),
+        ("high-availability.storageDir", "a setting of the cluster"),
     ] {
         refused(&format!("{INSERT};\n  SET '{key}' = 'x'"), "line 2, column 3", place);
     }

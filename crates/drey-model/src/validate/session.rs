@@ -1,8 +1,9 @@
 //! What a Deployment cannot have on a SessionCluster: there Flink takes one program over REST, into processes that other
-//! Deployments use too.
+//! Deployments use too. And which lines of its configuration have no effect there.
 
-use super::template::SPEC;
-use crate::deployment::{ArtifactKind, DeploymentSpec};
+use super::template::{OWNED_KEYS, SPEC};
+use crate::configuration::is_of_cluster;
+use crate::deployment::{ArtifactKind, DeploymentSpec, TemplateSpec};
 use crate::problem::{Problem, join_path};
 use crate::secret::placeholder::is_filled;
 
@@ -21,5 +22,18 @@ pub(super) fn check(spec: &DeploymentSpec, problems: &mut Vec<Problem>) {
     for (key, _) in template.flink_configuration.iter().filter(|(_, value)| is_filled(value)) {
         let message = "Cannot hold a placeholder of a secret on a SessionCluster: everybody who uses the cluster could read it there. Put it into flinkConfiguration of the SessionCluster, or use deploymentTargetName.";
         problems.push(Problem::new(join_path(&configuration, key), message));
+    }
+}
+
+pub(super) fn warn(template: &TemplateSpec, warnings: &mut Vec<Problem>) {
+    let configuration = format!("{SPEC}.flinkConfiguration");
+    let lines = template.flink_configuration.keys();
+    for key in lines.filter(|key| is_of_cluster(key) && !OWNED_KEYS.contains(&key.trim())) {
+        let message = format!(
+            "{} is a setting of the whole cluster, so it is ignored here. Write it into flinkConfiguration of the \
+             SessionCluster.",
+            key.trim()
+        );
+        warnings.push(Problem::new(join_path(&configuration, key), message));
     }
 }

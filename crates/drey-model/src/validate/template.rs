@@ -1,6 +1,7 @@
 //! The template: artifact, sizes, resources, configuration, logging, pods.
 
-use super::{check_labels, check_uri};
+use super::{check_labels, check_uri, session};
+use crate::configuration::is_high_availability;
 use crate::deployment::{
     Artifact, ArtifactKind, DeploymentSpec, KubernetesOptions, Logging, TemplateSpec,
 };
@@ -57,6 +58,9 @@ pub const OWNED_KEYS: &[&str] = &[
     "web.upload.dir",
 ];
 
+/// The same for session clusters only: programs come to them over REST.
+pub(super) const OWNED_OF_SESSIONS: &[&str] = &["web.submit.enable"];
+
 pub(super) fn check(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
     artifact(&spec.artifact, problems);
     check_cluster(spec, problems);
@@ -76,11 +80,14 @@ pub(super) fn check_cluster(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
 
 pub(super) fn warn(spec: &DeploymentSpec, warnings: &mut Vec<Problem>) {
     let template = &spec.template.spec;
+    warn_owned(template, OWNED_KEYS, warnings);
+    if spec.session_cluster_name.is_some() {
+        return session::warn(template, warnings);
+    }
     warn_cluster(template, warnings);
     let (slots, managers) = (template.slots(), template.number_of_task_managers);
-    let has_own_cluster = spec.session_cluster_name.is_none();
-    if let Some(managers) = managers
-        .filter(|n| has_own_cluster && n.saturating_mul(slots) < template.effective_parallelism())
+    if let Some(managers) =
+        managers.filter(|n| n.saturating_mul(slots) < template.effective_parallelism())
     {
         let message = format!(
             "{managers} TaskManagers with {slots} slots each are fewer slots than parallelism {} needs: the job waits for more.",
@@ -90,11 +97,26 @@ pub(super) fn warn(spec: &DeploymentSpec, warnings: &mut Vec<Problem>) {
     }
 }
 
+/// Lines that do not hold because Drey sets the same keys.
+pub(super) fn warn_owned(template: &TemplateSpec, owned: &[&str], warnings: &mut Vec<Problem>) {
+    let configuration = format!("{SPEC}.flinkConfiguration");
+    for key in template.flink_configuration.keys().filter(|key| owned.contains(&key.trim())) {
+        let message = format!("Drey sets {} itself, so this value is ignored.", key.trim());
+        warnings.push(Problem::new(join_path(&configuration, key), message));
+    }
+}
+
 /// The part that says what a cluster is made of.
 pub(super) fn warn_cluster(template: &TemplateSpec, warnings: &mut Vec<Problem>) {
     let configuration = format!("{SPEC}.flinkConfiguration");
-    for key in OWNED_KEYS.iter().filter(|key| template.flink_configuration.contains_key(**key)) {
-        let message = format!("Drey sets {key} itself, so this value is ignored.");
+    let is_wish = |value: &str| !value.trim().eq_ignore_ascii_case("none");
+    let lines = template.flink_configuration.iter();
+    for (key, _) in lines.filter(|(key, value)| is_high_availability(key) && is_wish(value)) {
+        let message = format!(
+            "{} is ignored: local processes run without Flink's high availability. When a JobManager dies, Drey starts \
+             the job again from its newest snapshot.",
+            key.trim()
+        );
         warnings.push(Problem::new(join_path(&configuration, key), message));
     }
     for (role, resource) in &template.resources {

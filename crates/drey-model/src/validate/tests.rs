@@ -284,6 +284,37 @@ fn warnings() {
         json!({"spec": {"template": {"spec": {"logging": {"loggingProfile": "json"}}}}}),
         "spec.template.spec.logging.loggingProfile",
     );
+    check(
+        json!({"spec": {"template": {"spec": {"flinkConfiguration": {"high-availability": "zookeeper"}}}}}),
+        "spec.template.spec.flinkConfiguration.high-availability",
+    );
+}
+
+#[test]
+fn on_a_shared_cluster_each_line_about_whole_clusters_is_warned_of_and_nothing_else() {
+    let edit = json!({"spec": {
+        "deploymentTargetName": null, "sessionClusterName": "shared",
+        "template": {"spec": {
+            "parallelism": 9, "numberOfTaskManagers": 1,
+            "resources": {"taskmanager": {"memory": "2G"}},
+            "logging": {"loggingProfile": "json"},
+            "flinkConfiguration": {
+                "execution.checkpointing.interval": "1 s", "high-availability": "zookeeper", "pipeline.name": "x",
+                "rest.port": "1", "taskmanager.memory.process.size": "3g", "taskmanager.numberOfTaskSlots": "4",
+            },
+        }},
+    }});
+    let found = deployment_warnings(&deployment(&edit).spec);
+    let told = |key: &str, said: &str| {
+        let line = found.iter().find(|p| p.path.contains(key)).map(|p| p.message.clone());
+        assert!(line.as_ref().is_some_and(|line| line.contains(said)), "{key}: {line:?}");
+    };
+    let whole = "Write it into flinkConfiguration of the SessionCluster";
+    told("high-availability", whole);
+    told("taskmanager.memory.process.size", whole);
+    told("taskmanager.numberOfTaskSlots", whole);
+    told("rest.port", "Drey sets rest.port itself");
+    assert_eq!(found.len(), 4, "{found:#?}");
 }
 
 #[test]

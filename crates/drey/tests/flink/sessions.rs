@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Cluster, Server, Signal, counter, flink_id, is_alive, send, text};
+use crate::harness::{
+    Cluster, Server, Signal, counter, deployment, flink_id, is_alive, jar, send, sql, text,
+};
 
 const CLUSTERS: &str = "/api/v1/namespaces/default/sessionclusters";
 
@@ -193,4 +195,90 @@ fn only_the_annotation_gives_up_a_job_that_flink_does_not_cancel() {
     assert_eq!(patch(&server, &json!({ "spec": { "state": "STOPPED" } })), 200);
     reach(&server, "STOPPED", 0);
     server.until_nothing_left();
+}
+
+/// What a user of ZooKeeper would write; nobody listens there.
+fn with_zookeeper(configuration: &mut Value) {
+    let lines = [
+        ("high-availability", "zookeeper"),
+        ("high-availability.zookeeper.quorum", "127.0.0.1:1"),
+        ("high-availability.storageDir", "file:///nowhere/ha"),
+    ];
+    for (key, value) in lines {
+        configuration[key] = json!(value);
+    }
+}
+
+fn assert_without_ha(server: &Server, job: &str) {
+    let job = server.job(job);
+    let effective = job.pointer("/spec/flinkConfiguration").and_then(Value::as_object).unwrap();
+    assert!(!effective.keys().any(|key| key.starts_with("high-availability")), "{effective:#?}");
+}
+
+#[test]
+fn no_cluster_keeps_jobs_in_a_high_availability_store_where_its_successor_would_find_them() {
+    let server = Server::start();
+    let mut cluster = shared();
+    with_zookeeper(&mut cluster["spec"]["flinkConfiguration"]);
+    server.done("POST", CLUSTERS, Some(&cluster));
+    reach(&server, "RUNNING", 1);
+    let mut own = counter("own");
+    for (document, at) in [(&mut own, "own"), (&mut on_shared("one"), "one")] {
+        with_zookeeper(&mut document["spec"]["template"]["spec"]["flinkConfiguration"]);
+        server.create(document);
+        assert_without_ha(&server, &server.start_job(at));
+    }
+    server.cancel("own");
+    server.cancel("one");
+    assert_eq!(patch(&server, &json!({ "spec": { "state": "STOPPED" } })), 200);
+    reach(&server, "STOPPED", 0);
+    server.assert_nothing_left();
+}
+
+#[test]
+fn a_job_on_a_shared_cluster_shows_what_holds_finds_its_dependencies_and_tells_its_own_time_outs() {
+    let server = Server::start();
+    started(&server);
+    let mut one = on_shared("one");
+    let configuration = &mut one["spec"]["template"]["spec"]["flinkConfiguration"];
+    configuration["taskmanager.numberOfTaskSlots"] = json!("8");
+    configuration["pipeline.max-parallelism"] = json!("64");
+    server.create(&one);
+    let job = server.start_job("one");
+    let effective = server.job(&job)["spec"]["flinkConfiguration"].clone();
+    assert_eq!(effective["taskmanager.numberOfTaskSlots"], "2", "of the cluster");
+    assert_eq!(effective["pipeline.max-parallelism"], "64", "of the job");
+
+    let folder = tempfile::tempdir().unwrap();
+    let dependency = folder.path().join("download");
+    std::fs::copy(jar(), &dependency).unwrap();
+    let mut script = sql(
+        "script",
+        "SET 'execution.runtime-mode' = 'batch';\n\
+         CREATE TEMPORARY TABLE results (x STRING) WITH ('connector' = 'print');\n\
+         CREATE TEMPORARY FUNCTION shout AS 'drey.fixtures.Shout';\n\
+         INSERT INTO results SELECT shout(x) FROM (VALUES ('a')) AS t (x)",
+    );
+    script["spec"]["template"]["spec"]["artifact"]["additionalDependencies"] =
+        json!([format!("file://{}", dependency.display())]);
+    let mut failing = deployment("failing", "FailStartJob", "--timeout 1");
+    failing["spec"]["maxJobCreationAttempts"] = json!(1);
+    for (document, name, state) in
+        [(&mut script, "script", "FINISHED"), (&mut failing, "failing", "FAILED")]
+    {
+        document["spec"]["deploymentTargetName"] = Value::Null;
+        document["spec"]["sessionClusterName"] = json!("shared");
+        document["spec"]["template"]["spec"]["flinkConfiguration"] = json!({});
+        server.create(document);
+        server.want(name, "RUNNING");
+        server.reach(name, state);
+    }
+    let why = text(&server.jobs("failing")[0], "/status/failure/message");
+    assert!(why.ends_with("TimeoutException: fixture: nobody answered main()"), "{why}");
+    for name in ["one", "script", "failing"] {
+        server.cancel(name);
+    }
+    assert_eq!(patch(&server, &json!({ "spec": { "state": "STOPPED" } })), 200);
+    reach(&server, "STOPPED", 0);
+    server.assert_nothing_left();
 }

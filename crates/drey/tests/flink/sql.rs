@@ -163,3 +163,35 @@ fn a_function_of_an_additional_dependency_is_found_by_planner_and_tasks() {
     printed.sort();
     assert_eq!(printed, ["+I[A!]", "+I[B!]"]);
 }
+
+#[test]
+fn an_insert_means_the_names_of_its_place_and_settings_are_those_of_the_whole_job() {
+    let server = Server::start();
+    let table = |name: &str| {
+        format!(
+            "CREATE TABLE {name} (x STRING) WITH ('connector' = 'print', 'print-identifier' = '{name}');\n"
+        )
+    };
+    let script = format!(
+        "SET 'execution.runtime-mode' = 'batch';\n\
+         CREATE DATABASE db1;\nCREATE DATABASE db2;\n\
+         {}{}\
+         CREATE TEMPORARY VIEW word AS SELECT 'first' AS x;\n\
+         USE db1;\nCREATE TEMPORARY VIEW word AS SELECT 'first' AS x;\nINSERT INTO t SELECT x FROM word;\n\
+         DROP TEMPORARY VIEW word;\nCREATE TEMPORARY VIEW word AS SELECT 'again' AS x;\n\
+         INSERT INTO t SELECT x FROM word;\nDROP TEMPORARY VIEW word;\n\
+         USE db2;\nINSERT INTO t SELECT CAST(TO_TIMESTAMP_LTZ(0, 3) AS STRING);\n\
+         SET 'table.local-time-zone' = 'Asia/Tokyo';\n",
+        table("db1.t"),
+        table("db2.t"),
+    );
+    server.create(&sql("app", &script));
+    server.want("app", "RUNNING");
+    server.reach("app", "FINISHED");
+    let mut printed = server.printed(&text(&server.jobs("app")[0], "/metadata/id"));
+    printed.sort();
+    assert_eq!(
+        printed,
+        ["db1.t> +I[again]", "db1.t> +I[first]", "db2.t> +I[1970-01-01 09:00:00.000]",]
+    );
+}

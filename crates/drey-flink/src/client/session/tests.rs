@@ -9,6 +9,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
 use crate::api::FlinkApi;
+use crate::client::BODY_BYTES_MAX;
 
 fn job() -> Job {
     let metadata = JobMetadata { id: Uuid::from_u128(0xabc), ..JobMetadata::default() };
@@ -66,9 +67,6 @@ async fn what_surely_did_not_happen_is_told_apart_from_what_may_have() {
     assert_eq!(run(400, chain(duplicate)).await, Ok(()));
     let refused = run(400, chain("java.lang.IllegalStateException: boom")).await;
     assert!(matches!(refused, Err(Error::Refused { why, .. }) if why.ends_with("boom")));
-    let silent =
-        run(400, chain("java.util.concurrent.TimeoutException: Invocation timed out")).await;
-    assert!(matches!(silent, Err(Error::Unknown { .. })), "{silent:?}");
     let no_class = "org.apache.flink.client.program.ProgramInvocationException: The program's entry point class 'x' was not found";
     assert!(matches!(run(500, chain(no_class)).await, Err(Error::Refused { .. })));
     let gone =
@@ -79,6 +77,71 @@ async fn what_surely_did_not_happen_is_told_apart_from_what_may_have() {
     let s = Submission { job: &job, jar: "j", class: "a.Main", args: &[] };
     let nobody = Client::new().unwrap().run("http://127.0.0.1:1", s).await;
     assert!(matches!(nobody, Err(Error::NotAsked { .. })), "{nobody:?}");
+}
+
+/// As Flink 1.20.5 and 2.2.1 answer, without most frames.
+fn program_failed(cause: &str) -> Value {
+    let trace = format!(
+        "org.apache.flink.runtime.rest.handler.RestHandlerException: Could not execute application.\n\
+         \tat org.apache.flink.runtime.webmonitor.handlers.JarRunHandler.lambda$handleRequest$1(JarRunHandler.java:114)\n\
+         Caused by: java.util.concurrent.CompletionException: org.apache.flink.util.FlinkRuntimeException: Could not execute application.\n\
+         \t... 1 more\n\
+         Caused by: org.apache.flink.util.FlinkRuntimeException: Could not execute application.\n\
+         \t... 1 more\n\
+         Caused by: org.apache.flink.client.program.ProgramInvocationException: The main method caused an error: {cause}\n\
+         \t... 7 more\n"
+    );
+    json!({ "errors": ["Internal server error.", format!("<Exception on server side:\n{trace}\nEnd of exception on server side>")] })
+}
+
+#[tokio::test]
+async fn a_time_out_within_flink_leaves_open_whether_it_took_the_job() {
+    for call in ["submitJob(JobGraph, Time)", "submitJob(ExecutionPlan, Duration)"] {
+        let answer = program_failed(&format!(
+            "Failed to execute job 'x'.\n\
+             Caused by: org.apache.flink.util.FlinkException: Failed to execute job 'x'.\n\
+             \tat org.apache.flink.streaming.api.environment.StreamExecutionEnvironment.executeAsync(StreamExecutionEnvironment.java:2486)\n\
+             Caused by: java.util.concurrent.TimeoutException: Invocation of [LocalRpcInvocation(DispatcherGateway.{call})] at \
+             recipient [pekko.tcp://flink@127.0.0.1:43809/user/rpc/dispatcher_1] timed out. This is usually caused by: 1) Pekko \
+             failed sending the message silently.\n\
+             Caused by: org.apache.pekko.pattern.AskTimeoutException: Ask timed out on \
+             [Actor[pekko://flink/user/rpc/dispatcher_1#-187943676]] after [1 ms]."
+        ));
+        let silent = run(400, answer).await;
+        assert!(matches!(silent, Err(Error::Unknown { .. })), "{silent:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_gave_up_waiting_has_failed_and_says_why() {
+    let of_a_client = "org.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node assignment. Call: describeTopics";
+    let wrapped = format!(
+        "{of_a_client}\nCaused by: java.util.concurrent.ExecutionException: {of_a_client}\n\t... 7 more\nCaused by: {of_a_client}"
+    );
+    let of_java = "null\nCaused by: java.util.concurrent.TimeoutException\n\
+                   \tat java.base/java.util.concurrent.CompletableFuture.timedGet(CompletableFuture.java:1960)";
+    for (cause, told) in
+        [(wrapped.as_str(), of_a_client), (of_java, "java.util.concurrent.TimeoutException")]
+    {
+        let failed = run(400, program_failed(cause)).await;
+        assert_eq!(failed, Err(Error::Refused { what: SUBMIT, why: told.to_owned() }));
+    }
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_not_read_to_its_end() {
+    let endless = "x".repeat(BODY_BYTES_MAX + 1);
+    let said = |error: &Error| error.to_string().contains("longer than");
+    let submitted = run(200, json!({ "jobid": endless })).await.unwrap_err();
+    assert!(matches!(submitted, Error::Unknown { .. }) && said(&submitted), "{submitted}");
+
+    let server = MockServer::start().await;
+    let answer = ResponseTemplate::new(200).set_body_string(endless);
+    Mock::given(path("/v1/jars/upload")).respond_with(answer).mount(&server).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let uploaded = Client::new().unwrap().upload(&server.uri(), file.path(), "a.jar").await;
+    let uploaded = uploaded.unwrap_err();
+    assert!(matches!(uploaded, Error::NotAsked { .. }) && said(&uploaded), "{uploaded}");
 }
 
 #[tokio::test]

@@ -35,11 +35,14 @@ public final class SqlScript {
     private final String name;
     /** What the script has set, and where. */
     private final Map<String, Step> set = new HashMap<>();
-    private final List<Step> inserts = new ArrayList<>();
+    private final List<Insert> inserts = new ArrayList<>();
+    /** All INSERTs: each means the tables, views and the database of its place in the script. */
+    private final StatementSet all;
 
     private SqlScript(TableEnvironment tables, String name) {
         this.tables = tables;
         this.name = name;
+        this.all = tables.createStatementSet();
     }
 
     public static void main(String[] args) throws IOException {
@@ -108,9 +111,8 @@ public final class SqlScript {
                 tables.executeSql(step.sql());
                 break;
             case 'I':
-                // Only to hear now, while later definitions do not hide it, what is wrong with it.
-                tables.createStatementSet().addInsertSql(step.sql());
-                inserts.add(step);
+                all.addInsertSql(step.sql());
+                inserts.add(new Insert(step, tables.createStatementSet().addInsertSql(step.sql())));
                 break;
             default:
                 throw new IllegalStateException("unknown step " + step.action);
@@ -141,14 +143,6 @@ public final class SqlScript {
     }
 
     private void insert() {
-        StatementSet all = tables.createStatementSet();
-        for (Step step : inserts) {
-            try {
-                all.addInsertSql(step.sql());
-            } catch (Exception | LinkageError e) {
-                throw failure(step, e);
-            }
-        }
         giveName();
         try {
             all.execute();
@@ -170,13 +164,24 @@ public final class SqlScript {
 
     /** The INSERT that cannot be planned by itself either, or else the first one. */
     private Step culprit() {
-        for (Step step : inserts) {
+        for (Insert insert : inserts) {
             try {
-                tables.createStatementSet().addInsertSql(step.sql()).explain();
+                insert.alone.explain();
             } catch (Exception | LinkageError e) {
-                return step;
+                return insert.step;
             }
         }
-        return inserts.get(0);
+        return inserts.get(0).step;
+    }
+
+    /** An INSERT, and the same by itself. */
+    private static final class Insert {
+        final Step step;
+        final StatementSet alone;
+
+        Insert(Step step, StatementSet alone) {
+            this.step = step;
+            this.alone = alone;
+        }
     }
 }
