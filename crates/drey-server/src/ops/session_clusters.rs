@@ -41,6 +41,10 @@ pub(crate) struct ExplainedCluster {
     /// Names its processes, its logs and its dashboard.
     #[serde(skip_serializing_if = "Option::is_none")]
     run_id: Option<Uuid>,
+    /// TaskManagers that it had when it was last complete; another number than asked for while it is UPDATING, absent
+    /// before it takes jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_managers: Option<i32>,
     /// Deployments that have a job on it, or are about to.
     active_deployments: Vec<String>,
     /// Number of the SessionCluster's last write, as in the watch.
@@ -57,8 +61,12 @@ struct Facts {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Run {
     launched: Launched,
+    /// 0 before it takes jobs.
+    #[serde(default)]
+    scaled_to: i32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -124,7 +132,8 @@ impl Shared {
             session_cluster: decode(&object)?,
             wait: facts.wait,
             next_attempt_at: facts.not_before.filter(|at| *at > self.world.now()),
-            run_id: facts.run.map(|run| run.launched.id),
+            run_id: facts.run.as_ref().map(|run| run.launched.id),
+            task_managers: facts.run.map(|run| run.scaled_to).filter(|n| *n > 0),
             active_deployments: active.collect(),
             revision: object.revision,
         })
