@@ -134,8 +134,7 @@ mod tests {
         session_cluster.spec.state = desired;
         session_cluster.status.state = state;
         let task_managers = Some(1);
-        let active_deployments = Vec::new();
-        let view = ClusterView { session_cluster, wait: None, task_managers, active_deployments };
+        let view = ClusterView { session_cluster, wait: None, task_managers };
         Picture::SessionCluster(Box::new(view))
     }
 

@@ -40,9 +40,6 @@ pub(crate) struct ClusterView {
     /// TaskManagers that it had when it was last complete; absent while nothing takes jobs.
     #[serde(default)]
     pub(crate) task_managers: Option<i32>,
-    /// Deployments that have a job on it, or are about to.
-    #[serde(default)]
-    pub(crate) active_deployments: Vec<String>,
 }
 
 /// What one look shows.

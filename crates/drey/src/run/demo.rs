@@ -27,7 +27,7 @@ use super::compile;
 use super::options::{ArtifactOptions, ServeOptions, default_data_dir};
 use super::serve::{self, Server};
 use super::storage;
-use crate::args::{Demo, FailOn, Global, LogFormat, WaitRules};
+use crate::args::{Demo, Global, LogFormat};
 use crate::cli::wait::{self, Pin, Plan, Target};
 use crate::cli::{Shell, change};
 use crate::client::{Body, typed};
