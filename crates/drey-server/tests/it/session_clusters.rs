@@ -36,7 +36,7 @@ async fn set_state(server: &Server, state: &str) -> crate::world::Answer {
 }
 
 /// Binds a Job to the cluster as the controller would.
-async fn bind(server: &Server, job: Uuid, is_orphan: bool) {
+pub(crate) async fn bind(server: &Server, job: Uuid, is_orphan: bool) {
     let mut object = server.app.store.by_id(Kind::Job, job).await.unwrap().unwrap();
     let revision = object.revision;
     let orphaned = if is_orphan { json!("2026-01-01T00:00:00Z") } else { Value::Null };
