@@ -13,6 +13,7 @@ mod template;
 
 pub use names::{check_labels, check_name, check_namespace_name, slug};
 pub use placeholders::READ_KEYS;
+pub use session::without_effect;
 pub(crate) use spec::available;
 pub(crate) use template::flink_version;
 pub use template::{OWNED_KEYS, PARALLELISM_MAX, TASK_MANAGERS_MAX};
@@ -80,6 +81,9 @@ pub fn validate_layer(spec: &DeploymentSpec) -> Vec<Problem> {
     spec::one_place(spec, &mut problems);
     spec::limits(spec, &mut problems);
     template::check(&spec.template.spec, &mut problems);
+    if spec.session_cluster_name.is_none() {
+        problems.extend(template::version(&spec.template.spec));
+    }
     placeholders::check(&spec.template.spec, &mut problems);
     session::check(spec, &mut problems);
     problems
@@ -91,6 +95,9 @@ pub fn deployment_warnings(spec: &DeploymentSpec) -> Vec<Problem> {
     let mut warnings = Vec::new();
     spec::strategies(spec, &mut warnings);
     template::warn(spec, &mut warnings);
+    if spec.session_cluster_name.is_some() {
+        warnings.extend(template::version(&spec.template.spec).map(session::without_effect));
+    }
     placeholders::warn(&spec.template.spec, &mut warnings);
     warnings
 }

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::Shared;
 use crate::error::Error;
-use crate::ops::{Writer, cluster_at_rest, is_orphan};
+use crate::ops::{Writer, cluster_at_rest, orphaned_on};
 
 /// While a namespace is on its way out, it is looked at this often, and after every change in the store; otherwise for
 /// namespaces that another server was asked to end.
@@ -149,7 +149,7 @@ impl Ending {
             self.writer.wake(id);
             return Ok(false);
         }
-        if at_rest(&self.writer.store, &row, &deployment).await.is_err() {
+        if at_rest(&self.writer.store, &row, &deployment, GivenUp::LetGo).await.is_err() {
             self.writer.wake(id);
             return Ok(false);
         }
@@ -187,11 +187,21 @@ impl Ending {
     }
 }
 
+/// What becomes of Flink jobs that a user has given up, when their Deployment is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GivenUp {
+    /// The Deployment stays as long as one of them may be alive.
+    Stay,
+    /// They end with their SessionCluster, which is the next to go.
+    LetGo,
+}
+
 /// 409 while a Flink job of the Deployment may be alive.
 pub(crate) async fn at_rest(
     store: &Store,
     object: &Object,
     current: &Deployment,
+    given_up: GivenUp,
 ) -> Result<(), Error> {
     let name = &current.metadata.name;
     match current.status.state {
@@ -208,18 +218,27 @@ pub(crate) async fn at_rest(
     }
     // A Job is open until its cluster is gone, which may be after its end.
     let open = store.deployment(object.id).await?.map(|(_, open)| open);
-    let mut alive = None;
     for row in open.iter().flatten().filter(|row| row.kind == Kind::Job) {
-        // Nobody waits for a job that was given up; it ends with its SessionCluster at the latest.
-        if !is_orphan(row)? {
-            alive = Some(row);
+        let cluster = orphaned_on(row)?;
+        if given_up == GivenUp::LetGo && cluster.is_some() {
+            continue;
         }
+        let job: Job = row.decode()?;
+        let id = job.metadata.id;
+        return Err(Error::conflict(match cluster {
+            // Without its Deployment nobody would ask Flink to cancel it, or keep a second one from being started.
+            Some(cluster) => format!(
+                "{name} is {}, but the Flink job {} that was given up may still run on SessionCluster {cluster}. Flink \
+                 goes on being asked to cancel it; stopping the SessionCluster ends it. Delete {name} once it has ended.",
+                current.status.state,
+                id.simple()
+            ),
+            None => format!(
+                "{name} is {}, but its Job {id} is still {} and may hold resources. Set spec.state to CANCELLED and wait \
+                 until the Job has ended, then delete it.",
+                current.status.state, job.status.state
+            ),
+        }));
     }
-    let Some(row) = alive else { return Ok(()) };
-    let job: Job = row.decode()?;
-    Err(Error::conflict(format!(
-        "{name} is {}, but its Job {} is still {} and may hold resources. Set spec.state to CANCELLED and wait \
-         until the Job has ended, then delete it.",
-        current.status.state, job.metadata.id, job.status.state
-    )))
+    Ok(())
 }

@@ -7,7 +7,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use drey_model::deployment::{Artifact, TemplateSpec};
+use drey_model::validate::without_effect;
 use drey_model::{Deployment, DeploymentTarget, DesiredState, Problem};
+
+/// What a SessionCluster decides for the Deployments on it.
+const FLINK_VERSION: &str = "spec.template.spec.artifact.flinkVersion";
+
+/// What a look has found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Reasons to refuse the Deployment.
+    pub(crate) problems: Vec<Problem>,
+    /// What is wrong and does no harm.
+    pub(crate) warnings: Vec<Problem>,
+}
 
 type Layout = dyn Fn(&TemplateSpec) -> Vec<Problem> + Send + Sync;
 type Problems = Pin<Box<dyn Future<Output = Vec<Problem>> + Send>>;
@@ -52,26 +65,32 @@ impl Preflight {
         before: Option<&Deployment>,
         after: &Deployment,
         target: Option<&DeploymentTarget>,
-    ) -> Vec<Problem> {
+    ) -> Found {
         let template = &after.spec.template.spec;
+        // On a SessionCluster the processes are the cluster's, laid out by what it says, and so is the Flink version.
+        let has_own_cluster = |d: &Deployment| d.spec.session_cluster_name.is_none();
+        let is_alone = has_own_cluster(after);
+        let before = before.filter(|before| has_own_cluster(before) || !is_alone);
         let old = before.map(|d| &d.spec.template.spec);
         let is_new = old.is_none_or(|old| old.artifact != template.artifact);
-        // On a SessionCluster the processes are the cluster's, laid out by what it says.
-        let has_own_cluster = after.spec.session_cluster_name.is_none();
-        let is_laid_out_anew = has_own_cluster
+        let is_laid_out_anew = is_alone
             && old.is_none_or(|old| {
                 old.resources != template.resources
                     || old.flink_configuration != template.flink_configuration
             });
         let is_local = target.is_some_and(|t| t.spec.local.is_some());
-        let mut problems = Vec::new();
+        let mut found = Found::default();
         if is_laid_out_anew && is_local {
-            problems = (self.layout)(template);
+            found.problems = (self.layout)(template);
         }
         if is_new && is_local && after.spec.state == DesiredState::Running {
             let namespace = after.metadata.namespace.clone();
-            problems.extend((self.artifact)(namespace, template.artifact.clone()).await);
+            let all = (self.artifact)(namespace, template.artifact.clone()).await;
+            let is_idle = |problem: &Problem| !is_alone && problem.path == FLINK_VERSION;
+            let (idle, problems): (Vec<_>, Vec<_>) = all.into_iter().partition(is_idle);
+            found.problems.extend(problems);
+            found.warnings.extend(idle.into_iter().map(without_effect));
         }
-        problems
+        found
     }
 }

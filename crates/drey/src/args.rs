@@ -150,7 +150,7 @@ pub(crate) enum Command {
     /// Take and list savepoints
     #[command(visible_alias = "sp")]
     Savepoint(Savepoints),
-    /// Wait until Deployments are as you want them; fails fast and says why
+    /// Wait until Deployments or session clusters are as you want them; fails fast and says why
     Wait(Wait),
     /// What happened to a Deployment or a session cluster, oldest first
     Events(Events),

@@ -31,6 +31,7 @@ pub(crate) mod goal;
 pub(crate) mod judge;
 mod logs;
 mod namespace;
+pub(crate) mod picture;
 mod printer;
 mod quota;
 mod savepoint;

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
+use uuid::Uuid;
 
 use crate::contexts::{Connection, Credential};
 use crate::failure::{Exit, Failure, Result};
@@ -198,11 +199,11 @@ impl Client {
         typed(&doing, self.get(&doing, &path, &[]).await?)
     }
 
-    /// The Events of a Deployment, oldest first.
-    pub(crate) async fn events(&self, ns: &str, deployment: &Deployment) -> Result<Vec<Event>> {
-        let id = deployment.metadata.id.to_string();
-        let mut events: Vec<Event> =
-            self.list(ns, Kind::Event, &[("deploymentId", id.as_str())]).await?;
+    /// The Events of a Deployment or a SessionCluster, oldest first.
+    pub(crate) async fn events(&self, ns: &str, of: Kind, id: Uuid) -> Result<Vec<Event>> {
+        let id = id.to_string();
+        let owner = if of == Kind::SessionCluster { "sessionClusterId" } else { "deploymentId" };
+        let mut events: Vec<Event> = self.list(ns, Kind::Event, &[(owner, id.as_str())]).await?;
         events.reverse();
         events.sort_by_key(|event| event.metadata.created_at);
         Ok(events)

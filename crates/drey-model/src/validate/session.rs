@@ -7,6 +7,16 @@ use crate::deployment::{ArtifactKind, DeploymentSpec, TemplateSpec};
 use crate::problem::{Problem, join_path};
 use crate::secret::placeholder::is_filled;
 
+/// What is wrong with a member that a SessionCluster decides instead, as the warning that it then is.
+#[must_use]
+pub fn without_effect(problem: Problem) -> Problem {
+    let message = format!(
+        "{}. It has no effect: the SessionCluster decides.",
+        problem.message.trim_end_matches('.')
+    );
+    Problem { message, ..problem }
+}
+
 pub(super) fn check(spec: &DeploymentSpec, problems: &mut Vec<Problem>) {
     if spec.session_cluster_name.is_none() {
         return;

@@ -175,9 +175,12 @@ fn artifact(artifact: &Artifact, problems: &mut Vec<Problem>) {
     if let Some(Err(why)) = artifact.main_args.as_deref().map(args::split) {
         add("mainArgs", format!("The text {why}"));
     }
-    if let Some(why) = artifact.flink_version.as_deref().and_then(flink_version) {
-        add("flinkVersion", why);
-    }
+}
+
+/// What is wrong with the Flink version of a template. On a SessionCluster it is a warning.
+pub(super) fn version(spec: &TemplateSpec) -> Option<Problem> {
+    let why = spec.artifact.flink_version.as_deref().and_then(flink_version)?;
+    Some(Problem::new(format!("{SPEC}.artifact.flinkVersion"), why))
 }
 
 /// Why a text is not a Flink version. A number that lost its last zero on the way here gets its own hint.

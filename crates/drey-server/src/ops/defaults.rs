@@ -57,8 +57,8 @@ impl Writer {
             let version = found.object.metadata.resource_version;
             if_match.check(DEFAULTS_NAME, Some(version))?;
             let (targets, decoded) = self.target_rows(ns).await?;
-            let clusters = self.session_clusters(ns).await?;
-            let clusters: Vec<String> = clusters.into_iter().map(|c| c.metadata.name).collect();
+            let cluster_rows = self.cluster_rows(ns).await?;
+            let clusters: Vec<String> = cluster_rows.iter().map(|row| row.name.clone()).collect();
             let mut context = self.context(ns, &decoded);
             context.session_clusters = &clusters;
             let accepted = write::patch_defaults(&found.object, document, &context)
@@ -70,10 +70,11 @@ impl Writer {
             } else {
                 Write::Update(row, found.row.revision)
             }];
-            let named = targets.iter().find(|target| {
-                names(&accepted.object, target) && (found.is_new || !names(&found.object, target))
-            });
-            writes.extend(named.map(hold));
+            let begins = |is_named: fn(&DeploymentDefaults, &Object) -> bool, row: &Object| {
+                is_named(&accepted.object, row) && (found.is_new || !is_named(&found.object, row))
+            };
+            writes.extend(targets.iter().filter(|row| begins(names, row)).map(hold));
+            writes.extend(cluster_rows.iter().filter(|row| begins(names_cluster, row)).map(hold));
             if self.commit(&writes).await? {
                 return Ok(accepted);
             }
@@ -86,4 +87,10 @@ pub(super) fn names(defaults: &DeploymentDefaults, target: &Object) -> bool {
     let is =
         |member: &str, text: &str| defaults.spec.get(member).and_then(Value::as_str) == Some(text);
     is("deploymentTargetName", &target.name) || is("deploymentTargetId", &target.id.to_string())
+}
+
+/// Whether Deployments that say nothing run on this SessionCluster.
+pub(super) fn names_cluster(defaults: &DeploymentDefaults, cluster: &Object) -> bool {
+    let named = defaults.spec.get("sessionClusterName").and_then(Value::as_str);
+    named == Some(cluster.name.as_str())
 }

@@ -3,14 +3,14 @@
 use drey_model::deployment::Artifact;
 use drey_model::document::Document;
 use drey_model::write::{self, Accepted};
-use drey_model::{Deployment, Kind};
+use drey_model::{Deployment, Kind, Problem};
 use drey_store::{Object, Write};
 use uuid::Uuid;
 
-use super::setting::Setting;
+use super::setting::{Setting, hold};
 use super::{Attempts, Writer, decode};
 use crate::app::Shared;
-use crate::ending::at_rest;
+use crate::ending::{GivenUp, at_rest};
 use crate::error::Error;
 use crate::wire::IfMatch;
 
@@ -34,7 +34,7 @@ impl Writer {
             let accepted = write::create_deployment(document, &setting.context());
             let mut accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
             let held = self.check_secrets(None, &mut accepted).await?;
-            self.look_first(None, &accepted.object, &setting, &mut looked_at).await?;
+            self.look_first(None, &mut accepted, &setting, &mut looked_at).await?;
             if self.commit(&created(&accepted.object, &setting, held)?).await? {
                 self.wake(accepted.object.metadata.id);
                 return Ok(accepted);
@@ -62,7 +62,7 @@ impl Writer {
             let mut accepted = write::patch_deployment(&current, document, &setting.context())
                 .map_err(|problems| Error::invalid(&problems))?;
             let held = self.check_secrets(Some(&current), &mut accepted).await?;
-            self.look_first(Some(&current), &accepted.object, &setting, &mut looked_at).await?;
+            self.look_first(Some(&current), &mut accepted, &setting, &mut looked_at).await?;
             if let Some(done) = self.update(object, &setting, held, accepted).await? {
                 return Ok(done);
             }
@@ -98,7 +98,7 @@ impl Writer {
                 write::replace_deployment(current.as_ref(), name, document, &context)
                     .map_err(|problems| Error::invalid(&problems))?;
             let held = self.check_secrets(current.as_ref(), &mut accepted).await?;
-            self.look_first(current.as_ref(), &accepted.object, &setting, &mut looked_at).await?;
+            self.look_first(current.as_ref(), &mut accepted, &setting, &mut looked_at).await?;
             let is_new = object.is_none();
             let done = match object {
                 Some(object) => self.update(object, &setting, held, accepted).await?,
@@ -131,7 +131,12 @@ impl Writer {
             };
             let (id, revision) = (object.id, object.revision);
             object.encode(&next)?;
-            if self.commit(&[Write::Update(object, revision)]).await? {
+            let mut writes = vec![Write::Update(object, revision)];
+            if let Some(cluster) = &next.spec.session_cluster_name {
+                let row = self.store.get(Kind::SessionCluster, ns, cluster).await?;
+                writes.extend(row.as_ref().map(hold));
+            }
+            if self.commit(&writes).await? {
                 self.wake(id);
                 return Ok(next);
             }
@@ -151,7 +156,7 @@ impl Writer {
             let object = self.object_by_either(Kind::Deployment, ns, name_or_id).await?;
             let current: Deployment = decode(&object)?;
             if_match.check(&current.metadata.name, Some(current.metadata.resource_version))?;
-            at_rest(&self.store, &object, &current).await?;
+            at_rest(&self.store, &object, &current, GivenUp::Stay).await?;
             let (kind, id) = (Kind::Deployment, object.id);
             if self.commit(&[Write::Delete { kind, id, revision: object.revision }]).await? {
                 self.wake(id);
@@ -164,19 +169,26 @@ impl Writer {
     async fn look_first(
         &self,
         before: Option<&Deployment>,
-        after: &Deployment,
+        accepted: &mut Accepted<Deployment>,
         setting: &Setting<'_>,
-        looked_at: &mut Option<Artifact>,
+        looked_at: &mut Option<Looked>,
     ) -> Result<(), Error> {
+        let after = &accepted.object;
         let artifact = &after.spec.template.spec.artifact;
-        if looked_at.as_ref() == Some(artifact) {
-            return Ok(());
+        if looked_at.as_ref().is_none_or(|looked| looked.at != *artifact) {
+            let found = self.preflight.check(before, after, setting.target_of(after)?).await;
+            if !found.problems.is_empty() {
+                return Err(Error::invalid(&found.problems));
+            }
+            *looked_at = Some(Looked { at: artifact.clone(), warnings: found.warnings });
         }
-        let problems = self.preflight.check(before, after, setting.target_of(after)?).await;
-        if !problems.is_empty() {
-            return Err(Error::invalid(&problems));
+        let warnings = looked_at.iter().flat_map(|looked| looked.warnings.clone());
+        for warning in warnings {
+            // What reads badly is not looked up, too.
+            if accepted.warnings.iter().all(|known| known.path != warning.path) {
+                accepted.warnings.push(warning);
+            }
         }
-        *looked_at = Some(artifact.clone());
         Ok(())
     }
 
@@ -215,6 +227,12 @@ impl Writer {
         }
         Ok(done.then_some(accepted))
     }
+}
+
+/// An artifact that was looked at.
+struct Looked {
+    at: Artifact,
+    warnings: Vec<Problem>,
 }
 
 fn created(

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use super::{Attempts, Writer, cluster_at_rest, decode, stored_target};
 use crate::app::Shared;
 use crate::auth::Caller;
-use crate::ending::at_rest;
+use crate::ending::{GivenUp, at_rest};
 use crate::error::Error;
 use crate::wire::IfMatch;
 
@@ -111,7 +111,7 @@ impl Shared {
             let filter = Filter { namespace: Some(name.to_owned()), ..Filter::default() };
             for row in self.store.list(Kind::Deployment, &filter).await? {
                 let resting = match decode::<Deployment>(&row) {
-                    Ok(deployment) => at_rest(&self.store, &row, &deployment).await,
+                    Ok(deployment) => at_rest(&self.store, &row, &deployment, GivenUp::LetGo).await,
                     Err(error) => Err(error),
                 };
                 waiting_for.extend(resting.err().map(|error| error.message().to_owned()));

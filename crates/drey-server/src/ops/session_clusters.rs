@@ -4,7 +4,7 @@
 //! its row to a new revision, so that a stop or a deletion that did not see this fails and looks again.
 
 use drey_model::document::Document;
-use drey_model::explanation::Wait;
+use drey_model::explanation::{Explanation, Wait};
 use drey_model::write::{self, Accepted};
 use drey_model::{
     ClusterState, Deployment, DeploymentState, DesiredClusterState, DesiredState,
@@ -14,7 +14,6 @@ use drey_store::{Filter, Object, Write};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::objects::row;
@@ -41,6 +40,10 @@ pub(crate) struct ExplainedCluster {
     /// Names its processes, its logs and its dashboard.
     #[serde(skip_serializing_if = "Option::is_none")]
     run_id: Option<Uuid>,
+    /// TaskManagers that it had when it was last complete; another number than asked for while it is UPDATING, absent
+    /// before it takes jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_managers: Option<i32>,
     /// Deployments that have a job on it, or are about to.
     active_deployments: Vec<String>,
     /// Number of the SessionCluster's last write, as in the watch.
@@ -57,13 +60,24 @@ struct Facts {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Run {
     launched: Launched,
+    /// 0 before it takes jobs.
+    #[serde(default)]
+    scaled_to: i32,
 }
 
 #[derive(Debug, Deserialize)]
 struct Launched {
     id: Uuid,
+}
+
+/// The part of the controller's facts about a Deployment that is read here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct DeploymentFacts {
+    explanation: Option<Explanation>,
 }
 
 /// The part of the controller's facts about a Job that is read here.
@@ -124,7 +138,8 @@ impl Shared {
             session_cluster: decode(&object)?,
             wait: facts.wait,
             next_attempt_at: facts.not_before.filter(|at| *at > self.world.now()),
-            run_id: facts.run.map(|run| run.launched.id),
+            run_id: facts.run.as_ref().map(|run| run.launched.id),
+            task_managers: facts.run.map(|run| run.scaled_to).filter(|n| *n > 0),
             active_deployments: active.collect(),
             revision: object.revision,
         })
@@ -148,7 +163,8 @@ impl Shared {
             let refers = names_cluster(&deployment, &cluster.name);
             let has_job = on_it.contains(&row.id);
             if refers || has_job {
-                let is_active = has_job || (refers && may_start(&deployment));
+                let facts: DeploymentFacts = row.decode_facts()?;
+                let is_active = has_job || (refers && may_start(&deployment, &facts));
                 users.push(User { name: row.name, is_active, has_job, refers });
             }
         }
@@ -174,9 +190,13 @@ pub(super) fn names_cluster(deployment: &Deployment, name: &str) -> bool {
 }
 
 /// Whether a Deployment that refers to a cluster may have a job there soon.
-fn may_start(deployment: &Deployment) -> bool {
-    let is_over =
+fn may_start(deployment: &Deployment, facts: &DeploymentFacts) -> bool {
+    let is_at_end =
         matches!(deployment.status.state, DeploymentState::Failed | DeploymentState::Finished);
+    // What was given up is tried again with its next spec, which the controller may not have seen yet.
+    let explanation = facts.explanation.as_ref();
+    let has_news = explanation.is_some_and(|e| e.spec_version < deployment.spec_version());
+    let is_over = is_at_end && !has_news;
     let is_moving = matches!(
         deployment.status.state,
         DeploymentState::Running | DeploymentState::Transitioning
@@ -220,6 +240,7 @@ impl Writer {
             let context = self.context(ns, &targets);
             let mut accepted = write::patch_session_cluster(&current, document, &context)
                 .map_err(|problems| Error::invalid(&problems))?;
+            check_start(&current, &accepted.object)?;
             self.check_stop(&object, &current, &accepted.object).await?;
             let held = self.check_cluster_secrets(Some(&current), &mut accepted).await?;
             let (id, before) = (object.id, Some((object, &current)));
@@ -252,6 +273,7 @@ impl Writer {
                     .map_err(|problems| Error::invalid(&problems))?;
             let is_new = object.is_none();
             if let (Some(object), Some(current)) = (&object, &current) {
+                check_start(current, &accepted.object)?;
                 self.check_stop(object, current, &accepted.object).await?;
             }
             let held = self.check_cluster_secrets(current.as_ref(), &mut accepted).await?;
@@ -338,7 +360,7 @@ impl Writer {
             )));
         }
         let defaults = self.defaults_row(&object.namespace).await?.object;
-        if defaults.spec.get("sessionClusterName").and_then(Value::as_str) == Some(name.as_str()) {
+        if super::defaults::names_cluster(&defaults, object) {
             return Err(Error::conflict(format!(
                 "SessionCluster {name} is the one of deployment-defaults: Deployments that name no place run there. Take it \
                  out of spec of the defaults first."
@@ -346,6 +368,19 @@ impl Writer {
         }
         cluster_at_rest(object, current)
     }
+}
+
+/// 409 when a cluster that was given up is to start before the controller has seen its stop, which then never was.
+fn check_start(before: &SessionCluster, after: &SessionCluster) -> Result<(), Error> {
+    let is_unseen = before.spec.state == DesiredClusterState::Stopped
+        && before.status.state == ClusterState::Failed;
+    if !is_unseen || after.spec.state == DesiredClusterState::Stopped {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "SessionCluster {} is FAILED and about to be stopped. Wait until status.state is STOPPED, then start it.",
+        before.metadata.name
+    )))
 }
 
 fn counted(active: &[&str]) -> (usize, &'static str) {
@@ -396,8 +431,9 @@ pub(crate) fn cluster_at_rest(object: &Object, current: &SessionCluster) -> Resu
     )))
 }
 
-/// Whether the Job of a row was given up: nobody waits for it, so it keeps nothing from being deleted.
-pub(crate) fn is_orphan(job: &Object) -> Result<bool, Error> {
+/// The SessionCluster on which the Job of a row was given up; `None` when it was not.
+pub(crate) fn orphaned_on(job: &Object) -> Result<Option<String>, Error> {
     let facts: JobFacts = job.decode_facts()?;
-    Ok(facts.session.is_some_and(|session| session.orphaned_at.is_some()))
+    let orphan = facts.session.filter(|session| session.orphaned_at.is_some());
+    Ok(orphan.map(|session| session.name))
 }

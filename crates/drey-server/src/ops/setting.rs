@@ -8,7 +8,9 @@
 
 use drey_model::defaults::{DEFAULTS_NAME, DeploymentDefaults, Layers};
 use drey_model::write::{self, WriteContext};
-use drey_model::{Deployment, DeploymentTarget, DesiredState, Kind, SessionCluster};
+use drey_model::{
+    Deployment, DeploymentState, DeploymentTarget, DesiredState, Kind, SessionCluster,
+};
 use drey_store::{Filter, Object, Write};
 use uuid::Uuid;
 
@@ -43,8 +45,7 @@ impl Shared {
     pub(super) async fn setting<'a>(&'a self, ns: &'a str) -> Result<Setting<'a>, Error> {
         let defaults = self.defaults_row(ns).await?;
         let (rows, targets) = self.target_rows(ns).await?;
-        let filter = Filter { namespace: Some(ns.to_owned()), ..Filter::default() };
-        let cluster_rows = self.store.list(Kind::SessionCluster, &filter).await?;
+        let cluster_rows = self.cluster_rows(ns).await?;
         let cluster_names = cluster_rows.iter().map(|row| row.name.clone()).collect();
         let layers = self.layers.with(defaults.object.layer());
         let shared = self;
@@ -80,6 +81,12 @@ impl Shared {
         let rows = self.store.list(Kind::DeploymentTarget, &filter).await?;
         let targets = rows.iter().map(decode).collect::<Result<_, _>>()?;
         Ok((rows, targets))
+    }
+
+    /// The rows of the SessionClusters of a namespace.
+    pub(super) async fn cluster_rows(&self, ns: &str) -> Result<Vec<Object>, Error> {
+        let filter = Filter { namespace: Some(ns.to_owned()), ..Filter::default() };
+        Ok(self.store.list(Kind::SessionCluster, &filter).await?)
     }
 
     /// What a write knows, of things that are not filled up from the defaults of a namespace.
@@ -136,14 +143,21 @@ impl Setting<'_> {
         let target = self.rows.iter().find(|row| refers(after, &row.name, row.id));
         let target = target.filter(|row| !before.is_some_and(|d| refers(d, &row.name, row.id)));
         // A stop of the cluster must see who begins to run on it, too.
-        let is_wanted = |d: &Deployment| d.spec.state == DesiredState::Running;
         let cluster = self.cluster_rows.iter().find(|row| names_cluster(after, &row.name));
         let cluster = cluster.filter(|row| {
-            let is_known = before.is_some_and(|d| names_cluster(d, &row.name));
-            !is_known || (is_wanted(after) && !before.is_some_and(is_wanted))
+            let before = before.filter(|d| names_cluster(d, &row.name));
+            before.is_none_or(|before| begins(before, after))
         });
         [defaults].into_iter().chain(target.map(hold)).chain(cluster.map(hold)).collect()
     }
+}
+
+/// Whether a Deployment is to run now that was at rest: also one that was given up and is tried again with another spec.
+fn begins(before: &Deployment, after: &Deployment) -> bool {
+    let is_under_way =
+        matches!(before.status.state, DeploymentState::Running | DeploymentState::Transitioning);
+    let is_new = after.spec_version() > before.spec_version();
+    after.spec.state == DesiredState::Running && is_new && !is_under_way
 }
 
 /// Moves a row to a new revision when something begins to refer to it, so that a deletion that did not see this

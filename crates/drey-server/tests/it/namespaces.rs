@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drey_model::{DeploymentState, Kind};
+use drey_model::{DeploymentState, JobState, Kind};
 use drey_server::{App, serve};
 use drey_store::Write;
 use object_store::ObjectStoreExt;
@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::guard::tokens_of;
+use crate::session_clusters::bind;
 use crate::world::{Server, deployment};
 
 const NAMESPACES: &str = "/namespaces/v1/namespaces";
@@ -147,6 +148,10 @@ async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
     shutdown.cancel();
     serving.await.unwrap().unwrap();
     server.observe(id, DeploymentState::Cancelled).await;
+    // A Flink job that was given up does not keep the namespace: it ends with the cluster.
+    let given_up = server.job(id, JobState::Terminating).await;
+    bind(&server, given_up, true).await;
+    server.delete(&one).await.refused(409, "Conflict");
     assert_eq!(server.get(&one).await.status, 200, "nobody works on it");
     let (shutdown, serving) = run(&server.app);
     // A cluster is stopped once nobody can run on it, and goes when nothing of it runs.

@@ -66,6 +66,21 @@ async fn memory_that_does_not_suffice_is_refused_when_it_is_asked_for_and_does_n
     assert!(message.contains(&format!("{path}: Too small.")), "{message}");
     server.json("PATCH", &one, edit("3G")).await.expect(200);
 
+    // The same template on a SessionCluster, whose processes are its own, and back again.
+    let cluster =
+        json!({"metadata": {"name": "shared"}, "spec": {"deploymentTargetName": "local"}});
+    let clusters = "/api/v1/namespaces/default/sessionclusters";
+    server.json("POST", clusters, cluster).await.expect(201);
+    let mut shared = deployment("shared");
+    shared["spec"]["deploymentTargetName"] = serde_json::Value::Null;
+    shared["spec"]["sessionClusterName"] = json!("shared");
+    shared["spec"]["template"]["spec"]["resources"]["taskmanager"]["memory"] = json!("1G");
+    server.json("POST", DEPLOYMENTS, shared).await.expect(201);
+    let home = json!({"spec": {"sessionClusterName": null, "deploymentTargetName": "local"}});
+    let moved = server.json("PATCH", &format!("{DEPLOYMENTS}/shared"), home).await;
+    let message = moved.refused(400, "BadRequest");
+    assert!(message.contains(&format!("{path}: Too small.")), "{message}");
+
     // Stored before there was such a check.
     let id = server.deploy("old").await;
     server
@@ -75,4 +90,34 @@ async fn memory_that_does_not_suffice_is_refused_when_it_is_asked_for_and_does_n
         .await;
     let stop = json!({"spec": {"state": "SUSPENDED"}});
     server.json("PATCH", &format!("{DEPLOYMENTS}/old"), stop).await.expect(200);
+}
+
+#[tokio::test]
+async fn on_a_cluster_a_version_that_nobody_knows_is_a_warning() {
+    let mut server = Server::start().await;
+    server.app.preflight = Preflight::new(|_, artifact| async move {
+        let is_known = artifact.flink_version.as_deref() == Some("1.20");
+        let path = "spec.template.spec.artifact.flinkVersion";
+        if is_known { Vec::new() } else { vec![Problem::new(path, "Unheard of")] }
+    });
+    server.restart();
+    let cluster =
+        json!({"metadata": {"name": "shared"}, "spec": {"deploymentTargetName": "local"}});
+    let clusters = "/api/v1/namespaces/default/sessionclusters";
+    server.json("POST", clusters, cluster).await.expect(201);
+    for (version, why) in [("9.9", "Unheard of. It has no effect"), ("1.2", "Write flinkVersion")] {
+        let mut body = deployment(&format!("on-{}", version.replace('.', "-")));
+        body["spec"]["state"] = json!("RUNNING");
+        body["spec"]["template"]["spec"]["artifact"]["flinkVersion"] = json!(version);
+        server.json("POST", DEPLOYMENTS, body.clone()).await.refused(400, "BadRequest");
+        body["spec"]["deploymentTargetName"] = serde_json::Value::Null;
+        body["spec"]["sessionClusterName"] = json!("shared");
+        let made = server.json("POST", DEPLOYMENTS, body.clone()).await;
+        let warning = made.header("drey-warning").to_owned();
+        let name = made.expect(201)["metadata"]["name"].as_str().unwrap().to_owned();
+        assert!(warning.contains(why), "{version}: {warning}");
+        let home = json!({"spec": {"sessionClusterName": null, "deploymentTargetName": "local"}});
+        let moved = server.json("PATCH", &format!("{DEPLOYMENTS}/{name}"), home).await;
+        moved.refused(400, "BadRequest");
+    }
 }

@@ -36,7 +36,7 @@ async fn set_state(server: &Server, state: &str) -> crate::world::Answer {
 }
 
 /// Binds a Job to the cluster as the controller would.
-async fn bind(server: &Server, job: Uuid, is_orphan: bool) {
+pub(crate) async fn bind(server: &Server, job: Uuid, is_orphan: bool) {
     let mut object = server.app.store.by_id(Kind::Job, job).await.unwrap().unwrap();
     let revision = object.revision;
     let orphaned = if is_orphan { json!("2026-01-01T00:00:00Z") } else { Value::Null };
@@ -197,7 +197,6 @@ async fn a_stop_is_refused_while_deployments_run_there_and_names_them() {
     bind(&server, job, true).await;
     server.observe(ids[0], DeploymentState::Failed).await;
     set_state(&server, "STOPPED").await.expect(200);
-    server.delete(&format!("{DEPLOYMENTS}/b")).await.expect(200);
 }
 
 #[tokio::test]
@@ -279,7 +278,7 @@ async fn events_are_narrowed_to_a_cluster() {
 }
 
 #[tokio::test]
-async fn a_job_on_a_shared_cluster_shows_the_logs_of_that_cluster() {
+async fn a_job_on_a_shared_cluster_shows_the_dashboard_of_that_cluster() {
     let server = Server::start().await;
     let owner = server.deploy("a").await;
     let job = server.job(owner, JobState::Started).await;
@@ -289,6 +288,145 @@ async fn a_job_on_a_shared_cluster_shows_the_logs_of_that_cluster() {
     // Nobody listens there, but it is where the request goes.
     let message = server.get(&path).await.refused(503, "ServiceUnavailable");
     assert!(message.starts_with("No answer from the JobManager"), "{message}");
+}
+
+#[tokio::test]
+async fn a_job_on_a_shared_cluster_shows_the_logs_of_that_cluster() {
+    let server = Server::start().await;
+    let owner = server.deploy("a").await;
+    let job = server.job(owner, JobState::Started).await;
+    server.backend.logs.lock().unwrap().insert("jobmanager.log".into(), b"one\ntwo\n".to_vec());
+    *server.backend.logs_of.lock().unwrap() = Some(Uuid::from_u128(7));
+    let path = format!("/ext/v1/namespaces/default/jobs/{job}/logs");
+    let file = format!("{path}/jobmanager.log");
+    assert_eq!(server.get(&path).await.expect(200), json!({"items": []}), "it has none itself");
+    server.get(&file).await.refused(404, "NotFound");
+
+    bind(&server, job, false).await;
+    let listed = server.get(&path).await.expect(200);
+    assert_eq!(listed, json!({"items": [{"name": "jobmanager.log", "size": 8}]}));
+    assert_eq!(server.get(&format!("{file}?tail=1")).await.text, "two\n");
+    let mut row = server.app.store.by_id(Kind::Job, job).await.unwrap().unwrap();
+    let revision = row.revision;
+    row.doc = row.doc.replace("STARTED", "FINISHED");
+    server.app.store.commit(&[Write::Update(row, revision)]).await.unwrap();
+    let followed = server.get(&format!("{file}?follow=true&offset=0")).await;
+    assert_eq!(followed.text, "one\ntwo\n", "and it ends with the Job, not with the cluster");
+}
+
+#[tokio::test]
+async fn a_flink_job_that_was_given_up_keeps_its_deployment_until_it_is_gone() {
+    let server = Server::start().await;
+    server.json("POST", CLUSTERS, shared()).await.expect(201);
+    let made = server.json("POST", DEPLOYMENTS, on_shared("a")).await.expect(201);
+    let id: Uuid = made["metadata"]["id"].as_str().unwrap().parse().unwrap();
+    let job = server.job(id, JobState::Terminating).await;
+    bind(&server, job, true).await;
+    server.observe(id, DeploymentState::Cancelled).await;
+    let path = format!("{DEPLOYMENTS}/a");
+    let message = server.delete(&path).await.refused(409, "Conflict");
+    assert!(message.contains(&job.simple().to_string()), "names the Flink job: {message}");
+    assert!(message.contains("stopping the SessionCluster ends it"), "{message}");
+
+    // What the controller does once Flink says that it has ended.
+    let mut row = server.app.store.by_id(Kind::Job, job).await.unwrap().unwrap();
+    let revision = row.revision;
+    row.open = false;
+    server.app.store.commit(&[Write::Update(row, revision)]).await.unwrap();
+    server.delete(&path).await.expect(200);
+}
+
+#[tokio::test]
+async fn whoever_begins_to_use_a_cluster_makes_a_deletion_that_did_not_see_it_fail() {
+    let server = Server::start().await;
+    server.json("POST", CLUSTERS, shared()).await.expect(201);
+    let mut wants = on_shared("a");
+    wants["spec"]["state"] = json!("RUNNING");
+    let made = server.json("POST", DEPLOYMENTS, wants).await.expect(201);
+    let id: Uuid = made["metadata"]["id"].as_str().unwrap().parse().unwrap();
+    server.observe(id, DeploymentState::Failed).await;
+    let row = || async {
+        let store = &server.app.store;
+        store.get(Kind::SessionCluster, "default", "shared").await.unwrap().unwrap()
+    };
+    let label = json!({"metadata": {"labels": {"a": "b"}}});
+    let spec = json!({"spec": {"template": {"spec": {"parallelism": 2}}}});
+    let retry = "/ext/v1/namespaces/default/deployments/a/retry";
+    let one = format!("{DEPLOYMENTS}/a");
+    for (method, path, body, moves) in [
+        ("PATCH", one.as_str(), label, false),
+        ("PATCH", one.as_str(), spec, true),
+        ("POST", retry, Value::Null, true),
+        ("PATCH", DEFAULTS, json!({"spec": {"sessionClusterName": "shared"}}), true),
+        ("PATCH", DEFAULTS, json!({"spec": {"sessionClusterName": "shared"}}), false),
+    ] {
+        let before = row().await;
+        server.json(method, path, body.clone()).await.expect(200);
+        let after = row().await;
+        assert_eq!(after.revision > before.revision, moves, "{method} {path} {body}");
+        assert_eq!(after.doc, before.doc);
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_that_is_tried_again_keeps_its_cluster_from_being_stopped() {
+    let server = Server::start().await;
+    server.json("POST", CLUSTERS, shared()).await.expect(201);
+    set_state(&server, "RUNNING").await.expect(200);
+    observe(&server, "RUNNING").await;
+    let mut wants = on_shared("a");
+    wants["spec"]["state"] = json!("RUNNING");
+    let made = server.json("POST", DEPLOYMENTS, wants).await.expect(201);
+    let id: Uuid = made["metadata"]["id"].as_str().unwrap().parse().unwrap();
+    server
+        .edit(id, |object, doc| {
+            doc["status"]["state"] = json!("FAILED");
+            object.encode_facts(&json!({"explanation": {"specVersion": 1}})).unwrap();
+        })
+        .await;
+    let rehearsed = format!("{SHARED}?dryRun=true");
+    let stop = json!({"spec": {"state": "STOPPED"}});
+    server.json("PATCH", &rehearsed, stop).await.expect(200);
+    let retry = "/ext/v1/namespaces/default/deployments/a/retry";
+    server.json("POST", retry, Value::Null).await.expect(200);
+    let message = set_state(&server, "STOPPED").await.refused(409, "Conflict");
+    assert!(message.contains("(a)"), "{message}");
+}
+
+#[tokio::test]
+async fn a_cluster_that_was_given_up_does_not_start_before_its_stop_was_seen() {
+    let server = Server::start().await;
+    server.json("POST", CLUSTERS, shared()).await.expect(201);
+    set_state(&server, "RUNNING").await.expect(200);
+    observe(&server, "FAILED").await;
+    set_state(&server, "STOPPED").await.expect(200);
+    let message = set_state(&server, "RUNNING").await.refused(409, "Conflict");
+    assert!(message.contains("Wait until status.state is STOPPED"), "{message}");
+    let mut whole = shared();
+    whole["spec"]["state"] = json!("RUNNING");
+    server.json("PUT", SHARED, whole).await.refused(409, "Conflict");
+    let label = json!({"metadata": {"labels": {"a": "b"}}});
+    server.json("PATCH", SHARED, label).await.expect(200);
+    observe(&server, "STOPPED").await;
+    set_state(&server, "RUNNING").await.expect(200);
+}
+
+#[tokio::test]
+async fn the_number_of_task_managers_that_take_jobs_is_told() {
+    let server = Server::start().await;
+    server.json("POST", CLUSTERS, shared()).await.expect(201);
+    let explained = "/ext/v1/namespaces/default/sessionclusters/shared";
+    let store = &server.app.store;
+    for (scaled_to, shown) in [(0, Value::Null), (3, json!(3))] {
+        let row = store.get(Kind::SessionCluster, "default", "shared").await.unwrap();
+        let (mut row, run) = (row.unwrap(), Uuid::from_u128(7));
+        let revision = row.revision;
+        let facts = json!({"run": {"launched": {"id": run}, "scaledTo": scaled_to}});
+        row.encode_facts(&facts).unwrap();
+        store.commit(&[Write::Update(row, revision)]).await.unwrap();
+        let told = server.get(explained).await.expect(200);
+        assert_eq!((&told["taskManagers"], &told["runId"]), (&shown, &json!(run)));
+    }
 }
 
 #[tokio::test]

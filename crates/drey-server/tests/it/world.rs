@@ -44,6 +44,8 @@ pub(crate) const SAVEPOINTS: &str = "/api/v1/namespaces/default/savepoints";
 pub(crate) struct Fake {
     pub(crate) rest: Mutex<HashMap<Uuid, String>>,
     pub(crate) logs: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// Whose logs they are; everybody's unless set.
+    pub(crate) logs_of: Mutex<Option<Uuid>>,
     pub(crate) secrets: Mutex<Vec<String>>,
 }
 
@@ -99,7 +101,10 @@ impl ClusterBackend for Fake {
         Ok(Mask::of(self.secrets.lock().unwrap().iter().map(String::as_str)))
     }
 
-    async fn log(&self, _: Uuid, query: &logs::Query) -> Result<logs::Chunk, BackendError> {
+    async fn log(&self, of: Uuid, query: &logs::Query) -> Result<logs::Chunk, BackendError> {
+        if !self.has_logs(of) {
+            return Err(BackendError::NotFound(query.file.clone()));
+        }
         let files = self.logs.lock().unwrap();
         let bytes =
             files.get(&query.file).ok_or_else(|| BackendError::NotFound(query.file.clone()))?;
@@ -110,13 +115,22 @@ impl ClusterBackend for Fake {
         Ok(logs::Chunk { text, offset, next_offset: end, size })
     }
 
-    async fn log_files(&self, _: Uuid) -> Result<Vec<logs::File>, BackendError> {
+    async fn log_files(&self, of: Uuid) -> Result<Vec<logs::File>, BackendError> {
+        if !self.has_logs(of) {
+            return Ok(Vec::new());
+        }
         let files = self.logs.lock().unwrap();
         let file = |(name, bytes): (&String, &Vec<u8>)| logs::File {
             name: name.clone(),
             size: bytes.len() as u64,
         };
         Ok(files.iter().map(file).collect())
+    }
+}
+
+impl Fake {
+    fn has_logs(&self, of: Uuid) -> bool {
+        self.logs_of.lock().unwrap().is_none_or(|id| id == of)
     }
 }
 

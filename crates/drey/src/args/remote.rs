@@ -58,9 +58,9 @@ pub(crate) struct One {
 /// `drey apply`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Documents are applied in an order that works: namespaces, deployment targets, secret values, deployment defaults,
-Deployments. A Deployment that does not exist is created; one that exists is merged with the document: members that the
-document leaves out keep their value, and null removes one.
+Documents are applied in an order that works: namespaces, deployment targets, secret values, session clusters,
+deployment defaults, Deployments. What does not exist is created; what exists is merged with the document: members that
+the document leaves out keep their value, and null removes one.
 
 Examples:
   drey apply -f deployment.yaml
@@ -72,7 +72,7 @@ pub(crate) struct Apply {
     /// File, folder, URL, or - for standard input; YAML or JSON, also several documents. Repeatable
     #[arg(short, long = "filename", required = true, value_name = "FILE|DIR|URL|-")]
     pub(crate) files: Vec<String>,
-    /// Wait until every applied Deployment is as declared
+    /// Wait until every applied Deployment and session cluster is as declared
     #[arg(long)]
     pub(crate) wait: bool,
     /// With --wait: how long
@@ -107,7 +107,8 @@ pub(crate) struct Edit {
 /// `drey delete`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A Deployment can be deleted when its job is not running. Snapshots stay in storage.
+A Deployment can be deleted when its job is not running, a session cluster when it is stopped and nothing refers to it.
+Snapshots stay in storage.
 
 Examples:
   drey delete dep top-speed
@@ -125,7 +126,7 @@ pub(crate) struct Delete {
 /// `drey start`, `drey suspend`, `drey cancel`.
 #[derive(Debug, Args)]
 pub(crate) struct Change {
-    /// Deployments
+    /// Deployments; for start also session clusters: sc/NAME
     #[arg(value_name = "NAME", required_unless_present = "selector")]
     pub(crate) names: Vec<String>,
     /// All Deployments with these labels
@@ -175,7 +176,7 @@ pub(crate) struct Scale {
     /// TaskManagers of a session cluster, or parallelism of a Deployment
     #[arg(value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..))]
     pub(crate) count: i32,
-    /// Session clusters: wait until as many TaskManagers take jobs
+    /// Wait until as many TaskManagers take jobs, or the job runs with the new parallelism
     #[arg(long)]
     pub(crate) wait: bool,
     /// With --wait: how long
@@ -232,13 +233,15 @@ Examples:
   drey wait dep/top-speed --for running
   drey wait dep/top-speed --for healthy --stable 60s --timeout 5m
   drey wait dep/a dep/b --for stopped
+  drey wait sc/shared --for running
   drey wait top-speed --for condition=JobFailing=False --fail-on none")]
 pub(crate) struct Wait {
-    /// Deployments: dep/NAME or NAME
+    /// Deployments (dep/NAME or NAME) and session clusters (sc/NAME)
     #[arg(value_name = "KIND/NAME", required = true, value_parser = subject::named)]
     pub(crate) subjects: Vec<Subject>,
     /// running, stopped, suspended, cancelled, finished, healthy, upgrade, deleted, state=X, condition=TYPE=STATUS,
-    /// jsonpath='{.path}'=VALUE. Repeatable: all must hold
+    /// jsonpath='{.path}'=VALUE. Repeatable: all must hold. Session clusters: running, stopped, healthy, deleted,
+    /// state=X, jsonpath
     #[arg(long = "for", required = true, value_name = "WHAT")]
     pub(crate) goals: Vec<Goal>,
     /// The first of several --for is enough
@@ -282,10 +285,10 @@ pub(crate) enum FailOn {
 /// `drey events`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  drey events top-speed\n  drey events top-speed -f\n  drey events top-speed -o jsonl | jq .spec.message"
+    after_help = "Examples:\n  drey events top-speed\n  drey events top-speed -f\n  drey events sc/shared\n  drey events top-speed -o jsonl | jq .spec.message"
 )]
 pub(crate) struct Events {
-    /// Deployment, or sessioncluster/NAME
+    /// Deployment, or sc/NAME
     pub(crate) name: String,
     /// Go on and show what happens
     #[arg(short, long)]

@@ -10,9 +10,8 @@ use serde_json::Value;
 use super::Shell;
 use super::diff::needs_what_is_not_there;
 use super::documents::{self, Declared, written};
-use super::goal::Goal;
 use super::wait::{self, Pin, Plan, Target};
-use crate::args::{Apply, FailOn, WaitRules};
+use crate::args::Apply;
 use crate::failure::{Exit, Failure, Result};
 use crate::subject::{Kind, Place, handle_of, singular};
 
@@ -38,22 +37,17 @@ pub(super) async fn run(shell: &Shell, args: Apply) -> Result<()> {
         if outcome.before.is_none() {
             made.push(format!("{}/{name}", singular(document.kind)));
         }
-        if document.kind == Kind::Deployment {
+        if matches!(document.kind, Kind::Deployment | Kind::SessionCluster) {
             let ns = document.namespace.clone().unwrap_or_else(|| shell.ns.clone());
-            targets.push((ns, Target { name, pin: outcome.pin() }));
+            targets.push((ns, Target { kind: document.kind, name, pin: outcome.pin() }));
         }
     }
     if !args.wait {
         return Ok(());
     }
-    let rules = WaitRules {
-        timeout: args.timeout,
-        fail_on: vec![FailOn::Failed],
-        stable: std::time::Duration::ZERO,
-        since_version: None,
-    };
-    let plan = Plan { goals: vec![Goal::AsDeclared], any: false, rules };
+    let plan = Plan::as_declared(args.timeout);
     let mut namespaces: Vec<String> = targets.iter().map(|(ns, _)| ns.clone()).collect();
+    namespaces.sort();
     namespaces.dedup();
     for ns in namespaces {
         let here = targets.iter().filter(|(of, _)| *of == ns).map(|(_, target)| target.clone());

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::goal::Goal;
 use super::wait::{self, Pin, Plan, Target};
 use super::{Shell, session};
-use crate::args::{Change, FailOn, WaitRules};
+use crate::args::Change;
 use crate::client::Body;
 use crate::failure::{Exit, Failure, Result};
-use crate::subject::{Kind, Place};
+use crate::subject::{Kind, Place, named, singular};
 
 /// One of the three verbs.
 #[derive(Debug, Clone, Copy)]
@@ -33,32 +33,30 @@ pub(super) async fn run(shell: &Shell, args: Change, verb: Verb) -> Result<()> {
     };
     let mut targets = Vec::new();
     for name in names {
-        if let Some(cluster) = session::named(&name) {
-            change_cluster(shell, &cluster, &args, verb).await?;
-            continue;
-        }
-        let name = name.strip_prefix("dep/").map_or(name.clone(), str::to_owned);
-        let pin = change(shell, &name, verb).await?;
-        targets.push(Target { name, pin });
+        let subject = named(&name).map_err(Failure::usage)?;
+        targets.push(match (subject.kind, subject.name) {
+            (Kind::SessionCluster, Some(name)) => change_cluster(shell, name, verb).await?,
+            (Kind::Deployment, Some(name)) => {
+                let pin = change(shell, &name, verb).await?;
+                Target { kind: Kind::Deployment, name, pin }
+            }
+            (kind, _) => {
+                let word = singular(kind);
+                return Err(Failure::usage(format!("a {word} neither starts nor stops"))
+                    .why("deployments do, and session clusters"));
+            }
+        });
     }
     if !args.wait {
         return Ok(());
     }
-    let rules = WaitRules {
-        timeout: args.timeout,
-        fail_on: vec![FailOn::Failed],
-        stable: std::time::Duration::ZERO,
-        since_version: None,
-    };
-    wait::until(shell, targets, &Plan { goals: vec![Goal::AsDeclared], any: false, rules }).await
+    wait::until(shell, targets, &Plan::as_declared(args.timeout)).await
 }
 
 /// A session cluster can be started; what ends it is another verb.
-async fn change_cluster(shell: &Shell, name: &str, args: &Change, verb: Verb) -> Result<()> {
+async fn change_cluster(shell: &Shell, name: String, verb: Verb) -> Result<Target> {
     match verb.state {
-        DesiredState::Running => {
-            session::start(shell, name, args.wait.then_some(args.timeout)).await
-        }
+        DesiredState::Running => session::start(shell, name).await,
         DesiredState::Suspended | DesiredState::Cancelled => {
             Err(Failure::usage(format!("sessioncluster/{name} has no jobs of its own"))
                 .next(format!("drey stop sessioncluster/{name}")))

@@ -1,6 +1,7 @@
 //! `drey delete`: after a question, unless `--yes`.
 
 use reqwest::Method;
+use serde_json::Value;
 
 use super::Shell;
 use crate::args::Delete;
@@ -37,7 +38,11 @@ pub(super) async fn one(shell: &Shell, subject: Subject) -> Result<()> {
     let doing = format!("deleting {word}/{name}");
     let place = Place::deletion(&shell.ns, kind, &name);
     let sent = shell.client.send(&doing, Method::DELETE, &place, None, None).await;
+    // What is at rest is refused for another reason, which the server tells with what to do.
+    let state = before.pointer("/status/state").and_then(Value::as_str).unwrap_or_default();
+    let is_at_rest = ["CANCELLED", "SUSPENDED", "FINISHED", "STOPPED"].contains(&state);
     let answer = sent.map_err(|failure| match (kind, failure.exit) {
+        (_, Exit::Conflict) if is_at_rest => failure,
         (Kind::Deployment, Exit::Conflict) => failure
             .next(format!("drey suspend {name} --wait    stops it and keeps its state"))
             .next(format!("drey cancel {name} --wait     stops it at once")),

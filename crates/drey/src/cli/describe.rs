@@ -33,7 +33,7 @@ pub(super) async fn run(shell: &Shell, args: One) -> Result<()> {
     }
     let view = shell.client.view(&shell.ns, &name).await?;
     let (events, savepoints) = tokio::join!(
-        shell.client.events(&shell.ns, &view.deployment),
+        shell.client.events(&shell.ns, kind, view.deployment.metadata.id),
         shell.client.savepoints(&shell.ns, &view.deployment),
     );
     let page = Page { view, events: events?, savepoints: savepoints? };

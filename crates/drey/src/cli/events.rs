@@ -3,17 +3,19 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use drey_model::{Deployment, Event};
+use drey_model::Event;
+use drey_model::meta::Metadata;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::{Shell, printer, session};
+use super::{Shell, printer};
 use crate::args::{Events, Format};
+use crate::client::typed;
 use crate::client::watch::Watch;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::output::{put, table};
-use crate::subject::Kind;
+use crate::subject::{Kind, singular};
 
 /// Without any hint, look this often anyway.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -21,8 +23,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 const BUNCH: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(shell: &Shell, args: Events) -> Result<()> {
-    let subject = subject(shell, &args.name).await?;
-    let events = of(shell, &subject).await?;
+    let (kind, id) = owner(shell, &args.name).await?;
+    let events = shell.client.events(&shell.ns, kind, id).await?;
     let mut told: HashSet<Uuid> = events.iter().map(|event| event.metadata.id).collect();
     print(shell, &events, args.follow, shell.headers)?;
     if !args.follow {
@@ -35,7 +37,7 @@ pub(super) async fn run(shell: &Shell, args: Events) -> Result<()> {
             while watch.next(Instant::now()).await.is_some() {}
         }
         // The list is asked, not the stream trusted: a stream may miss what was trimmed or lost.
-        let Ok(events) = of(shell, &subject).await else { continue };
+        let Ok(events) = shell.client.events(&shell.ns, kind, id).await else { continue };
         let fresh: Vec<Event> =
             events.into_iter().filter(|event| told.insert(event.metadata.id)).collect();
         if !fresh.is_empty() {
@@ -45,33 +47,19 @@ pub(super) async fn run(shell: &Shell, args: Events) -> Result<()> {
 }
 
 /// Whose events are shown.
-enum Subject {
-    Deployment(Box<Deployment>),
-    /// By its id.
-    SessionCluster(String),
-}
-
-async fn subject(shell: &Shell, name: &str) -> Result<Subject> {
-    let Some(cluster) = session::named(name) else {
-        let deployment = shell.client.deployment(&shell.ns, name).await?;
-        return Ok(Subject::Deployment(Box::new(deployment)));
+async fn owner(shell: &Shell, text: &str) -> Result<(Kind, Uuid)> {
+    let subject = crate::subject::named(text).map_err(Failure::usage)?;
+    let (kind @ (Kind::Deployment | Kind::SessionCluster), Some(name)) =
+        (subject.kind, &subject.name)
+    else {
+        return Err(Failure::usage("events are those of a deployment or a session cluster")
+            .next("drey events top-speed")
+            .next("drey events sc/shared"));
     };
-    let found = shell.client.object(&shell.ns, Kind::SessionCluster, &cluster).await?;
-    let id = found.pointer("/metadata/id").and_then(|id| id.as_str());
-    Ok(Subject::SessionCluster(id.unwrap_or_default().to_owned()))
-}
-
-/// The events, oldest first.
-async fn of(shell: &Shell, subject: &Subject) -> Result<Vec<Event>> {
-    match subject {
-        Subject::Deployment(deployment) => shell.client.events(&shell.ns, deployment).await,
-        Subject::SessionCluster(id) => {
-            let query = [("sessionClusterId", id.as_str())];
-            let mut events: Vec<Event> = shell.client.list(&shell.ns, Kind::Event, &query).await?;
-            events.reverse();
-            Ok(events)
-        }
-    }
+    let found = shell.client.object(&shell.ns, kind, name).await?;
+    let metadata = found.get("metadata").cloned().unwrap_or_default();
+    let metadata: Metadata = typed(&format!("getting {}/{name}", singular(kind)), metadata)?;
+    Ok((kind, metadata.id))
 }
 
 /// Followed events carry the time of day, which stays true; listed ones their age.

@@ -1,33 +1,36 @@
-//! What a wait waits for.
+//! What a wait waits for. The words are those of Deployments; a SessionCluster knows some of them, and states of its own.
 
 use std::str::FromStr;
 
 use drey_model::deployment::{ConditionKind, ConditionStatus};
 use drey_model::meta::{SPEC_VERSION, TRANSITIONING};
+use drey_model::session_cluster::{ClusterState, DesiredClusterState};
 use drey_model::{DeploymentState, DesiredState};
 use serde_json::Value;
 
+use super::picture::{ClusterView, Picture};
 use crate::client::View;
 use crate::output::health::{Health, health};
 use crate::output::table::at_rest;
+use crate::subject::Kind;
 
-/// One claim about a Deployment.
+/// One claim about a Deployment or a SessionCluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Goal {
     /// The state is the desired one, or the job ended by itself.
     AsDeclared,
     /// RUNNING, with nothing under way.
     Running,
-    /// No job: SUSPENDED, CANCELLED or FINISHED.
+    /// No job: SUSPENDED, CANCELLED or FINISHED. No process: STOPPED.
     Stopped,
     /// RUNNING, and no condition holds.
     Healthy,
     /// RUNNING with the newest version of the spec.
     Upgrade,
-    /// The Deployment does not exist.
+    /// It does not exist.
     Deleted,
-    /// This state.
-    State(DeploymentState),
+    /// This word of the API stands in `status.state`.
+    State(String),
     /// This condition has this status.
     Condition(ConditionKind, ConditionStatus),
     /// The member at this dotted path has this value.
@@ -35,9 +38,26 @@ pub(crate) enum Goal {
 }
 
 impl Goal {
-    /// Whether the claim holds; `None`: the Deployment does not exist.
-    pub(crate) fn holds(&self, view: Option<&View>) -> bool {
-        let Some(view) = view else { return *self == Self::Deleted };
+    /// Whether the claim holds; `None`: it does not exist.
+    pub(crate) fn holds(&self, picture: Option<&Picture>) -> bool {
+        let Some(picture) = picture else { return *self == Self::Deleted };
+        match self {
+            Self::Deleted => false,
+            Self::State(wanted) => picture.state() == *wanted,
+            Self::Path(path, wanted) => at(&picture.object(), path).as_ref() == Some(wanted),
+            Self::AsDeclared
+            | Self::Running
+            | Self::Stopped
+            | Self::Healthy
+            | Self::Upgrade
+            | Self::Condition(..) => match picture {
+                Picture::Deployment(view) => self.holds_of_deployment(view),
+                Picture::SessionCluster(view) => self.holds_of_cluster(view),
+            },
+        }
+    }
+
+    fn holds_of_deployment(&self, view: &View) -> bool {
         let deployment = &view.deployment;
         let state = deployment.status.state;
         let running = state == DeploymentState::Running
@@ -57,16 +77,48 @@ impl Goal {
             Self::Stopped => at_rest(state),
             Self::Healthy => running && health(deployment) == Health::Healthy,
             Self::Upgrade => running && runs_newest(view),
-            Self::Deleted => false,
-            Self::State(wanted) => state == *wanted,
             Self::Condition(kind, wanted) => {
                 let running = deployment.status.running.as_ref();
                 let mut conditions = running.iter().flat_map(|r| &r.conditions);
                 conditions.any(|c| c.kind == *kind && c.status == *wanted)
             }
-            Self::Path(path, wanted) => {
-                at(&serde_json::json!(deployment), path) == Some(wanted.clone())
-            }
+            Self::Deleted | Self::State(_) | Self::Path(..) => false,
+        }
+    }
+
+    fn holds_of_cluster(&self, view: &ClusterView) -> bool {
+        let cluster = &view.session_cluster;
+        let running = cluster.spec.state == DesiredClusterState::Running && view.is_complete();
+        let stopped = cluster.status.state == ClusterState::Stopped;
+        match self {
+            Self::AsDeclared => match cluster.spec.state {
+                DesiredClusterState::Running => running,
+                DesiredClusterState::Stopped => stopped,
+            },
+            Self::Running => running,
+            Self::Stopped => stopped,
+            Self::Healthy => running && cluster.status.failure.is_none(),
+            Self::Upgrade
+            | Self::Condition(..)
+            | Self::Deleted
+            | Self::State(_)
+            | Self::Path(..) => false,
+        }
+    }
+
+    /// Whether it says anything about objects of this kind.
+    pub(crate) fn fits(&self, kind: Kind) -> bool {
+        let is_cluster = kind == Kind::SessionCluster;
+        match self {
+            Self::AsDeclared
+            | Self::Running
+            | Self::Stopped
+            | Self::Healthy
+            | Self::Deleted
+            | Self::Path(..) => true,
+            Self::Upgrade | Self::Condition(..) => !is_cluster,
+            Self::State(state) if is_cluster => word::<ClusterState>(state).is_some(),
+            Self::State(state) => word::<DeploymentState>(state).is_some(),
         }
     }
 
@@ -79,7 +131,7 @@ impl Goal {
             Self::Healthy => "healthy".to_owned(),
             Self::Upgrade => "running its newest version".to_owned(),
             Self::Deleted => "deleted".to_owned(),
-            Self::State(state) => state.to_string().to_ascii_lowercase(),
+            Self::State(state) => state.to_ascii_lowercase(),
             Self::Condition(kind, status) => format!("at {kind}={status}"),
             Self::Path(path, value) => format!("at {path}={value}"),
         }
@@ -122,9 +174,10 @@ impl FromStr for Goal {
         match lower.as_str() {
             "running" => return Ok(Self::Running),
             "stopped" => return Ok(Self::Stopped),
-            "suspended" => return Ok(Self::State(DeploymentState::Suspended)),
-            "cancelled" | "canceled" => return Ok(Self::State(DeploymentState::Cancelled)),
-            "finished" => return Ok(Self::State(DeploymentState::Finished)),
+            "suspended" | "cancelled" | "finished" => {
+                return Ok(Self::State(text.to_ascii_uppercase()));
+            }
+            "canceled" => return Ok(Self::State("CANCELLED".to_owned())),
             "healthy" => return Ok(Self::Healthy),
             "upgrade" => return Ok(Self::Upgrade),
             "deleted" => return Ok(Self::Deleted),
@@ -139,9 +192,10 @@ impl FromStr for Goal {
         let (what, rest) = text.split_once('=').ok_or_else(wrong)?;
         match what.to_ascii_lowercase().as_str() {
             "state" => {
-                word::<DeploymentState>(&rest.to_ascii_uppercase().replace("CELED", "CELLED"))
-                    .map(Self::State)
-                    .ok_or_else(wrong)
+                let state = rest.to_ascii_uppercase().replace("CELED", "CELLED");
+                let is_known = word::<DeploymentState>(&state).is_some()
+                    || word::<ClusterState>(&state).is_some();
+                if is_known { Ok(Self::State(state)) } else { Err(wrong()) }
             }
             "condition" => {
                 let (kind, status) = rest.split_once('=').unwrap_or((rest, "True"));
@@ -165,15 +219,15 @@ fn word<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
-    use drey_model::DeploymentState;
     use drey_model::deployment::{ConditionKind, ConditionStatus};
 
     use super::{Goal, at};
+    use crate::subject::Kind;
 
     #[test]
     fn goals_are_read_as_written() {
         assert_eq!("Running".parse(), Ok(Goal::Running));
-        assert_eq!("state=canceled".parse(), Ok(Goal::State(DeploymentState::Cancelled)));
+        assert_eq!("state=canceled".parse(), Ok(Goal::State("CANCELLED".to_owned())));
         assert_eq!(
             "condition=JobFailing=False".parse(),
             Ok(Goal::Condition(ConditionKind::JobFailing, ConditionStatus::False))
@@ -183,6 +237,17 @@ mod tests {
             Ok(Goal::Path("status.state".to_owned(), "RUNNING".to_owned()))
         );
         assert!("state=PAUSED".parse::<Goal>().is_err_and(|e| e.contains("state=FAILED")));
+    }
+
+    #[test]
+    fn states_are_those_of_the_kind() {
+        let updating: Goal = "state=updating".parse().unwrap();
+        assert!(updating.fits(Kind::SessionCluster) && !updating.fits(Kind::Deployment));
+        let suspended: Goal = "suspended".parse().unwrap();
+        assert!(suspended.fits(Kind::Deployment) && !suspended.fits(Kind::SessionCluster));
+        assert!(
+            Goal::Stopped.fits(Kind::SessionCluster) && !Goal::Upgrade.fits(Kind::SessionCluster)
+        );
     }
 
     #[test]

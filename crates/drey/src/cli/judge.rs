@@ -1,20 +1,15 @@
 //! Has it happened, can it still happen, or has it failed? The pure half of `drey wait`.
 //!
 //! A picture can be older than the request that the user just made: the server answers a write before the controller
-//! has looked at it. So a picture counts once the controller's explanation is about the newest spec, and not before
-//! `since`, the version of that write. A server that gives no explanation (a Ververica Platform) is given [`GRACE`]
-//! instead.
+//! has looked at it. So a picture counts once it says that the controller has seen the newest spec, and not before
+//! `since`, the version of that write. One that does not say (a Ververica Platform has no explanations; a session cluster
+//! that is FAILED may have been so before) is given [`GRACE`] instead.
 
 use std::time::Duration;
 
-use drey_model::deployment::ConditionKind;
-use drey_model::quota::EXCEEDED;
-use drey_model::{DeploymentState, DesiredState, Explanation};
-
 use super::goal::Goal;
+use super::picture::Picture;
 use crate::args::{FailOn, WaitRules};
-use crate::client::View;
-use crate::output::health::condition;
 
 /// How long the controller may take to begin with a change.
 pub(crate) const GRACE: Duration = Duration::from_secs(3);
@@ -28,11 +23,11 @@ pub(crate) enum Verdict {
     Pending,
     /// It will not become so.
     Failed,
-    /// The Deployment does not exist.
+    /// It does not exist.
     Gone,
 }
 
-/// What is waited for, for one Deployment.
+/// What is waited for, of one object.
 #[derive(Debug, Clone)]
 pub(crate) struct Judge {
     goals: Vec<Goal>,
@@ -63,14 +58,14 @@ impl Judge {
     }
 
     /// Looks at a picture `at` this time after the wait began.
-    pub(crate) fn look(&mut self, view: Option<&View>, at: Duration) -> Verdict {
-        let Some(view) = view else {
+    pub(crate) fn look(&mut self, picture: Option<&Picture>, at: Duration) -> Verdict {
+        let Some(picture) = picture else {
             let done = self.goals.contains(&Goal::Deleted);
             return if done { Verdict::Done } else { Verdict::Gone };
         };
-        let settled = self.settled(view, at);
+        let settled = self.settled(picture, at);
         let fresh = settled || self.since.is_none();
-        let holds = |goal: &Goal| goal.holds(Some(view));
+        let holds = |goal: &Goal| goal.holds(Some(picture));
         let met =
             if self.any { self.goals.iter().any(holds) } else { self.goals.iter().all(holds) };
         if fresh && met {
@@ -79,63 +74,68 @@ impl Judge {
             return if held { Verdict::Done } else { Verdict::Pending };
         }
         self.held_since = None;
-        if settled && self.hopeless(view) { Verdict::Failed } else { Verdict::Pending }
+        if settled && self.hopeless(picture) { Verdict::Failed } else { Verdict::Pending }
     }
 
     /// Whether the picture shows what the controller made of the newest request.
-    fn settled(&mut self, view: &View, at: Duration) -> bool {
-        let version = view.deployment.metadata.resource_version;
+    fn settled(&mut self, picture: &Picture, at: Duration) -> bool {
+        let version = picture.metadata().resource_version;
         if self.since.is_some_and(|since| version < since) {
             return false;
         }
-        if let Some(explanation) = &view.explanation {
-            return explanation.spec_version >= view.deployment.spec_version();
+        if let Some(has_looked) = picture.has_looked() {
+            return has_looked;
         }
         let (first, since) = *self.first.get_or_insert((version, at));
-        // A moving Deployment is the controller's answer, whatever the version was before.
-        self.moved |= version > self.since.unwrap_or(first)
-            || view.deployment.status.state == DeploymentState::Transitioning;
+        // What moves is the controller's answer, whatever the version was before.
+        self.moved |= version > self.since.unwrap_or(first) || picture.is_moving();
         self.moved || at.saturating_sub(since) >= self.grace
     }
 
-    fn hopeless(&self, view: &View) -> bool {
+    fn hopeless(&self, picture: &Picture) -> bool {
         let on = |what| self.fail_on.contains(&what) && !self.fail_on.contains(&FailOn::None);
-        let state = view.deployment.status.state;
-        let failing = condition(&view.deployment, ConditionKind::JobFailing).is_some();
         let needs_a_job = self.goals.iter().any(Goal::needs_a_job);
         // A job that has ended, or that nobody asked for, does not come by waiting.
-        let is_unasked = view.deployment.spec.state != DesiredState::Running;
-        let over = needs_a_job && (state == DeploymentState::Finished || is_unasked);
-        let is_refused = view.explanation.as_ref().is_some_and(is_refused);
+        let over = needs_a_job && (picture.is_finished() || !picture.is_asked_to_run());
         let on_failure = on(FailOn::Failed) || on(FailOn::Failing) || on(FailOn::Quota);
-        (on_failure && (state == DeploymentState::Failed || over))
-            || (on(FailOn::Failing) && failing)
-            || (on(FailOn::Quota) && is_refused)
+        (on_failure && (picture.is_failed() || over))
+            || (on(FailOn::Failing) && picture.is_failing())
+            || (on(FailOn::Quota) && picture.is_refused())
     }
-}
-
-/// Whether the CPU quota has no room for the launch that is needed.
-pub(super) fn is_refused(explanation: &Explanation) -> bool {
-    explanation.failure.as_ref().is_some_and(|failure| failure.reason == EXCEEDED)
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use drey_model::{Deployment, DeploymentState, DesiredState};
+    use drey_model::{
+        ClusterState, Deployment, DeploymentState, DesiredClusterState, DesiredState,
+        SessionCluster,
+    };
 
     use super::{Judge, Verdict};
     use crate::args::{FailOn, WaitRules};
     use crate::cli::goal::Goal;
+    use crate::cli::picture::{ClusterView, Picture};
     use crate::client::View;
 
-    fn view(version: i32, state: DeploymentState) -> View {
+    fn view(version: i32, state: DeploymentState) -> Picture {
         let mut deployment = Deployment::new(Default::default(), Default::default());
         deployment.metadata.resource_version = version;
         deployment.spec.state = DesiredState::Running;
         deployment.status.state = state;
-        View { deployment, explanation: None, jobs: Vec::new(), observed_at: None }
+        let view = View { deployment, explanation: None, jobs: Vec::new(), observed_at: None };
+        Picture::Deployment(Box::new(view))
+    }
+
+    fn cluster(version: i32, desired: DesiredClusterState, state: ClusterState) -> Picture {
+        let mut session_cluster = SessionCluster::new(Default::default(), Default::default());
+        session_cluster.metadata.resource_version = version;
+        session_cluster.spec.state = desired;
+        session_cluster.status.state = state;
+        let task_managers = Some(1);
+        let view = ClusterView { session_cluster, wait: None, task_managers };
+        Picture::SessionCluster(Box::new(view))
     }
 
     fn judge(change: impl FnOnce(&mut WaitRules)) -> Judge {
@@ -209,5 +209,52 @@ mod tests {
         assert_eq!(judge(|_| {}).look(None, S(0)), Verdict::Gone);
         let rules = WaitRules { timeout: S(1), fail_on: vec![], stable: S(0), since_version: None };
         assert_eq!(Judge::new(&[Goal::Deleted], false, &rules).look(None, S(0)), Verdict::Done);
+    }
+
+    #[test]
+    fn a_cluster_that_is_stopped_may_be_failed_until_the_controller_has_looked() {
+        let (stopped, failed) = (DesiredClusterState::Stopped, ClusterState::Failed);
+        let rules = WaitRules {
+            timeout: S(600),
+            fail_on: vec![FailOn::Failed],
+            stable: S(0),
+            since_version: Some(7),
+        };
+        let mut judge = Judge::new(&[Goal::AsDeclared], false, &rules);
+        assert_eq!(judge.look(Some(&cluster(7, stopped, failed)), S(0)), Verdict::Pending);
+        assert_eq!(judge.look(Some(&cluster(7, stopped, failed)), S(60)), Verdict::Pending);
+        let ended = cluster(8, stopped, ClusterState::Stopped);
+        assert_eq!(judge.look(Some(&ended), S(61)), Verdict::Done);
+    }
+
+    #[test]
+    fn a_cluster_that_failed_before_it_was_started_again_is_given_a_moment() {
+        let running = DesiredClusterState::Running;
+        let mut judge = judge(|rules| rules.since_version = Some(7));
+        let old = cluster(7, running, ClusterState::Failed);
+        assert_eq!(judge.look(Some(&old), S(0)), Verdict::Pending);
+        let begins = cluster(8, running, ClusterState::Starting);
+        assert_eq!(judge.look(Some(&begins), S(1)), Verdict::Pending);
+        let anew = cluster(9, running, ClusterState::Failed);
+        assert_eq!(judge.look(Some(&anew), S(2)), Verdict::Failed);
+        let mut other = self::judge(|rules| rules.since_version = Some(7));
+        assert_eq!(other.look(Some(&old), S(0)), Verdict::Pending);
+        assert_eq!(other.look(Some(&old), S(3)), Verdict::Failed);
+    }
+
+    #[test]
+    fn a_cluster_runs_when_it_has_as_many_task_managers_as_asked_for() {
+        let mut judge = judge(|rules| rules.since_version = Some(7));
+        let mut picture = cluster(7, DesiredClusterState::Running, ClusterState::Running);
+        if let Picture::SessionCluster(view) = &mut picture {
+            view.session_cluster.spec.number_of_task_managers = 2;
+        }
+        assert_eq!(judge.look(Some(&picture), S(60)), Verdict::Pending, "it has one");
+        if let Picture::SessionCluster(view) = &mut picture {
+            view.task_managers = Some(2);
+        }
+        assert_eq!(judge.look(Some(&picture), S(61)), Verdict::Done);
+        let unasked = cluster(8, DesiredClusterState::Stopped, ClusterState::Stopped);
+        assert_eq!(judge.look(Some(&unasked), S(62)), Verdict::Failed);
     }
 }

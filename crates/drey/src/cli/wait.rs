@@ -5,29 +5,33 @@
 //!                          └► new Events ──► a line on stderr
 //! ```
 //!
-//! Owns the clock, the connection and the words at the end. Whether it is so is [`judge`]'s business.
+//! Owns the clock, the connection and the words at the end. Whether it is so is [`judge`]'s business, and what a
+//! Deployment or a SessionCluster says about itself is [`picture`]'s.
 //!
 //! [`judge`]: super::judge
+//! [`picture`]: super::picture
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use drey_model::{Deployment, DeploymentState, DesiredState};
+use drey_model::Deployment;
+use drey_model::meta::Metadata;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::goal::Goal;
-use super::judge::{self, Judge, Verdict};
+use super::judge::{Judge, Verdict};
+use super::picture::Picture;
 use super::{Shell, printer};
-use crate::args::{Format, Wait, WaitRules};
+use crate::args::{FailOn, Format, Wait, WaitRules};
 use crate::client::View;
 use crate::client::watch::Watch;
-use crate::duration::{age, clock, short};
+use crate::duration::{clock, short};
 use crate::failure::{Exit, Failure, Result};
 use crate::output::put;
-use crate::subject::Kind;
+use crate::subject::{Kind, singular};
 
 /// Without any hint, look this often anyway.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -37,7 +41,9 @@ const BUNCH: Duration = Duration::from_millis(100);
 /// Whom to wait for.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
-    /// The Deployment.
+    /// Deployment or SessionCluster.
+    pub(crate) kind: Kind,
+    /// Its name.
     pub(crate) name: String,
     /// The write that the wait is about.
     pub(crate) pin: Option<Pin>,
@@ -53,8 +59,7 @@ pub(crate) struct Pin {
 impl Pin {
     /// From the server's answer to a write.
     pub(crate) fn of(object: &Value) -> Option<Self> {
-        let deployment: Deployment = serde_json::from_value(object.clone()).ok()?;
-        let metadata = deployment.metadata;
+        let metadata: Metadata = serde_json::from_value(object.get("metadata")?.clone()).ok()?;
         Some(Self { version: metadata.resource_version, at: metadata.modified_at })
     }
 }
@@ -70,35 +75,71 @@ pub(crate) struct Plan {
     pub(crate) rules: WaitRules,
 }
 
+impl Plan {
+    /// What `--wait` of the verbs that change something waits for.
+    pub(crate) fn as_declared(timeout: Duration) -> Self {
+        let rules = WaitRules {
+            timeout,
+            fail_on: vec![FailOn::Failed],
+            stable: Duration::ZERO,
+            since_version: None,
+        };
+        Self { goals: vec![Goal::AsDeclared], any: false, rules }
+    }
+}
+
 /// A Deployment without what is known beside it.
-pub(super) fn bare(deployment: &Deployment) -> View {
-    View { deployment: deployment.clone(), explanation: None, jobs: Vec::new(), observed_at: None }
+pub(super) fn bare(deployment: &Deployment) -> Picture {
+    Picture::Deployment(Box::new(View {
+        deployment: deployment.clone(),
+        explanation: None,
+        jobs: Vec::new(),
+        observed_at: None,
+    }))
 }
 
 pub(super) async fn run(shell: &Shell, args: Wait) -> Result<()> {
     let mut targets = Vec::new();
     for subject in args.subjects {
-        match (subject.kind, subject.name) {
-            (Kind::Deployment, Some(name)) => targets.push(Target { name, pin: None }),
-            (kind, _) => {
-                let word = crate::subject::singular(kind);
-                return Err(Failure::usage(format!(
-                    "only deployments can be waited for, not {word}s"
-                )));
-            }
+        let kind = subject.kind;
+        let word = singular(kind);
+        let (Kind::Deployment | Kind::SessionCluster, Some(name)) = (kind, subject.name) else {
+            let what =
+                format!("only deployments and session clusters can be waited for, not {word}s");
+            return Err(Failure::usage(what));
+        };
+        if let Some(goal) = args.goals.iter().find(|goal| !goal.fits(kind)) {
+            let what = format!("no {word} is ever {}", goal.text());
+            return Err(Failure::usage(what).next(match kind {
+                Kind::SessionCluster => format!("drey wait sc/{name} --for running"),
+                _ => format!("drey wait dep/{name} --for running"),
+            }));
         }
+        targets.push(Target { kind, name, pin: None });
     }
     until(shell, targets, &Plan { goals: args.goals, any: args.any, rules: args.rules }).await
 }
 
 /// One target under way.
 struct Course {
+    kind: Kind,
     name: String,
     judge: Judge,
     since: Option<Timestamp>,
     told: Option<HashSet<Uuid>>,
-    last: Option<View>,
+    last: Option<Picture>,
     verdict: Verdict,
+}
+
+impl Course {
+    /// As in `deployment/top-speed`.
+    fn handle(&self) -> String {
+        format!("{}/{}", singular(self.kind), self.name)
+    }
+
+    fn waits_for_cores(&self) -> bool {
+        self.last.as_ref().is_some_and(Picture::is_refused)
+    }
 }
 
 /// Waits until all targets are as planned.
@@ -109,6 +150,7 @@ pub(crate) async fn until(shell: &Shell, targets: Vec<Target>, plan: &Plan) -> R
         let mut rules = plan.rules.clone();
         rules.since_version = target.pin.map(|pin| pin.version).or(rules.since_version);
         Course {
+            kind: target.kind,
             name: target.name,
             judge: Judge::new(&plan.goals, plan.any, &rules),
             since: target.pin.map(|pin| pin.at),
@@ -119,7 +161,8 @@ pub(crate) async fn until(shell: &Shell, targets: Vec<Target>, plan: &Plan) -> R
     };
     let mut courses: Vec<Course> = targets.into_iter().map(course).collect();
     let several = courses.len() > 1;
-    let mut watch = Watch::new(&shell.client, &shell.ns, &[Kind::Deployment, Kind::Event]);
+    let kinds = [Kind::Deployment, Kind::SessionCluster, Kind::Event];
+    let mut watch = Watch::new(&shell.client, &shell.ns, &kinds);
     let mut lost = false;
     let outcome = loop {
         let looked = look_at_all(shell, &mut courses, started, several).await;
@@ -159,26 +202,33 @@ async fn look_at_all(
         if course.verdict == Verdict::Done {
             continue;
         }
-        let view = match shell.client.view(&shell.ns, &course.name).await {
-            Ok(view) => Some(view),
+        let picture = match Picture::of(shell, course.kind, &course.name).await {
+            Ok(picture) => Some(picture),
             Err(failure) if failure.exit == Exit::NotFound => None,
             Err(failure) => return Err(failure),
         };
-        if let Some(view) = &view {
-            tell(shell, course, view, started, several).await;
+        if let Some(picture) = &picture {
+            tell(shell, course, picture, started, several).await;
         }
-        course.verdict = course.judge.look(view.as_ref(), started.elapsed());
-        course.last = view.or(course.last.take());
+        course.verdict = course.judge.look(picture.as_ref(), started.elapsed());
+        course.last = picture.or(course.last.take());
     }
     Ok(())
 }
 
 /// Prints Events that are new. Progress is a courtesy: when it cannot be had, the wait goes on without.
-async fn tell(shell: &Shell, course: &mut Course, view: &View, started: Instant, several: bool) {
+async fn tell(
+    shell: &Shell,
+    course: &mut Course,
+    picture: &Picture,
+    started: Instant,
+    several: bool,
+) {
     if !shell.talks() {
         return;
     }
-    let Ok(events) = shell.client.events(&shell.ns, &view.deployment).await else { return };
+    let id = picture.metadata().id;
+    let Ok(events) = shell.client.events(&shell.ns, course.kind, id).await else { return };
     let first = course.told.is_none();
     let told = course.told.get_or_insert_default();
     let since = course.since;
@@ -187,7 +237,7 @@ async fn tell(shell: &Shell, course: &mut Course, view: &View, started: Instant,
         let old = first && since.is_none_or(|since| event.metadata.created_at < since);
         if fresh && !old {
             let name = if several { format!("{}  ", course.name) } else { String::new() };
-            let state = view.deployment.status.state.to_string();
+            let state = picture.state();
             let message = event.spec.message.replace('\n', " ");
             shell.note(&format!("{:>5} {name}{state:<13}  {message}", clock(started.elapsed())));
         }
@@ -200,12 +250,14 @@ fn verdict_of(courses: &[Course], plan: &Plan) -> Option<Result<()>> {
         match course.verdict {
             Verdict::Failed => return Some(Err(failed(course, plan))),
             Verdict::Gone => {
-                let what = format!("deployment/{} does not exist", course.name);
-                let mut failure = Failure::new(Exit::NotFound, what).next("drey get dep");
-                if course.last.is_some() {
-                    failure.what = format!("deployment/{} was deleted meanwhile", course.name);
-                }
-                return Some(Err(failure));
+                let handle = course.handle();
+                let what = match course.last {
+                    Some(_) => format!("{handle} was deleted meanwhile"),
+                    None => format!("{handle} does not exist"),
+                };
+                let list = if course.kind == Kind::SessionCluster { "sc" } else { "dep" };
+                let failure = Failure::new(Exit::NotFound, what);
+                return Some(Err(failure.next(format!("drey get {list}"))));
             }
             Verdict::Done | Verdict::Pending => {}
         }
@@ -219,14 +271,17 @@ fn goal_text(plan: &Plan) -> String {
 }
 
 fn failed(course: &Course, plan: &Plan) -> Failure {
-    let what = format!("deployment/{} did not get to be {}", course.name, goal_text(plan));
-    let exit = if waits_for_cores(course) { Exit::Quota } else { Exit::Failed };
-    picture(Failure::new(exit, what), course)
+    let what = format!("{} did not get to be {}", course.handle(), goal_text(plan));
+    let exit = if course.waits_for_cores() { Exit::Quota } else { Exit::Failed };
+    explained(Failure::new(exit, what), course)
 }
 
-fn waits_for_cores(course: &Course) -> bool {
-    let view = course.last.as_ref();
-    view.and_then(|view| view.explanation.as_ref()).is_some_and(judge::is_refused)
+/// With why, now and next from the last look.
+fn explained(failure: Failure, course: &Course) -> Failure {
+    match &course.last {
+        Some(picture) => picture.explain(failure),
+        None => failure,
+    }
 }
 
 fn timed_out(
@@ -236,64 +291,17 @@ fn timed_out(
     client: &crate::client::Client,
 ) -> Failure {
     let pending: Vec<&Course> = courses.iter().filter(|c| c.verdict != Verdict::Done).collect();
-    let names: Vec<String> = pending.iter().map(|c| format!("deployment/{}", c.name)).collect();
+    let names: Vec<String> = pending.iter().map(|course| course.handle()).collect();
     let limit = short(plan.rules.timeout.as_secs());
     let verb = if pending.len() == 1 { "is" } else { "are" };
     let what = format!("{} {verb} not {} after {limit}", names.join(", "), goal_text(plan));
-    let is_refused = pending.iter().any(|course| waits_for_cores(course));
+    let is_refused = pending.iter().any(|course| course.waits_for_cores());
     let exit = if is_refused { Exit::Quota } else { Exit::Timeout };
     let mut failure = Failure::new(exit, what);
     if lost {
         failure = failure.why(format!("{} does not answer any more", client.base()));
     }
-    pending.first().map_or(failure.clone(), |course| picture(failure, course))
-}
-
-/// Why, now and next, from the last look at a Deployment.
-fn picture(mut failure: Failure, course: &Course) -> Failure {
-    let Some(view) = &course.last else { return failure };
-    let explained = view.explanation.clone().unwrap_or_default();
-    if let Some(cause) = explained.failure {
-        failure = failure.why(cause.message);
-    }
-    if failure.why.is_empty() && !explained.summary.is_empty() {
-        failure = failure.why(explained.summary);
-    }
-    if let Some(wait) = explained.wait {
-        let now = Timestamp::now();
-        let left = wait.until.as_second().saturating_sub(now.as_second()).max(0).unsigned_abs();
-        let since = age(wait.since, now);
-        failure = failure.why(format!(
-            "waiting for {} since {since}, at most {} more",
-            wait.what,
-            short(left)
-        ));
-    }
-    let deployment = &view.deployment;
-    let alive = view.jobs.iter().any(|job| !job.status.state.is_terminal());
-    let mut now = format!(
-        "desired {}, actual {}; {}",
-        deployment.spec.state,
-        deployment.status.state,
-        if alive { "a Flink job may still be alive" } else { "no Flink job is running" }
-    );
-    if let Some(from) = explained.restores_from {
-        now.push_str(&format!("; the next start restores {from}"));
-    }
-    failure.now = Some(now);
-    let name = &course.name;
-    if deployment.spec.state != DesiredState::Running
-        && deployment.status.state != DeploymentState::Failed
-    {
-        failure.next.push(format!("drey start {name} --wait"));
-    }
-    failure.next.extend(explained.next);
-    for next in [format!("drey events {name}"), format!("drey logs {name}")] {
-        if !failure.next.contains(&next) {
-            failure.next.push(next);
-        }
-    }
-    failure
+    pending.first().map_or(failure.clone(), |course| explained(failure, course))
 }
 
 /// The result on stdout: one line a target, or one object with `-o json`.
@@ -315,33 +323,43 @@ fn conclude(
                 _ => "error",
             },
         };
-        let each = courses.iter().map(|course| {
-            let deployment = course.last.as_ref().map(|view| &view.deployment);
-            json!({
-                "name": course.name,
-                "done": course.verdict == Verdict::Done,
-                "state": deployment.map(|d| d.status.state),
-                "resourceVersion": deployment.map(|d| d.metadata.resource_version),
-                "explanation": course.last.as_ref().and_then(|view| view.explanation.clone()),
-            })
-        });
+        let each = |kind: Kind| -> Vec<Value> {
+            courses.iter().filter(|course| course.kind == kind).map(told).collect()
+        };
         let why = outcome.as_ref().err().map(|failure| failure.why.clone()).unwrap_or_default();
         let object = json!({
             "result": result, "for": goal_text(plan), "elapsedSeconds": started.elapsed().as_secs_f64(),
-            "why": why, "deployments": each.collect::<Vec<Value>>(),
+            "why": why, "deployments": each(Kind::Deployment), "sessionClusters": each(Kind::SessionCluster),
         });
         return put(&printer::document(shell.format, &object)?);
     }
     if outcome.is_ok() {
         let took = clock(started.elapsed());
         for course in courses {
-            let state = course.last.as_ref().map(|view| view.deployment.status.state.to_string());
+            let state = course.last.as_ref().map(Picture::state);
             let state = match plan.goals.contains(&Goal::Deleted) {
                 true => "deleted".to_owned(),
                 false => state.unwrap_or_default(),
             };
-            put(&format!("deployment/{} is {state} ({took})\n", course.name))?;
+            put(&format!("{} is {state} ({took})\n", course.handle()))?;
         }
     }
     Ok(())
+}
+
+/// How one target fares, for programs.
+fn told(course: &Course) -> Value {
+    let explanation = match &course.last {
+        Some(Picture::Deployment(view)) => view.explanation.clone(),
+        Some(Picture::SessionCluster(_)) | None => None,
+    };
+    let picture = course.last.as_ref();
+    json!({
+        "name": course.name,
+        "done": course.verdict == Verdict::Done,
+        "state": picture.map(Picture::state),
+        "resourceVersion": picture.map(|picture| picture.metadata().resource_version),
+        "failure": picture.and_then(Picture::failure),
+        "explanation": explanation,
+    })
 }

@@ -27,8 +27,7 @@ use super::compile;
 use super::options::{ArtifactOptions, ServeOptions, default_data_dir};
 use super::serve::{self, Server};
 use super::storage;
-use crate::args::{Demo, FailOn, Global, LogFormat, WaitRules};
-use crate::cli::goal::Goal;
+use crate::args::{Demo, Global, LogFormat};
 use crate::cli::wait::{self, Pin, Plan, Target};
 use crate::cli::{Shell, change};
 use crate::client::{Body, typed};
@@ -229,15 +228,8 @@ async fn declare(shell: &Shell, ready: &Ready) -> Result<(Value, Option<String>)
 }
 
 async fn wait_for(shell: &Shell, written: &Value, timeout: Duration) -> Result<()> {
-    let rules = WaitRules {
-        timeout,
-        fail_on: vec![FailOn::Failed],
-        stable: Duration::ZERO,
-        since_version: None,
-    };
-    let target = Target { name: NAME.to_owned(), pin: Pin::of(written) };
-    let plan = Plan { goals: vec![Goal::AsDeclared], any: false, rules };
-    wait::until(shell, vec![target], &plan).await
+    let target = Target { kind: Kind::Deployment, name: NAME.to_owned(), pin: Pin::of(written) };
+    wait::until(shell, vec![target], &Plan::as_declared(timeout)).await
 }
 
 /// Stays until a signal comes, and tells what happens meanwhile.

@@ -80,7 +80,8 @@ impl Server {
         self.dir.path().join("data").join("admin-token").display().to_string()
     }
 
-    fn start_with(flags: &[&str]) -> Self {
+    /// One with more flags.
+    pub(crate) fn start_with(flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut child = Command::new(DREY)
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])

@@ -3,7 +3,8 @@
 //! Two kinds of server: `drey serve` with an empty data folder, where Deployments stay CANCELLED so that no Flink is
 //! needed; and a fake one with scripted answers, for what a good server does not do on demand.
 //!
-//! Beside this file: [`follow`], what goes on until it is stopped; [`quota`], CPU cores; [`harness`], what the tests share.
+//! Beside this file: [`follow`], what goes on until it is stopped; [`quota`], CPU cores; [`sessions`],
+//! SessionClusters; [`harness`], what the tests share.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its world does")]
 
@@ -11,6 +12,7 @@ mod follow;
 mod harness;
 mod kinds;
 mod quota;
+mod sessions;
 mod who;
 
 use std::path::Path;
