@@ -9,11 +9,15 @@
 //! A subset of Jinja: dashes inside the marks (`{%-`, `-%}`) are understood and change nothing, because XML does not care
 //! about the space. Everything else, such as `${sys:log.file}` and `%highlight{%-5level}`, is Log4j's and stays.
 //!
-//! Owns the grammar, the filling in, and the check that the result is XML: Log4j would say that it is not to a file that
-//! nobody reads, and log nothing else. Does not own levels or which file the result goes to.
+//! Owns the grammar, the filling in, and the check that the result is XML in which Log4j finds its parts: it would say
+//! that it does not to a file that nobody reads, and log nothing else. Does not own levels or which file the result goes to.
+
+mod log4j;
 
 use std::collections::BTreeMap;
 use std::fmt;
+
+use log4j::Element;
 
 /// Longest template: what is repeated for each logger must stay small.
 pub const TEMPLATE_BYTES_MAX: usize = 64 << 10;
@@ -83,7 +87,7 @@ enum Mark<'a> {
 }
 
 impl<'a> Template<'a> {
-    /// Reads a template and tries whether what comes out is XML.
+    /// Reads a template and tries whether what comes out is XML that Log4j understands.
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -103,7 +107,7 @@ impl<'a> Template<'a> {
             job_id: word(),
         };
         // A line of the result is a line of the template: one logger repeats nothing, and no value has two lines.
-        is_xml(&template.fill(&sample))?;
+        log4j::check(&elements(&template.fill(&sample))?)?;
         Ok(template)
     }
 
@@ -272,8 +276,9 @@ fn newlines(text: &str) -> usize {
     text.matches('\n').count()
 }
 
-/// Whether tags and quotes are balanced around one root element. Not a whole parser, but nothing that is XML fails here.
-fn is_xml(text: &str) -> Result<(), Fault> {
+/// The elements, if tags and quotes are balanced around one root. Not a whole parser, but nothing that is XML fails here.
+fn elements(text: &str) -> Result<Vec<Element<'_>>, Fault> {
+    let mut found = Vec::new();
     let mut open: Vec<(usize, &str)> = Vec::new();
     let (mut rest, mut has_root, mut next_line) = (text, false, 1);
     while let Some((before, tail)) = rest.split_once('<') {
@@ -309,9 +314,9 @@ fn is_xml(text: &str) -> Result<(), Fault> {
         if open.is_empty() && std::mem::replace(&mut has_root, true) {
             return fault("There is a second XML element beside the first one.".to_owned());
         }
-        let element = tag.split([' ', '\t', '\n', '\r', '/']).next().unwrap_or_default();
+        found.push(Element { line, tag, depth: open.len() });
         if !tag.ends_with('/') {
-            open.push((line, element));
+            open.push((line, element_name(tag)));
         }
     }
     match open.pop() {
@@ -320,8 +325,12 @@ fn is_xml(text: &str) -> Result<(), Fault> {
             line: text.lines().count().max(1),
             why: "Expected one XML element, <Configuration>…</Configuration>.".to_owned(),
         }),
-        None => Ok(()),
+        None => Ok(found),
     }
+}
+
+fn element_name(tag: &str) -> &str {
+    tag.split([' ', '\t', '\n', '\r', '/']).next().unwrap_or_default()
 }
 
 /// The inside of a tag, up to the `>` that is in no quotes.

@@ -53,37 +53,84 @@ fn a_template_of_the_platform_is_filled_in() {
 
 #[test]
 fn the_names_of_the_loop_are_free_and_the_ids_are_there() {
-    let text = r#"<C a="{{ jobId }}" b="{{-deploymentId-}}">{% for k, v in userConfiguredLoggers %}<L n="{{k}}" l="{{v}}"/>{% endfor %}</C>"#;
+    let text = r#"<Configuration a="{{ jobId }}" b="{{-deploymentId-}}">{% for k, v in userConfiguredLoggers %}<L n="{{k}}" l="{{v}}"/>{% endfor %}</Configuration>"#;
     let filled = Template::parse(text).unwrap().fill(&values());
-    assert_eq!(filled, r#"<C a="j1" b="d1"><L n="org.a" l="DEBUG"/><L n="org.b" l="OFF"/></C>"#);
+    assert_eq!(
+        filled,
+        r#"<Configuration a="j1" b="d1"><L n="org.a" l="DEBUG"/><L n="org.b" l="OFF"/></Configuration>"#
+    );
     let none = Values { loggers: BTreeMap::new(), ..values() };
-    assert_eq!(Template::parse(text).unwrap().fill(&none), r#"<C a="j1" b="d1"></C>"#);
+    assert_eq!(
+        Template::parse(text).unwrap().fill(&none),
+        r#"<Configuration a="j1" b="d1"></Configuration>"#
+    );
 }
 
 #[test]
 fn what_is_wrong_is_said_with_its_line() {
     for (text, line, word) in [
-        ("<C>\n{{ rootLogLevel }}</C>", 2, "no variable rootLogLevel"),
-        ("<C>{{ name }}</C>", 1, "no variable name"),
-        ("<C>\n\n{{ level | upper }}</C>", 3, "a variable alone"),
-        ("<C>\n{% for x in userConfiguredLoggers %}{% endfor %}</C>", 2, "Write the loop as"),
-        ("<C>\n{% for a, b in loggers %}{% endfor %}</C>", 2, "Write the loop as"),
-        ("<C>\n{% for a, b in userConfiguredLoggers %}</C>", 2, "no {% endfor %}"),
-        ("<C>{% endfor %}</C>", 1, "without its for"),
-        ("<C>\n{% if x %}</C>", 2, "if is not understood"),
-        ("<C>\n<D></C>", 2, "closes <D> of line 2"),
-        ("<C>\n<D/>\n", 1, "<C> is not closed"),
-        ("<C>\n<D a=\"1/>\n</C>", 2, "quote is missing"),
-        ("<C/>\n<D/>", 2, "second"),
-        ("</C>", 1, "closes nothing"),
-        ("<C><!-- x</C>", 1, "not closed by -->"),
+        ("<Configuration>\n{{ rootLogLevel }}</Configuration>", 2, "no variable rootLogLevel"),
+        ("<Configuration>{{ name }}</Configuration>", 1, "no variable name"),
+        ("<Configuration>\n\n{{ level | upper }}</Configuration>", 3, "a variable alone"),
+        (
+            "<Configuration>\n{% for x in userConfiguredLoggers %}{% endfor %}</Configuration>",
+            2,
+            "Write the loop as",
+        ),
+        (
+            "<Configuration>\n{% for a, b in loggers %}{% endfor %}</Configuration>",
+            2,
+            "Write the loop as",
+        ),
+        (
+            "<Configuration>\n{% for a, b in userConfiguredLoggers %}</Configuration>",
+            2,
+            "no {% endfor %}",
+        ),
+        ("<Configuration>{% endfor %}</Configuration>", 1, "without its for"),
+        ("<Configuration>\n{% if x %}</Configuration>", 2, "if is not understood"),
+        ("<Configuration>\n<D></Configuration>", 2, "closes <D> of line 2"),
+        ("<Configuration>\n<D/>\n", 1, "<Configuration> is not closed"),
+        ("<Configuration>\n<D a=\"1/>\n</Configuration>", 2, "quote is missing"),
+        ("<Configuration/>\n<D/>", 2, "second"),
+        ("</Configuration>", 1, "closes nothing"),
+        ("<Configuration><!-- x</Configuration>", 1, "not closed by -->"),
         ("rootLogger.level = INFO\n", 1, "Expected one XML element"),
-        ("text <C/>", 1, "outside"),
-        ("<C/> text", 1, "Expected one XML element"),
+        ("text <Configuration/>", 1, "outside"),
+        ("<Configuration/> text", 1, "Expected one XML element"),
         ("", 1, "Expected one XML element"),
     ] {
         let fault = Template::parse(text).unwrap_err();
         assert!(fault.line == line && fault.why.contains(word), "{text:?}: {fault}");
+    }
+}
+
+#[test]
+fn what_log4j_would_not_find_is_refused() {
+    let without = PLATFORM.replace(" strict=\"true\"", "");
+    let fault = Template::parse(&without).unwrap_err();
+    assert!(fault.line == 5 && fault.why.contains("Add strict=\"true\""), "{fault}");
+    assert!(fault.why.contains("or write <RollingFile>"), "{fault}");
+    let plain = r#"<configuration STRICT="TRUE"><appenders><Appender Name="A" Type="Console"/></appenders>
+<loggers><root level="INFO"><appender-ref ref="A"/></root></loggers></configuration>"#;
+    Template::parse(plain).unwrap();
+    for (from, to, line, word) in [
+        ("configuration", "log4j:configuration", 1, "not <Configuration>"),
+        ("ref=\"A\"", "ref=\"a\"", 2, "no appender of this template. There are: A."),
+        ("appenders", "things", 2, "There are none."),
+        (" Type=\"Console\"", "", 1, "has no type"),
+        ("\"TRUE\"", "\"yes\"", 1, "strict"),
+    ] {
+        let fault = Template::parse(&plain.replace(from, to)).unwrap_err();
+        assert!(fault.line == line && fault.why.contains(word), "{to}: {fault}");
+    }
+    for (from, to) in [
+        ("ref=\"A\"", "ref=\"${sys:appender}\""),
+        ("Name=\"A\"", "Name=\"${sys:appender}\""),
+        ("<Appender Name=\"A\" Type=\"Console\"/>", "<Console name='A' target='a>b'/>"),
+        ("<Appender Name=\"A\" Type=\"Console\"/>", "<Console><name>A</name></Console>"),
+    ] {
+        Template::parse(&plain.replace(from, to)).unwrap();
     }
 }
 
@@ -100,9 +147,9 @@ fn hostile_templates_cost_little() {
 #[test]
 fn xml_of_every_kind_passes() {
     for text in [
-        "\u{feff}<?xml version=\"1.0\"?>\n<!DOCTYPE x>\n<C a='>' b=\"'\"><![CDATA[ <not> & a tag ]]></C >\n<!-- end -->\n",
-        "<C\n  a = \"1\"\n/>",
-        "<a><a><a/></a></a>",
+        "\u{feff}<?xml version=\"1.0\"?>\n<!DOCTYPE x>\n<Configuration a='>' b=\"'\"><![CDATA[ <not> & a tag ]]></Configuration >\n<!-- end -->\n",
+        "<Configuration\n  a = \"1\"\n/>",
+        "<configuration><a><a/></a></configuration>",
     ] {
         Template::parse(text).unwrap();
     }
@@ -111,12 +158,12 @@ fn xml_of_every_kind_passes() {
 proptest! {
     #[test]
     fn any_text_is_read_or_refused_and_a_value_changes_no_tag(
-        text in "[<>/a-c\"' ={}%\\n-]{0,40}|(<a>|</a>|\\{\\{ ?jobId ?\\}\\}|\\{% for a, b in userConfiguredLoggers %\\}|\\{% endfor %\\}|x){0,8}",
+        text in "[<>/a-c\"' ={}%\\n-]{0,40}|(<Configuration>|</Configuration>|<a>|</a>|\\{\\{ ?jobId ?\\}\\}|\\{% for a, b in userConfiguredLoggers %\\}|\\{% endfor %\\}|x){0,8}",
         value in "\\PC+",
     ) {
         if let Ok(template) = Template::parse(&text) {
             let values = Values { job_id: value, ..values() };
-            prop_assert!(is_xml(&template.fill(&values)).is_ok());
+            prop_assert!(elements(&template.fill(&values)).is_ok());
         }
     }
 }

@@ -68,13 +68,12 @@ impl Cluster {
             if !removing && preparing.is_none() && !self.folder.is_inhabited()? {
                 return Ok(Seen::Absent);
             }
-            return present(ClusterPhase::Dead { why: "it is being removed".to_owned() });
-        }
-        if let Some(why) = self.folder.read(Mark::Failed)? {
-            let why = String::from_utf8_lossy(&why).into_owned();
+            // One who looks only now shall read why it died, and not that the remains are being cleared.
+            let why = self.why_before_removal(failed)?;
+            let why = why.unwrap_or_else(|| "it is being removed".to_owned());
             return present(ClusterPhase::Dead { why });
         }
-        if let Some(why) = failed {
+        if let Some(why) = self.why_not_launched(failed)? {
             return present(ClusterPhase::Dead { why });
         }
         if is_launched {
@@ -85,6 +84,21 @@ impl Cluster {
             Some(what) => present(ClusterPhase::Preparing { what })?,
             None => Seen::Absent,
         })
+    }
+
+    /// What came of the preparation, if it failed.
+    fn why_not_launched(&self, failed: Option<String>) -> io::Result<Option<String>> {
+        let recorded = self.folder.read(Mark::Failed)?;
+        Ok(recorded.map(|why| String::from_utf8_lossy(&why).into_owned()).or(failed))
+    }
+
+    /// Why the cluster was dead before its removal, if it was: ends during a removal are not recorded.
+    fn why_before_removal(&self, failed: Option<String>) -> io::Result<Option<String>> {
+        if let Some(why) = self.why_not_launched(failed)? {
+            return Ok(Some(why));
+        }
+        let known = self.now().why.clone();
+        Ok(known.or_else(|| self.folder.job_manager().exit().map(|_| self.why())))
     }
 
     /// Why the JobManager died; found out once, as soon as its exit code is known or can never be.
@@ -112,5 +126,38 @@ impl Cluster {
         let rest = flink::Plan::read(&self.folder)?.map(|plan| plan.rest());
         self.now().rest.clone_from(&rest);
         Ok(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::process::Signal;
+    use super::super::tests::{World, absent, alive, dead, noted};
+    use crate::ClusterBackend;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_removal_after_a_death_keeps_the_reason() {
+        let world = World::new();
+        let (backend, job) = (world.open().await, world.job());
+        let id = job.metadata.id;
+        backend.ensure(&job).await.unwrap();
+        alive(&backend, id, 2).await;
+        noted(&world, "jm", 1).await;
+        assert!(world.folder(id).job_manager().signal(Signal::KILL).unwrap());
+        let why = dead(&backend, id).await;
+        assert!(why.contains("signal 9"), "{why}");
+        let cluster = backend.shared.cluster(id);
+        // While this is held nobody clears the folder.
+        let turn = cluster.turn.lock().await;
+        backend.remove(id).await.unwrap();
+        assert_eq!(dead(&backend, id).await, why);
+        cluster.now().why = None;
+        assert_eq!(
+            dead(&backend, id).await,
+            why,
+            "a Drey that was started meanwhile knows it, too"
+        );
+        drop(turn);
+        absent(&backend, id).await;
     }
 }

@@ -4,22 +4,14 @@ use serde_json::{Value, json};
 
 use crate::harness::{Server, counter, text};
 
-const TEMPLATE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
-<Configuration strict="true" status="WARN">
-  <Appenders>
-    <Appender name="File" type="RollingFile" fileName="${sys:log.file}" filePattern="${sys:log.file}.%i">
-      <Layout pattern="{{ deploymentName }}|{{ jobId }}|%p|%c|%m%n" type="PatternLayout"/>
-      <Policies><SizeBasedTriggeringPolicy size="5 MB"/></Policies>
-    </Appender>
-  </Appenders>
-  <Loggers>
-    {%- for name, level in userConfiguredLoggers -%}
-      <Logger level="{{ level }}" name="{{ name }}"/>
-    {%- endfor -%}
-    <Root level="{{ rootLoggerLogLevel }}"><AppenderRef ref="File"/></Root>
-  </Loggers>
-</Configuration>
-"#;
+/// The template of the documentation, as a reader copies it.
+fn template() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/logging-and-resources.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let (_, block) = page.split_once("```xml\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    block.to_owned()
+}
 
 /// The whole log of a process.
 fn log(server: &Server, job: &str, file: &str) -> String {
@@ -52,14 +44,14 @@ fn log_levels_and_templates_reach_jobmanager_and_taskmanager() {
         assert_eq!(other, None, "{file} is at WARN otherwise");
     }
 
-    let logging = json!({ "log4j2ConfigurationTemplate": TEMPLATE });
+    let logging = json!({ "log4j2ConfigurationTemplate": template() });
     server.patch("app", &json!({ "spec": { "template": { "spec": { "logging": logging } } } }));
     let second = server.running("app", &first);
     for (file, class) in [
         ("jobmanager.log", "org.apache.flink.runtime.checkpoint"),
         ("taskmanager-1.log", "org.apache.flink.runtime.taskexecutor"),
     ] {
-        let wanted = format!("app|{second}|DEBUG|{class}");
+        let wanted = format!("DEBUG app {class}");
         server.until(&format!("`{wanted}` in {file}"), || {
             log(&server, &second, file).contains(&wanted).then_some(())
         });
