@@ -1,7 +1,7 @@
 //! One jar out of a program and its dependencies, for clusters that take only one file.
 //!
 //! Flink puts the jars below `lib/` of a program's jar on its class path, so the dependencies go there. Owns the file
-//! only; what it is made from is fetched by [`crate::artifact`].
+//! only; what it is made from is there already ([`crate::artifact`], [`crate::driver`]).
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter};
@@ -14,20 +14,23 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 use crate::artifact::Fetched;
 use crate::hash::hex;
 
-/// The bundle of a program with its dependencies, in the cache beside them. The same parts make the same hash.
+/// A program with its dependencies as one file, below `cache`: itself if there are none. The same parts make the same
+/// hash.
 ///
 /// # Errors
 /// A part cannot be read, or the bundle cannot be written.
-pub fn bundle(program: &Fetched, dependencies: &[Fetched]) -> io::Result<Fetched> {
+pub fn bundle(cache: &Path, program: PathBuf, dependencies: &[PathBuf]) -> io::Result<Fetched> {
+    let program = Fetched::at(program)?;
+    if dependencies.is_empty() {
+        return Ok(program);
+    }
     let mut digest = Sha256::new();
-    for part in std::iter::once(program).chain(dependencies) {
-        digest.update(part.sha256.as_bytes());
-        digest.update(b"\n");
+    digest.update(format!("{}\n", program.sha256));
+    for path in dependencies {
+        digest.update(format!("{}\n", Fetched::at(path.clone())?.sha256));
     }
     let sha256 = hex(&digest.finalize());
-    let parent = program.path.parent().and_then(Path::parent);
-    let folder = parent.ok_or_else(|| io::Error::other("the program is not in the cache"))?;
-    let folder = folder.join(&sha256);
+    let folder = cache.join("artifacts").join(&sha256);
     let path = folder.join("bundle.jar");
     if !path.try_exists()? {
         fs::create_dir_all(&folder)?;
@@ -38,7 +41,7 @@ pub fn bundle(program: &Fetched, dependencies: &[Fetched]) -> io::Result<Fetched
     Ok(Fetched { path, sha256 })
 }
 
-fn write(to: &File, program: &Path, dependencies: &[Fetched]) -> io::Result<()> {
+fn write(to: &File, program: &Path, dependencies: &[PathBuf]) -> io::Result<()> {
     let mut out = ZipWriter::new(BufWriter::new(to));
     let mut jar =
         ZipArchive::new(BufReader::new(File::open(program)?)).map_err(io::Error::other)?;
@@ -48,10 +51,10 @@ fn write(to: &File, program: &Path, dependencies: &[Fetched]) -> io::Result<()> 
     }
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     for (number, part) in dependencies.iter().enumerate() {
-        let name = PathBuf::from(part.path.file_name().unwrap_or_default());
-        let entry = format!("lib/drey-{number}-{}", name.display());
+        let name = part.file_name().unwrap_or_default().to_string_lossy();
+        let entry = format!("lib/drey-{number}-{name}");
         out.start_file(entry, stored.large_file(true)).map_err(io::Error::other)?;
-        io::copy(&mut File::open(&part.path)?, &mut out)?;
+        io::copy(&mut File::open(part)?, &mut out)?;
     }
     out.finish().map_err(io::Error::other)?;
     Ok(())
@@ -63,7 +66,7 @@ mod tests {
 
     use super::*;
 
-    fn jar(folder: &Path, name: &str, entries: &[&str]) -> Fetched {
+    fn jar(folder: &Path, name: &str, entries: &[&str]) -> PathBuf {
         let folder = folder.join(name);
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join(format!("{name}.jar"));
@@ -73,7 +76,7 @@ mod tests {
             out.write_all(entry.as_bytes()).unwrap();
         }
         out.finish().unwrap();
-        Fetched { path, sha256: name.to_owned() }
+        path
     }
 
     #[test]
@@ -81,12 +84,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let program = jar(dir.path(), "app", &["META-INF/MANIFEST.MF", "a/Main.class"]);
         let dependency = jar(dir.path(), "dep", &["d/Dep.class"]);
-        let made = bundle(&program, std::slice::from_ref(&dependency)).unwrap();
+        let bundle = |dependencies: &[PathBuf]| bundle(dir.path(), program.clone(), dependencies);
+        let made = bundle(std::slice::from_ref(&dependency)).unwrap();
         let archive = ZipArchive::new(File::open(&made.path).unwrap()).unwrap();
         let mut names: Vec<&str> = archive.file_names().collect();
         names.sort_unstable();
         assert_eq!(names, ["META-INF/MANIFEST.MF", "a/Main.class", "lib/drey-0-dep.jar"]);
-        assert_eq!(bundle(&program, std::slice::from_ref(&dependency)).unwrap(), made);
-        assert_ne!(bundle(&program, &[]).unwrap().sha256, made.sha256);
+        assert_eq!(bundle(&[dependency]).unwrap(), made);
+        let alone = bundle(&[]).unwrap();
+        assert!(alone.path == program && alone.sha256 != made.sha256);
+        assert_eq!(alone.sha256, hex(&Sha256::digest(fs::read(&program).unwrap())));
     }
 }
