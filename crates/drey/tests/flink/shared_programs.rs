@@ -24,15 +24,15 @@ from pyflink.table import EnvironmentSettings, TableEnvironment
 
 tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
 tables.get_config().set("pipeline.name", sys.argv[1])
-tables.execute_sql("CREATE TEMPORARY TABLE some (id BIGINT) WITH ('connector' = 'datagen', 'number-of-rows' = '3')")
-tables.execute_sql("CREATE TEMPORARY TABLE nothing (id BIGINT) WITH ('connector' = 'blackhole')")
-tables.execute_sql("INSERT INTO nothing SELECT id FROM some")
+tables.execute_sql("CREATE TEMPORARY TABLE clicks (id BIGINT) WITH ('connector' = 'datagen', 'number-of-rows' = '3')")
+tables.execute_sql("CREATE TEMPORARY TABLE nowhere (id BIGINT) WITH ('connector' = 'blackhole')")
+tables.execute_sql("INSERT INTO nowhere SELECT id FROM clicks")
 "#;
 
 const SHORT_SCRIPT: &str = "\
-CREATE TEMPORARY TABLE some (id BIGINT) WITH ('connector' = 'datagen', 'number-of-rows' = '3');
-CREATE TEMPORARY TABLE nothing (id BIGINT) WITH ('connector' = 'blackhole');
-INSERT INTO nothing SELECT id FROM some;";
+CREATE TEMPORARY TABLE clicks (id BIGINT) WITH ('connector' = 'datagen', 'number-of-rows' = '3');
+CREATE TEMPORARY TABLE nowhere (id BIGINT) WITH ('connector' = 'blackhole');
+INSERT INTO nowhere SELECT id FROM clicks;";
 
 /// A cluster with room for all jobs of a test.
 fn started(server: &Server) -> String {
@@ -137,7 +137,7 @@ fn errors_of_a_script_and_of_a_program_are_told_with_their_place() {
     let table = "from pyflink.table import EnvironmentSettings, TableEnvironment\n\
                  TableEnvironment.create(EnvironmentSettings.in_batch_mode()).execute_sql('INSERT INTO nowhere SELECT 1')\n";
     let told = [
-        (script, "line 5, column 50 of the SQL script: ", "Column 'idd' not found in any table"),
+        (script, "line 5, column 45 of the SQL script: ", "Column 'idd' not found in any table"),
         (
             python_on_shared(folder.path(), "raises", raises, ""),
             "raises.py, line 2: ValueError: fixture: no such thing",
