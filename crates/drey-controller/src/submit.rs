@@ -67,7 +67,8 @@ pub(crate) async fn submit<F: FlinkApi>(
     let id = job.metadata.id;
     let not_sent = |why: &str| Report::SubmitFailed { job: id, why: why.to_owned() };
     let Some(rest) = rest else { return not_sent("its JobManager has no address") };
-    let Some(Seen::Present(Program::Ready { path, sha256, class, args })) = program else {
+    let Some(Seen::Present(Program::Ready { path, sha256, class, args, settings })) = program
+    else {
         return not_sent("its program is not at hand");
     };
     let jar = {
@@ -88,7 +89,7 @@ pub(crate) async fn submit<F: FlinkApi>(
             },
         }
     };
-    let s = Submission { job, jar: &jar, class, args };
+    let s = Submission { job, jar: &jar, class, args, settings };
     match flink.run(&rest, s).await {
         Ok(()) => Report::SubmitAccepted { job: id },
         Err(error @ Error::Refused { .. }) => {

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::path::Path;
 
 use drey_model::Job;
+use drey_model::meta::TextMap;
 use drey_model::seen::{FlinkJob, Jar, Operation, Seen, TaskManager};
 use uuid::Uuid;
 
@@ -31,6 +32,8 @@ pub struct Submission<'a> {
     pub class: &'a str,
     /// The arguments of its `main`.
     pub args: &'a [String],
+    /// Flink settings of the program, beside the Job's.
+    pub settings: &'a TextMap,
 }
 
 /// The JobManager's REST API, as far as Drey needs it. `rest` is the base URL, for example `http://127.0.0.1:8081`.

@@ -27,10 +27,10 @@ use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 use url::Url;
 
-use crate::hash::hex;
+use crate::hash::{hex, sha256_of};
 use crate::jar;
 
-mod cache;
+pub(crate) mod cache;
 mod uploads;
 
 pub use cache::prune;
@@ -58,11 +58,19 @@ pub struct Fetched {
 }
 
 impl Fetched {
-    /// What is at a path of the cache, where each file stands in a folder that is named after its content.
-    #[must_use]
-    pub fn at(path: PathBuf) -> Option<Self> {
-        let sha256 = path.parent()?.file_name()?.to_str()?.to_owned();
-        Some(Self { path, sha256 })
+    /// What is at a path: an artifact stands in a folder that is named after its content, of any other file the content
+    /// is read.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn at(path: PathBuf) -> std::io::Result<Self> {
+        let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+        let is_hash = |name: &&str| name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        let sha256 = match folder.filter(is_hash) {
+            Some(name) => name.to_owned(),
+            None => sha256_of(&path)?,
+        };
+        Ok(Self { path, sha256 })
     }
 }
 

@@ -1,11 +1,11 @@
 //! One jar out of a program and its dependencies, for clusters that take only one file.
 //!
 //! Flink puts the jars below `lib/` of a program's jar on its class path, so the dependencies go there. Owns the file
-//! only; what it is made from is fetched by [`crate::artifact`].
+//! only; what it is made from is there already ([`crate::artifact`], [`crate::driver`]).
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
@@ -17,20 +17,23 @@ use crate::hash::hex;
 /// Says how parts become a bundle: another way makes another hash.
 const FORM: &str = "lib/drey-N.jar\n";
 
-/// The bundle of a program with its dependencies, in the cache beside them. The same parts make the same hash.
+/// A program with its dependencies as one file, below `cache`: itself if there are none. The same parts make the same
+/// hash.
 ///
 /// # Errors
 /// A part cannot be read, or the bundle cannot be written.
-pub fn bundle(program: &Fetched, dependencies: &[Fetched]) -> io::Result<Fetched> {
+pub fn bundle(cache: &Path, program: PathBuf, dependencies: &[PathBuf]) -> io::Result<Fetched> {
+    let program = Fetched::at(program)?;
+    if dependencies.is_empty() {
+        return Ok(program);
+    }
     let mut digest = Sha256::new_with_prefix(FORM);
-    for part in std::iter::once(program).chain(dependencies) {
-        digest.update(part.sha256.as_bytes());
-        digest.update(b"\n");
+    digest.update(format!("{}\n", program.sha256));
+    for path in dependencies {
+        digest.update(format!("{}\n", Fetched::at(path.clone())?.sha256));
     }
     let sha256 = hex(&digest.finalize());
-    let parent = program.path.parent().and_then(Path::parent);
-    let folder = parent.ok_or_else(|| io::Error::other("the program is not in the cache"))?;
-    let folder = folder.join(&sha256);
+    let folder = cache.join("artifacts").join(&sha256);
     let path = folder.join("bundle.jar");
     if !path.try_exists()? {
         fs::create_dir_all(&folder)?;
@@ -41,7 +44,7 @@ pub fn bundle(program: &Fetched, dependencies: &[Fetched]) -> io::Result<Fetched
     Ok(Fetched { path, sha256 })
 }
 
-fn write(to: &File, program: &Path, dependencies: &[Fetched]) -> io::Result<()> {
+fn write(to: &File, program: &Path, dependencies: &[PathBuf]) -> io::Result<()> {
     let mut out = ZipWriter::new(BufWriter::new(to));
     let mut jar =
         ZipArchive::new(BufReader::new(File::open(program)?)).map_err(io::Error::other)?;
@@ -52,9 +55,9 @@ fn write(to: &File, program: &Path, dependencies: &[Fetched]) -> io::Result<()> 
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     for (number, part) in dependencies.iter().enumerate() {
         // Flink takes only what is called a jar, and an address need not end so.
-        out.start_file(format!("lib/drey-{number}.jar"), stored.large_file(true))
-            .map_err(io::Error::other)?;
-        io::copy(&mut File::open(&part.path)?, &mut out)?;
+        let entry = format!("lib/drey-{number}.jar");
+        out.start_file(entry, stored.large_file(true)).map_err(io::Error::other)?;
+        io::copy(&mut File::open(part)?, &mut out)?;
     }
     out.finish().map_err(io::Error::other)?;
     Ok(())
@@ -66,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    fn jar(folder: &Path, name: &str, entries: &[&str]) -> Fetched {
+    fn jar(folder: &Path, name: &str, entries: &[&str]) -> PathBuf {
         let folder = folder.join(name);
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join(format!("{name}.jar"));
@@ -76,24 +79,25 @@ mod tests {
             out.write_all(entry.as_bytes()).unwrap();
         }
         out.finish().unwrap();
-        Fetched { path, sha256: name.to_owned() }
+        path
     }
 
     #[test]
     fn dependencies_stand_in_lib_and_the_same_parts_make_the_same_bundle() {
         let dir = tempfile::tempdir().unwrap();
         let program = jar(dir.path(), "app", &["META-INF/MANIFEST.MF", "a/Main.class"]);
-        let mut dependency = jar(dir.path(), "dep", &["d/Dep.class"]);
         // As from `https://…/download?id=3`.
-        let bare = dependency.path.with_extension("");
-        fs::rename(&dependency.path, &bare).unwrap();
-        dependency.path = bare;
-        let made = bundle(&program, std::slice::from_ref(&dependency)).unwrap();
+        let dependency = dir.path().join("download");
+        fs::rename(jar(dir.path(), "dep", &["d/Dep.class"]), &dependency).unwrap();
+        let bundle = |dependencies: &[PathBuf]| bundle(dir.path(), program.clone(), dependencies);
+        let made = bundle(std::slice::from_ref(&dependency)).unwrap();
         let archive = ZipArchive::new(File::open(&made.path).unwrap()).unwrap();
         let mut names: Vec<&str> = archive.file_names().collect();
         names.sort_unstable();
         assert_eq!(names, ["META-INF/MANIFEST.MF", "a/Main.class", "lib/drey-0.jar"]);
-        assert_eq!(bundle(&program, std::slice::from_ref(&dependency)).unwrap(), made);
-        assert_ne!(bundle(&program, &[]).unwrap().sha256, made.sha256);
+        assert_eq!(bundle(&[dependency]).unwrap(), made);
+        let alone = bundle(&[]).unwrap();
+        assert!(alone.path == program && alone.sha256 != made.sha256);
+        assert_eq!(alone.sha256, hex(&Sha256::digest(fs::read(&program).unwrap())));
     }
 }

@@ -21,6 +21,7 @@ use tokio::process::Command;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
+use crate::artifact::cache;
 use crate::hash::hex;
 use crate::launch::Flink;
 
@@ -92,7 +93,8 @@ impl Error {
     }
 }
 
-/// The jar of a program for this Flink, below `folder`; compiles it unless it is there already.
+/// The jar of a program for this Flink, below `folder`; compiles it unless it is there already. `library`: a jar that it
+/// needs beside Flink's `lib/`.
 ///
 /// # Errors
 /// The compiler or the disk refuses.
@@ -101,10 +103,11 @@ pub async fn jar(
     program: &Program,
     flink: &Flink,
     javac: &Path,
+    library: Option<&Path>,
 ) -> Result<PathBuf, Error> {
     let home = folder.join(key(program, &flink.version.to_string()));
     let target = home.join(program.jar);
-    if target.is_file() {
+    if is_there(&target) {
         return Ok(target);
     }
     let (place, program) = (folder.to_owned(), *program);
@@ -113,7 +116,7 @@ pub async fn jar(
     if target.is_file() {
         return Ok(target);
     }
-    let classes = compile(&turn.temp, &program, flink, javac).await?;
+    let classes = compile(&turn.temp, &program, flink, javac, library).await?;
     let made = target.clone();
     let work = move || turn.finish(&home, program.jar, |jar| pack(&program, &classes, jar));
     blocking(work).await?;
@@ -124,31 +127,43 @@ pub async fn jar(
 ///
 /// # Errors
 /// A jar cannot be read, or the disk refuses.
-pub(crate) fn merged(
+pub(crate) async fn merged(
     folder: &Path,
     key: &str,
-    name: &str,
-    jars: &[&Path],
+    name: &'static str,
+    jars: Vec<PathBuf>,
 ) -> Result<PathBuf, Error> {
-    let home = folder.join(key);
+    let (folder, home) = (folder.to_owned(), folder.join(key));
     let target = home.join(name);
-    if target.is_file() {
-        return Ok(target);
-    }
-    let turn = Turn::take(folder)?;
-    if target.is_file() {
-        return Ok(target);
-    }
-    turn.finish(&home, name, |path| {
-        let file = fs::File::create(path).map_err(Error::io("creating", path))?;
-        let mut writer = ZipWriter::new(file);
-        let mut names = BTreeSet::new();
-        for jar in jars {
-            copy_entries(jar, &mut names, &mut writer)?;
+    let work = move || {
+        if is_there(&target) {
+            return Ok(target);
         }
-        writer.finish().map(drop).map_err(Error::pack(path))
-    })?;
-    Ok(target)
+        let turn = Turn::take(&folder)?;
+        if target.is_file() {
+            return Ok(target);
+        }
+        turn.finish(&home, name, |path| {
+            let file = fs::File::create(path).map_err(Error::io("creating", path))?;
+            let mut writer = ZipWriter::new(file);
+            let mut names = BTreeSet::new();
+            for jar in &jars {
+                copy_entries(jar, &mut names, &mut writer)?;
+            }
+            writer.finish().map(drop).map_err(Error::pack(path))
+        })?;
+        Ok(target)
+    };
+    blocking(work).await
+}
+
+/// Whether the jar is made already; if so, it counts as used now ([`crate::artifact::prune`]).
+fn is_there(jar: &Path) -> bool {
+    jar.is_file() && {
+        jar.parent().into_iter().for_each(cache::mark_as_used);
+        // It may have been pruned between the look and the mark.
+        jar.is_file()
+    }
 }
 
 /// A copy of the jar `base` with one more entry, as bytes: the same for the same input.
@@ -250,6 +265,7 @@ async fn compile(
     program: &Program,
     flink: &Flink,
     javac: &Path,
+    library: Option<&Path>,
 ) -> Result<PathBuf, Error> {
     let (sources, classes) = (temp.join("src"), temp.join("classes"));
     for folder in [&sources, &classes] {
@@ -258,7 +274,12 @@ async fn compile(
     let mut command = Command::new(javac);
     // The encoding of sources is ours, not that of this machine.
     command.args(["--release", RELEASE, "-encoding", "UTF-8", "-nowarn", "-proc:none", "-cp"]);
-    command.arg(flink.home.join("lib").join("*")).arg("-d").arg(&classes);
+    let mut class_path = flink.home.join("lib").join("*").into_os_string();
+    if let Some(jar) = library {
+        class_path.push(":");
+        class_path.push(jar);
+    }
+    command.arg(class_path).arg("-d").arg(&classes);
     for (name, text) in program.sources {
         let file = sources.join(name);
         fs::write(&file, text).map_err(Error::io("writing", &file))?;

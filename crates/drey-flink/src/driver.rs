@@ -5,9 +5,9 @@
 //! PYTHON     driver.jar + flink-python.jar       ──► one jar, io.drey.driver.PythonProgram
 //! ```
 //!
-//! One jar in either case, so that both can also be uploaded to a session cluster. The driver is compiled once per
-//! version of Flink ([`crate::compile`]). Owns its source, its jars and their names; does not own arguments
-//! ([`crate::program`]).
+//! One jar in either case, so that both can also be uploaded to a session cluster. Each half is compiled once per version
+//! of Flink ([`crate::compile`]), and by itself: scripts need nothing of Flink's Python side. Owns its source, its jars
+//! and their names; does not own arguments ([`crate::program`]).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,8 @@ use crate::sql::Script;
 pub(crate) const SQL_CLASS: &str = "io.drey.driver.SqlScript";
 /// Class that runs a Python program.
 pub(crate) const PYTHON_CLASS: &str = "io.drey.driver.PythonProgram";
+/// Where the jars are, in the cache.
+pub(crate) const FOLDER: &str = "driver";
 /// Where the driver looks for its script, in its own jar.
 const SCRIPT: &str = "drey/script";
 
@@ -29,16 +31,21 @@ macro_rules! source {
     };
 }
 
-/// The driver, file by file.
-const DRIVER: Program = Program {
-    jar: "drey-driver.jar",
+/// The driver of scripts, file by file.
+const SQL: Program = Program {
+    jar: "drey-sql.jar",
     main_class: SQL_CLASS,
+    sources: &[source!("ScriptError.java"), source!("SqlScript.java"), source!("Step.java")],
+};
+
+/// The driver of Python programs.
+const PYTHON: Program = Program {
+    jar: "drey-python.jar",
+    main_class: PYTHON_CLASS,
     sources: &[
+        source!("ContextGateway.java"),
         source!("PythonError.java"),
         source!("PythonProgram.java"),
-        source!("ScriptError.java"),
-        source!("SqlScript.java"),
-        source!("Step.java"),
     ],
 };
 
@@ -60,7 +67,7 @@ pub enum Error {
     },
     /// Flink lacks its Python side.
     #[error(
-        "looking for Flink's Python driver: {} holds no flink-python-*.jar. Take a complete Flink: drey flink install",
+        "looking for Flink's Python side: {} holds no flink-python-*.jar. Take a complete Flink: drey flink install",
         folder.display()
     )]
     NoFlinkPython {
@@ -72,19 +79,20 @@ pub enum Error {
     Compile(#[from] compile::Error),
 }
 
-/// The driver's jar for this Flink, kept in `cache`.
+/// The driver of scripts for this Flink, kept in `cache`.
 ///
 /// # Errors
 /// The compiler or the disk refuses.
-pub async fn jar(cache: &Path, flink: &Flink, javac: &Path) -> Result<PathBuf, Error> {
-    Ok(compile::jar(&cache.join("driver"), &DRIVER, flink, javac).await?)
+pub async fn sql_jar(cache: &Path, flink: &Flink, javac: &Path) -> Result<PathBuf, Error> {
+    Ok(compile::jar(&cache.join(FOLDER), &SQL, flink, javac, None).await?)
 }
 
-/// The driver's jar with Flink's own Python driver in it, kept in `cache`. Reads and writes tens of megabytes, once.
+/// The driver of Python programs with Flink's Python side in it, kept in `cache`. Reads and writes tens of megabytes,
+/// once.
 ///
 /// # Errors
-/// Flink has no Python driver, or the disk refuses.
-pub fn python_jar(cache: &Path, driver: &Path, flink: &Flink) -> Result<PathBuf, Error> {
+/// Flink has no Python side, or the compiler or the disk refuses.
+pub async fn python_jar(cache: &Path, flink: &Flink, javac: &Path) -> Result<PathBuf, Error> {
     let opt = flink.home.join("opt");
     let is_python = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -95,10 +103,11 @@ pub fn python_jar(cache: &Path, driver: &Path, flink: &Flink) -> Result<PathBuf,
     let python = found.ok_or_else(|| Error::NoFlinkPython { folder: opt.clone() })?;
     // Jars of the same version but another build have other sizes.
     let size = fs::metadata(&python).map_err(compile::Error::io("reading", &python))?.len();
+    let folder = cache.join(FOLDER);
+    let driver = compile::jar(&folder, &PYTHON, flink, javac, Some(&python)).await?;
     let version = driver.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
-    let key = format!("{version}-python-{size}");
-    let jars = [driver, python.as_path()];
-    Ok(compile::merged(&cache.join("driver"), &key, "drey-python.jar", &jars)?)
+    let key = format!("{version}-{size}");
+    Ok(compile::merged(&folder, &key, "drey-python.jar", vec![driver.clone(), python]).await?)
 }
 
 /// A jar that runs a script, as bytes: the same for the same script and driver.

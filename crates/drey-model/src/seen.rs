@@ -5,6 +5,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::meta::TextMap;
+
 /// The answer to one look at the world.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -184,6 +186,8 @@ pub enum Program {
         class: String,
         /// The arguments of its `main`.
         args: Vec<String>,
+        /// Flink settings that belong to the program; they win over the Job's, which they contain.
+        settings: TextMap,
     },
     /// It cannot be had.
     Failed {

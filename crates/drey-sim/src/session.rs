@@ -1,6 +1,6 @@
 //! Session mode in the fake world: clusters that jobs share, programs, submissions.
 
-use drey_model::meta::Metadata;
+use drey_model::meta::{Metadata, TextMap};
 use drey_model::seen::{Jar, Program, TaskManager};
 use drey_model::session_cluster::{DesiredClusterState, SessionClusterSpec};
 use drey_model::{DeploymentSpec, Job, Kind, SessionCluster, SessionRun};
@@ -74,6 +74,7 @@ impl Core {
                 sha256: job.spec.artifact.jar_uri.clone().unwrap_or_default().replace('/', "-"),
                 class: "a.Main".to_owned(),
                 args: Vec::new(),
+                settings: TextMap::new(),
             },
         };
         self.universe.programs.insert(job.metadata.id, program);

@@ -84,21 +84,14 @@ pub(super) async fn uploadable(
     let flink = find_flink(config, &version, say).await?;
     let namespace = &job.metadata.namespace;
     let needs = Needs { config, namespace, tools, jdk: &jdk, flink: &flink, say };
-    let program = programs::find(&needs, job).await?;
-    let parts = std::iter::once(program.jar).chain(program.dependencies);
-    let parts: Option<Vec<Fetched>> = parts.map(Fetched::at).collect();
-    let (jar, dependencies) = parts
-        .and_then(|mut parts| (!parts.is_empty()).then(|| (parts.remove(0), parts)))
-        .ok_or("its program is not in the cache")?;
-    let one = if dependencies.is_empty() {
-        jar
-    } else {
-        say("putting the program and its dependencies together".to_owned());
-        let made = blocking(move || bundle::bundle(&jar, &dependencies)).await;
-        made.map_err(|e| format!("putting the dependencies into one jar: {}", causes(&e)))?
-    };
-    let Fetched { path, sha256 } = one;
-    Ok(seen::Program::Ready { path, sha256, class: program.class, args: program.args })
+    let Program { jar, dependencies, class, args, settings, .. } =
+        programs::find(&needs, job).await?;
+    say("putting the program and its dependencies together".to_owned());
+    let cache = config.cache.clone();
+    let one = blocking(move || bundle::bundle(&cache, jar, &dependencies)).await;
+    let Fetched { path, sha256 } =
+        one.map_err(|e| format!("putting the program into one jar: {}", causes(&e)))?;
+    Ok(seen::Program::Ready { path, sha256, class, args, settings })
 }
 
 async fn find_java(

@@ -9,7 +9,7 @@
 //! An error means that the Job cannot be launched, so its text goes to the user and says what to do. Does not own what a
 //! program is ([`drey_flink::program`]).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use drey_flink::artifact::{self, Artifacts};
 use drey_flink::dist::Cache;
@@ -47,7 +47,9 @@ async fn sql(needs: &Needs<'_>, job: &Job) -> Result<Program, String> {
     let artifact = &job.spec.artifact;
     let script = given("sqlScript", artifact.sql_script.as_deref())?;
     let script = Script::parse(script).map_err(|e| causes(&e))?;
-    let driver = needs.driver(artifact.kind).await?;
+    let javac = needs.compiler(artifact.kind)?;
+    let driver = driver::sql_jar(&needs.config.cache, needs.flink, javac).await;
+    let driver = driver.map_err(|e| causes(&e))?;
     let jar = blocking(move || Ok(driver::script_jar(&driver, &script)));
     let jar = jar.await.map_err(|e| causes(&e))?.map_err(|e| causes(&e))?;
     let jar = needs.artifacts().await?.put("sql-script.jar", jar).await;
@@ -66,10 +68,9 @@ async fn python(needs: &Needs<'_>, job: &Job) -> Result<Program, String> {
     let archives = needs.fetch(artifact.additional_python_archives.as_deref()).await?;
     let configuration = &job.spec.flink_configuration;
     let python = if names_python(configuration) { None } else { Some(needs.python().await?) };
-    let driver = needs.driver(artifact.kind).await?;
-    let (cache, flink) = (needs.config.cache.clone(), needs.flink.clone());
-    let jar = blocking(move || Ok(driver::python_jar(&cache, &driver, &flink)));
-    let jar = jar.await.map_err(|e| causes(&e))?.map_err(|e| causes(&e))?;
+    let javac = needs.compiler(artifact.kind)?;
+    let jar = driver::python_jar(&needs.config.cache, needs.flink, javac).await;
+    let jar = jar.map_err(|e| causes(&e))?;
     let files = PythonFiles { jar, main, dependencies, libraries, archives, python };
     Program::python(artifact, configuration, files).map_err(|e| causes(&e))
 }
@@ -96,14 +97,14 @@ impl Needs<'_> {
         Ok(files)
     }
 
-    /// The driver's jar for the Job's Flink.
-    async fn driver(&self, kind: ArtifactKind) -> Result<PathBuf, String> {
+    /// What compiles the driver for the Job's Flink.
+    fn compiler(&self, kind: ArtifactKind) -> Result<&Path, String> {
         let java = || self.jdk.java.clone();
         let javac = self.jdk.javac.as_deref();
         let javac =
             javac.ok_or_else(|| causes(&driver::Error::NoCompiler { kind, java: java() }))?;
         (self.say)(format!("preparing the driver for Flink {}", self.flink.version));
-        driver::jar(&self.config.cache, self.flink, javac).await.map_err(|e| causes(&e))
+        Ok(javac)
     }
 
     /// A Python that has PyFlink of the Job's version.

@@ -3,7 +3,7 @@
 use drey_engine::session_cluster::{Run, SessionFacts};
 use drey_engine::{Action, JobRecord, Observation, Report, SessionClusterRecord};
 use drey_model::job::JobTarget;
-use drey_model::meta::Metadata;
+use drey_model::meta::{Metadata, TextMap};
 use drey_model::seen::{ClusterPhase, FlinkStatus, Program};
 use drey_model::session_cluster::SessionClusterSpec;
 use drey_model::{ClusterState, DesiredClusterState, JobState, Seen, SessionCluster, SessionRun};
@@ -37,6 +37,7 @@ pub(crate) fn ready() -> Seen<Program> {
         sha256: "ab12".to_owned(),
         class: "a.Main".to_owned(),
         args: Vec::new(),
+        settings: TextMap::new(),
     })
 }
 

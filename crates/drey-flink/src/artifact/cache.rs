@@ -3,6 +3,7 @@
 //! ```text
 //! artifacts/<sha256>/job.jar      the folder's modification time says when the artifact was last used
 //! artifacts/.tmp/…                downloads that are not complete
+//! driver/<version>-<hash>/…       drivers of this Drey and of older ones, used and forgotten like artifacts
 //! ```
 //!
 //! Putting a file into a folder marks it as used, so a mark needs no clock but the file system's.
@@ -17,6 +18,7 @@ use std::time::{Duration, SystemTime};
 use tempfile::NamedTempFile;
 
 use super::Error;
+use crate::driver;
 
 /// An artifact that no Job has used for this long is removed.
 const UNUSED_MAX: Duration = Duration::from_hours(30 * 24);
@@ -47,19 +49,19 @@ pub(super) fn keep(temp: NamedTempFile, dir: &Path, name: &str) -> Result<PathBu
     Ok(path)
 }
 
-/// Removes artifacts below `cache` that were not used for 30 days, and remains of downloads. `in_use`: files of
-/// clusters that exist; they stay, and count as used now, also for other servers that share the cache.
+/// Removes artifacts and drivers below `cache` that were not used for 30 days, and remains of downloads. `in_use`: files
+/// of clusters that exist; they stay, and count as used now, also for other servers that share the cache.
 ///
 /// # Errors
 /// The cache cannot be listed.
 pub fn prune(cache: &Path, in_use: &BTreeSet<PathBuf>, now: SystemTime) -> io::Result<()> {
-    let dir = cache.join("artifacts");
+    let (dir, drivers) = (cache.join("artifacts"), cache.join(driver::FOLDER));
     let hash_of = |path: &PathBuf| path.parent()?.file_name().map(OsString::from);
     let in_use: BTreeSet<OsString> = in_use.iter().filter_map(hash_of).collect();
-    for (name, path, age) in entries(&dir, now)? {
+    for (name, path, age) in entries(&dir, now)?.into_iter().chain(entries(&drivers, now)?) {
         if in_use.contains(&name) {
             mark_as_used(&path);
-        } else if is_hash(&name) && age > UNUSED_MAX {
+        } else if path.is_dir() && !is_hidden(&name) && age > UNUSED_MAX {
             tracing::debug!(path = %path.display(), "removing an artifact that nobody uses");
             let _ = fs::remove_dir_all(path);
         }
@@ -90,11 +92,11 @@ fn entries(dir: &Path, now: SystemTime) -> io::Result<Vec<(OsString, PathBuf, Du
 }
 
 /// Nothing but age depends on it: a cache that cannot be written to is not pruned either.
-fn mark_as_used(dir: &Path) {
+pub(crate) fn mark_as_used(dir: &Path) {
     drop(NamedTempFile::new_in(dir));
 }
 
-fn is_hash(name: &OsString) -> bool {
-    let is_hex = |name: &str| name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
-    name.to_str().is_some_and(is_hex)
+/// Whether it is a lock or unfinished work.
+fn is_hidden(name: &OsString) -> bool {
+    name.to_string_lossy().starts_with('.')
 }

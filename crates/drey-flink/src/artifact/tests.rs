@@ -91,14 +91,25 @@ async fn what_nobody_uses_for_a_month_is_pruned() {
     };
     let (lost, running) = (fetch("hello").await, fetch("other").await);
     fs::write(artifacts.dir.join(".tmp/half"), "x").unwrap();
-    let in_use = BTreeSet::from([running.clone()]);
+    let drivers = dir.path().join("driver");
+    let driver = |name: &str| {
+        fs::create_dir_all(drivers.join(name)).unwrap();
+        let path = drivers.join(name).join("drey-python.jar");
+        fs::write(&path, "jar").unwrap();
+        path
+    };
+    let (older, current) = (driver("2.2.1-aa"), driver("2.2.1-bb"));
+    let unfinished = driver(".tmp");
+    let in_use = BTreeSet::from([running.clone(), current.clone()]);
     let after = |days: u64| SystemTime::now() + Duration::from_hours(days * 24);
     prune(dir.path(), &in_use, after(0)).unwrap();
     assert_eq!((lost.exists(), leftovers(&artifacts)), (true, 1));
     prune(dir.path(), &in_use, after(29)).unwrap();
     assert_eq!((lost.exists(), leftovers(&artifacts)), (true, 0));
+    assert!(older.exists());
     prune(dir.path(), &in_use, after(31)).unwrap();
     assert_eq!((lost.exists(), running.exists()), (false, true));
+    assert_eq!((older.exists(), current.exists(), unfinished.exists()), (false, true, true));
     prune(&dir.path().join("nowhere"), &in_use, after(31)).unwrap();
 }
 

@@ -201,6 +201,7 @@ fn body(s: Submission<'_>) -> RunBody<'_> {
     let claim_mode = configured.map_or("NO_CLAIM", String::as_str);
     let restores = spec.savepoint_location.is_some();
     let mut flink_configuration = config::job_level(&spec.user_flink_configuration);
+    flink_configuration.extend(s.settings.clone());
     if let Some(version) = &version {
         flink_configuration = config::for_version_in_session(&flink_configuration, version);
     }

@@ -3,7 +3,7 @@
 
 use super::template::{OWNED_KEYS, SPEC};
 use crate::configuration::is_of_cluster;
-use crate::deployment::{ArtifactKind, DeploymentSpec, TemplateSpec};
+use crate::deployment::{DeploymentSpec, TemplateSpec};
 use crate::problem::{Problem, join_path};
 use crate::secret::placeholder::is_filled;
 
@@ -22,12 +22,6 @@ pub(super) fn check(spec: &DeploymentSpec, problems: &mut Vec<Problem>) {
         return;
     }
     let template = &spec.template.spec;
-    if template.artifact.kind == ArtifactKind::Python {
-        // Flink keeps the environment of a Python program in a place that all submissions to a JobManager share: two at
-        // once could take each other's job id and snapshot.
-        let message = "PYTHON cannot run on a SessionCluster: Flink may mix up Python programs that one JobManager starts at the same time. Use deploymentTargetName, which gives it a cluster of its own.";
-        problems.push(Problem::new(format!("{SPEC}.artifact.kind"), message));
-    }
     let configuration = format!("{SPEC}.flinkConfiguration");
     for (key, _) in template.flink_configuration.iter().filter(|(_, value)| is_filled(value)) {
         let message = "Cannot hold a placeholder of a secret on a SessionCluster: everybody who uses the cluster could read it there. Put it into flinkConfiguration of the SessionCluster, or use deploymentTargetName.";

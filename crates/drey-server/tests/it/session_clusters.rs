@@ -430,29 +430,28 @@ async fn the_number_of_task_managers_that_take_jobs_is_told() {
 }
 
 #[tokio::test]
-async fn a_deployment_on_a_cluster_is_no_python_program_and_has_no_secrets_of_its_own() {
+async fn a_deployment_on_a_cluster_has_no_secrets_of_its_own_and_any_kind_of_program() {
     let server = Server::start().await;
     server.json("POST", CLUSTERS, shared()).await.expect(201);
     let mut body = on_shared("one");
     body["spec"]["template"]["spec"]["flinkConfiguration"] = json!({"x.password": "a${pw}"});
-    body["spec"]["template"]["spec"]["artifact"] =
-        json!({"kind": "PYTHON", "pythonArtifactUri": "file:///a.py"});
     let answer = server.json("POST", DEPLOYMENTS, body.clone()).await.expect(400);
     let problems = answer["context"]["problems"].as_array().unwrap();
     let paths: Vec<&str> = problems.iter().map(|p| p["path"].as_str().unwrap()).collect();
-    let expected = [
-        "spec.template.spec.artifact.kind",
-        "spec.template.spec.flinkConfiguration[\"x.password\"]",
-    ];
-    assert_eq!(paths, expected, "{answer}");
+    assert_eq!(paths, ["spec.template.spec.flinkConfiguration[\"x.password\"]"], "{answer}");
     body["spec"]["sessionClusterName"] = Value::Null;
     body["spec"]["deploymentTargetName"] = json!("local");
     server.json("POST", DEPLOYMENTS, body).await.expect(201);
 
-    let mut script = on_shared("two");
-    script["spec"]["template"]["spec"]["artifact"] =
-        json!({"kind": "SQLSCRIPT", "sqlScript": "INSERT INTO a SELECT * FROM b;"});
-    server.json("POST", DEPLOYMENTS, script).await.expect(201);
+    let programs = [
+        ("two", json!({"kind": "SQLSCRIPT", "sqlScript": "INSERT INTO a SELECT * FROM b;"})),
+        ("three", json!({"kind": "PYTHON", "pythonArtifactUri": "file:///a.py"})),
+    ];
+    for (name, artifact) in programs {
+        let mut body = on_shared(name);
+        body["spec"]["template"]["spec"]["artifact"] = artifact;
+        server.json("POST", DEPLOYMENTS, body).await.expect(201);
+    }
 }
 
 #[tokio::test]

@@ -39,6 +39,6 @@ const PROGRAM: Program = Program {
 /// # Errors
 /// When the compiler or the disk refuses.
 pub(crate) async fn jar(cache: &Path, flink: &Installed, javac: &Path) -> anyhow::Result<PathBuf> {
-    let made = compile::jar(&cache.join("demo"), &PROGRAM, &flink.flink, javac).await;
+    let made = compile::jar(&cache.join("demo"), &PROGRAM, &flink.flink, javac, None).await;
     made.map_err(|e| Failure::new(Exit::No, "compiling the demo failed").why(causes(&e)).into())
 }

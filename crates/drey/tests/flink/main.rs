@@ -39,6 +39,7 @@ mod resources;
 mod savepoints;
 mod secrets;
 mod sessions;
+mod shared_programs;
 mod sql;
 mod unmappable;
 mod upgrades;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{Server, of_artifact, text};
 
 /// Counts in Python and in Flink's state; its function comes from a library.
-const TABLES: &str = r#"
+pub(crate) const TABLES: &str = r#"
 import sys
 from pyflink.table import DataTypes, EnvironmentSettings, TableEnvironment
 from pyflink.table.udf import udf
@@ -37,13 +37,13 @@ numbers.map(lambda n: n * 10, output_type=Types.INT()).print()
 env.execute("numbers")
 "#;
 
-fn file(folder: &Path, name: &str, content: &str) -> String {
+pub(crate) fn file(folder: &Path, name: &str, content: &str) -> String {
     let path = folder.join(name);
     fs::write(&path, content).unwrap();
     format!("file://{}", path.display())
 }
 
-fn python(uri: &str) -> Value {
+pub(crate) fn python(uri: &str) -> Value {
     json!({ "kind": "PYTHON", "pythonArtifactUri": uri })
 }
 
@@ -115,19 +115,82 @@ fn a_program_that_raises_is_told_with_its_place_and_a_module_of_a_zip_finishes()
     assert!(message.starts_with("table.py, line 2: "), "{message}");
     assert!(message.contains("Cannot find table") && message.contains("nowhere"), "{message}");
 
-    let path = folder.path().join("app.zip");
-    let mut zip = zip::ZipWriter::new(fs::File::create(&path).unwrap());
-    for (name, content) in [("app/__init__.py", ""), ("app/main.py", STREAM)] {
-        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
-        zip.write_all(content.as_bytes()).unwrap();
-    }
-    zip.finish().unwrap();
-    let mut artifact = python(&format!("file://{}", path.display()));
+    let uri = zip(folder.path(), "app.zip", &[("app/__init__.py", ""), ("app/main.py", STREAM)]);
+    let mut artifact = python(&uri);
     artifact["entryModule"] = json!("app.main");
     server.patch("app", &json!({ "spec": { "template": { "spec": { "artifact": artifact } } } }));
     server.reach("app", "FINISHED");
     let mut printed = server.printed(&text(&server.jobs("app")[2], "/metadata/id"));
     printed.sort();
     assert_eq!(printed, ["10", "20", "30"]);
+    server.until_nothing_left();
+}
+
+/// Its function needs a package, and a file of an archive.
+const PACKAGES: &str = r#"
+from pyflink.table import DataTypes, EnvironmentSettings, TableEnvironment
+from pyflink.table.udf import udf
+
+@udf(result_type=DataTypes.STRING())
+def greet(name):
+    import greetings
+    with open("words.zip/word.txt") as word:
+        return greetings.greet(word.read(), name)
+
+tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+tables.create_temporary_function("greet", greet)
+tables.execute_sql("CREATE TEMPORARY TABLE results (x STRING) WITH ('connector' = 'print')")
+tables.execute_sql("INSERT INTO results SELECT greet(x) FROM (VALUES ('a'), ('b')) AS t (x)")
+"#;
+
+fn zip(folder: &Path, name: &str, entries: &[(&str, &str)]) -> String {
+    let path = folder.join(name);
+    let mut zip = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+    for (name, content) in entries {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(content.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap();
+    format!("file://{}", path.display())
+}
+
+#[test]
+fn functions_find_archives_and_required_packages() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let packages = folder.path().join("packages");
+    fs::create_dir(&packages).unwrap();
+    let about = "greetings-1.0.dist-info";
+    zip(
+        &packages,
+        "greetings-1.0-py3-none-any.whl",
+        &[
+            ("greetings.py", "def greet(word, name): return word + ' ' + name\n"),
+            (
+                &format!("{about}/METADATA"),
+                "Metadata-Version: 2.1\nName: greetings\nVersion: 1.0\n",
+            ),
+            (
+                &format!("{about}/WHEEL"),
+                "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            ),
+            (&format!("{about}/RECORD"), ""),
+        ],
+    );
+    let requirements = folder.path().join("requirements.txt");
+    fs::write(&requirements, "greetings==1.0\n").unwrap();
+    let mut artifact = python(&file(folder.path(), "packages.py", PACKAGES));
+    artifact["additionalPythonArchives"] =
+        json!([zip(folder.path(), "words.zip", &[("word.txt", "hello")])]);
+    let mut document = of_artifact("app", artifact);
+    // Without a folder of packages, Flink asks PyPI.
+    document["spec"]["template"]["spec"]["flinkConfiguration"]["python.requirements"] =
+        json!(format!("{}#{}", requirements.display(), packages.display()));
+    server.create(&document);
+    server.want("app", "RUNNING");
+    server.reach("app", "FINISHED");
+    let mut printed = server.printed(&text(&server.jobs("app")[0], "/metadata/id"));
+    printed.sort();
+    assert_eq!(printed, ["+I[hello a]", "+I[hello b]"]);
     server.until_nothing_left();
 }

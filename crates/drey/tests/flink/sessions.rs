@@ -6,10 +6,10 @@ use crate::harness::{
     Cluster, Server, Signal, counter, deployment, flink_id, is_alive, jar, send, sql, text,
 };
 
-const CLUSTERS: &str = "/api/v1/namespaces/default/sessionclusters";
+pub(crate) const CLUSTERS: &str = "/api/v1/namespaces/default/sessionclusters";
 
 /// A small cluster with room for two jobs on each TaskManager.
-fn shared() -> Value {
+pub(crate) fn shared() -> Value {
     let template = counter("unused")["spec"]["template"]["spec"].clone();
     json!({
         "metadata": { "name": "shared" },
@@ -24,14 +24,20 @@ fn shared() -> Value {
 }
 
 /// The counter on that cluster. Its Flink job has the Deployment's name, by which the sentinel tells jobs apart.
-fn on_shared(name: &str) -> Value {
-    let mut deployment = counter(name);
+pub(crate) fn on_shared(name: &str) -> Value {
+    let mut deployment = moved(counter(name));
+    let artifact = &mut deployment["spec"]["template"]["spec"]["artifact"];
+    artifact["mainArgs"] = json!(format!("--rate 2000 --name {name}"));
+    deployment
+}
+
+/// The same Deployment on that cluster.
+pub(crate) fn moved(mut deployment: Value) -> Value {
     let spec = &mut deployment["spec"];
     spec["deploymentTargetName"] = Value::Null;
     spec["sessionClusterName"] = json!("shared");
-    let template = &mut spec["template"]["spec"];
-    template["artifact"]["mainArgs"] = json!(format!("--rate 2000 --name {name}"));
-    template["flinkConfiguration"] = json!({ "execution.checkpointing.interval": "1 s" });
+    spec["template"]["spec"]["flinkConfiguration"] =
+        json!({ "execution.checkpointing.interval": "1 s" });
     deployment
 }
 
@@ -40,7 +46,7 @@ fn cluster(server: &Server) -> Value {
 }
 
 /// Waits for a state, with as many TaskManagers as asked for; returns the run.
-fn reach(server: &Server, state: &str, managers: usize) -> String {
+pub(crate) fn reach(server: &Server, state: &str, managers: usize) -> String {
     server.until(&format!("the cluster to be {state}"), || {
         (text(&cluster(server), "/status/state") == state).then_some(())
     });
@@ -53,12 +59,12 @@ fn reach(server: &Server, state: &str, managers: usize) -> String {
     run
 }
 
-fn patch(server: &Server, change: &Value) -> u16 {
+pub(crate) fn patch(server: &Server, change: &Value) -> u16 {
     server.call("PATCH", &format!("{CLUSTERS}/shared"), Some(change)).unwrap().status
 }
 
 /// What a job started from, by Flink's own account.
-fn restored_from(server: &Server, job: &str) -> String {
+pub(crate) fn restored_from(server: &Server, job: &str) -> String {
     let path = format!("jobs/{}/checkpoints", flink_id(job));
     server.until("the job's restored snapshot", || {
         let answer = server.flink(job, &path);

@@ -32,7 +32,14 @@ async fn run(status: u16, body: Value) -> Result<(), Error> {
     let at = "/v1/jars/x_app.jar/run";
     Mock::given(method("POST")).and(path(at)).respond_with(answer).mount(&server).await;
     let job = job();
-    let s = Submission { job: &job, jar: "x_app.jar", class: "a.Main", args: &args() };
+    let (args, settings) = (args(), TextMap::new());
+    let s = Submission {
+        job: &job,
+        jar: "x_app.jar",
+        class: "a.Main",
+        args: &args,
+        settings: &settings,
+    };
     Client::new().unwrap().run(&server.uri(), s).await
 }
 
@@ -43,7 +50,7 @@ async fn a_submission_has_our_id_the_snapshot_and_only_what_a_job_may_say() {
         "entryClass": "a.Main", "programArgsList": ["--rate", "a b"], "parallelism": 2,
         "jobId": "00000000000000000000000000000abc", "savepointPath": "file:///sp/1",
         "allowNonRestoredState": false, "claimMode": "NO_CLAIM",
-        "flinkConfiguration": {"restart-strategy.type": "none"},
+        "flinkConfiguration": {"python.files": "/c/lib.whl", "restart-strategy.type": "none"},
     });
     Mock::given(method("POST"))
         .and(path("/v1/jars/j/run"))
@@ -53,7 +60,8 @@ async fn a_submission_has_our_id_the_snapshot_and_only_what_a_job_may_say() {
         .mount(&server)
         .await;
     let job = job();
-    let s = Submission { job: &job, jar: "j", class: "a.Main", args: &args() };
+    let settings: TextMap = [("python.files".to_owned(), "/c/lib.whl".to_owned())].into();
+    let s = Submission { job: &job, jar: "j", class: "a.Main", args: &args(), settings: &settings };
     assert_eq!(Client::new().unwrap().run(&server.uri(), s).await, Ok(()));
 }
 
@@ -74,7 +82,8 @@ async fn what_surely_did_not_happen_is_told_apart_from_what_may_have() {
     assert!(matches!(run(500, gone).await, Err(Error::NotAsked { .. })));
     assert!(matches!(run(503, chain("no leader")).await, Err(Error::Unknown { .. })));
     let job = job();
-    let s = Submission { job: &job, jar: "j", class: "a.Main", args: &[] };
+    let settings = TextMap::new();
+    let s = Submission { job: &job, jar: "j", class: "a.Main", args: &[], settings: &settings };
     let nobody = Client::new().unwrap().run("http://127.0.0.1:1", s).await;
     assert!(matches!(nobody, Err(Error::NotAsked { .. })), "{nobody:?}");
 }
