@@ -11,10 +11,11 @@
 
 use std::collections::BTreeSet;
 
-use drey_engine::Quota;
+use drey_engine::{Quota, Unreadable};
 use drey_model::Kind;
+use drey_model::causes::causes;
 use drey_model::quota::{Claim, Cores, Holder, Limit};
-use drey_store::{Error, Filter, Store, Write};
+use drey_store::{Error, Filter, Object, Store, Write};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -32,7 +33,7 @@ pub(crate) struct Figures {
 impl Figures {
     /// No figures, for who needs none.
     pub(crate) fn none(limit: Option<Limit>) -> Self {
-        Self { quota: Quota { limit, others: None }, ..Self::default() }
+        Self { quota: Quota { limit, ..Quota::default() }, ..Self::default() }
     }
 
     /// The cores that were free when they were added up still are, or nothing is written.
@@ -56,7 +57,7 @@ struct Claimed {
 /// What everybody holds but this Deployment or SessionCluster.
 pub(crate) async fn figures(store: &Store, limit: Limit, own: Uuid) -> Result<Figures, Error> {
     let as_of = store.revision().await?;
-    let (mut others, mut clusters) = (Vec::new(), Vec::new());
+    let (mut others, mut clusters, mut unreadable) = (Vec::new(), Vec::new(), None);
     let mut rows = store.list(Kind::Deployment, &Filter::default()).await?;
     rows.extend(store.list(Kind::SessionCluster, &Filter::default()).await?);
     for row in rows.into_iter().filter(|row| row.id != own) {
@@ -71,13 +72,18 @@ pub(crate) async fn figures(store: &Store, limit: Limit, own: Uuid) -> Result<Fi
                 name: row.name,
                 cpu: claim.held,
             }),
-            // One damaged row must not keep everybody else from starting.
+            // It may hold any number, so there is no sum.
             Err(error) => {
-                tracing::error!(id = %row.id, %error, "its cores are not counted");
+                let why = causes(&error);
+                tracing::error!(id = %row.id, kind = %row.kind, namespace = row.namespace, name = row.name, why,
+                    "how many cores it holds cannot be read, so no launch is let through that the CPU quota counts");
+                let Object { namespace, kind, name, .. } = row;
+                unreadable = Some(Unreadable { namespace, kind, name });
             }
         }
     }
-    Ok(Figures { quota: Quota { limit: Some(limit), others: Some(others) }, as_of, clusters })
+    let quota = Quota { limit: Some(limit), others: Some(others), unreadable };
+    Ok(Figures { quota, as_of, clusters })
 }
 
 /// Who waits for cores, and how often some came free.

@@ -13,7 +13,7 @@ use drey_engine::{JobFacts, NewEvent, SessionClusterRecord, decide_session};
 use drey_flink::FlinkApi;
 use drey_model::causes::causes;
 use drey_model::event::EventMetadata;
-use drey_model::seen::Seen;
+use drey_model::seen::{Jar, Seen};
 use drey_model::{Deployment, DeploymentTarget, DesiredClusterState, Event, Kind};
 use drey_store::{Filter, Object, Store, Write};
 use jiff::{SignedDuration, Timestamp};
@@ -74,7 +74,7 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         let mut has_news = false;
         for action in &plan.actions {
             self.world.pass(FaultPoint::BeforeEffect(action.name())).await;
-            let report = self.execute_session(rest.as_deref(), action).await;
+            let report = self.execute_session(rest.as_deref(), &plan.record, action).await;
             self.world.pass(FaultPoint::AfterEffect(action.name())).await;
             self.metrics.action(action.name());
             has_news |= report.as_ref().is_some_and(|r| is_news(&plan, r));
@@ -193,6 +193,7 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
     async fn execute_session(
         &self,
         rest: Option<&str>,
+        record: &SessionClusterRecord,
         action: &SessionAction,
     ) -> Option<SessionReport> {
         match action {
@@ -221,15 +222,28 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
                 }
             }),
             SessionAction::DeleteJar { run, jar } => {
-                let rest = rest?;
-                // Who uploads may be about to use it: it goes the next time.
-                let _turn = self.uploads.begin(rest)?;
-                if let Err(error) = self.flink.delete_jar(rest, jar).await {
-                    tracing::debug!(%run, jar, %error, "deleting a program; it is tried again");
+                if let Err(why) = self.delete_jar(rest?, record, jar).await {
+                    tracing::debug!(%run, jar = jar.id, why, "deleting a program; it is tried again");
                 }
                 None
             }
         }
+    }
+
+    /// Deletes a program, unless a Job needs it by now or somebody is uploading.
+    async fn delete_jar(
+        &self,
+        rest: &str,
+        record: &SessionClusterRecord,
+        jar: &Jar,
+    ) -> Result<(), String> {
+        let Some(_turn) = self.uploads.begin(rest) else { return Ok(()) };
+        // Whoever is recorded later finds it gone, and uploads it when the turn is over.
+        let needed = needed(&self.store, record).await.map_err(|error| causes(&error))?;
+        if needed.contains(&jar.name) {
+            return Ok(());
+        }
+        self.flink.delete_jar(rest, &jar.id).await.map_err(|error| causes(&error))
     }
 }
 
