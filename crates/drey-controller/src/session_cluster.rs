@@ -61,7 +61,7 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         let target = self.target_of(&before).await?;
         let figures = self.figures(&before).await?;
         let now = self.world.now();
-        let seen = self.observe_session_cluster(&before, &mut memory.session, now).await?;
+        let seen = self.observe_session_cluster(&before, &mut memory.session, now).await;
         let rest = live_rest(&seen.cluster);
         let mut plan = decide_session(SessionSituation {
             now: self.world.now(),
@@ -123,26 +123,31 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         record: &SessionClusterRecord,
         memory: &mut SessionMemory,
         now: Timestamp,
-    ) -> Result<SessionObservation, drey_store::Error> {
+    ) -> SessionObservation {
         let mut seen = SessionObservation::default();
-        let Some(run) = &record.facts.run else { return Ok(seen) };
+        let Some(run) = &record.facts.run else { return seen };
         seen.cluster = self.backend.inspect(run.launched.id).await;
         let Some(rest) = live_rest(&seen.cluster).filter(|_| run.end.is_none()) else {
-            return Ok(seen);
+            return seen;
         };
         seen.task_managers = self.flink.task_managers(&rest).await;
         let is_due = memory.jars_at.is_none_or(|at| now.duration_since(at) >= JARS_INTERVAL);
         if !is_due || run.running_since.is_none() {
-            return Ok(seen);
+            return seen;
         }
         memory.jars_at = Some(now);
         if let Seen::Present(mut jars) = self.flink.jars(&rest).await {
             jars.retain(is_ours);
             // In this order: a Job records which program it needs before it uploads it.
-            seen.needed = needed(&self.store, record).await?;
-            seen.jars = Some(jars);
+            match needed(&self.store, record).await {
+                Ok(needed) => (seen.needed, seen.jars) = (needed, Some(jars)),
+                Err(error) => {
+                    let why = causes(&error);
+                    tracing::warn!(run = %run.launched.id, why, "no program is deleted while it is not known who needs it");
+                }
+            }
         }
-        Ok(seen)
+        seen
     }
 
     async fn record_session_cluster(
