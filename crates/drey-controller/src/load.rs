@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use drey_engine::{DeploymentFacts, JobRecord, SavepointRecord, SessionClusterRecord};
 use drey_model::diff::deviates;
-use drey_model::quota::Limit;
+use drey_model::quota::{Cores, Limit, is_non_production};
 use drey_model::{Deployment, DeploymentTarget, DesiredState, Kind};
 use drey_store::{Object, Store};
 use uuid::Uuid;
@@ -65,15 +65,19 @@ pub(crate) async fn load(
         loaded.cluster_revision = cluster.as_ref().map(|object| object.revision);
         loaded.session_cluster = cluster.as_ref().map(session_cluster).transpose()?;
     }
-    if let (Some(limit), true) = (limit, may_launch(&loaded)) {
+    if let (Some(limit), true) = (limit, may_ask_for_cores(&loaded)) {
         loaded.figures = figures(store, limit, id).await?;
     }
     Ok(Some(loaded))
 }
 
-/// Whether the decision may ask for cores: to launch a Job, or to take one down that another is to follow.
-fn may_launch(loaded: &Loaded) -> bool {
-    let spec = &loaded.deployment.spec;
+/// Whether the decision may ask for cores that it does not hold: to launch a Job, or to take one down that another is to
+/// follow.
+fn may_ask_for_cores(loaded: &Loaded) -> bool {
+    let Deployment { metadata, spec, .. } = &loaded.deployment;
+    if is_non_production(metadata) || Cores::of_spec(spec) <= loaded.facts.claim.held {
+        return false;
+    }
     let is_as_wanted = |r: &JobRecord| r.facts.end.is_none() && !deviates(&r.facts.launched, spec);
     spec.state == DesiredState::Running && !loaded.jobs.iter().any(is_as_wanted)
 }

@@ -1,48 +1,48 @@
 //! What others hold of the CPU quota, and who waits for cores.
 //!
 //! ```text
-//! look: revision, then every claim ─► decide ─► commit, unless a Job was created or a SessionCluster changed since
+//! look: the ledger, then every claim ─► decide ─► commit; a claim that grows raises the ledger, from where it was read
 //! end of a look: cores came free ─► everybody who waits is looked at again
 //! ```
 //!
-//! A claim that was judged grows only with the creation of a Job or the change of a SessionCluster. So of two launches that were judged on the same figures only the first
-//! is recorded, and the second is judged anew, also when another replica made the first. Owns the figures and the list
-//! of those who wait; does not own the judgement (`drey-engine`).
+//! One number in the store, the ledger, is raised by every commit that takes cores: a launch, an upgrade that is admitted,
+//! a SessionCluster that grows, a Deployment that is counted from now on. So of two that were judged on the same figures
+//! only the first is recorded, and the second is judged anew, also when another replica made the first. What was not
+//! judged, because nothing is stopped for it, raises the ledger from wherever it stands. Cores that come free may be
+//! missing in somebody's figures: then it waits, and is woken.
+//!
+//! Owns the figures and the list of those who wait; does not own the judgement (`drey-engine`).
 
 use std::collections::BTreeSet;
 
-use drey_engine::Quota;
+use drey_engine::{Quota, Unreadable};
 use drey_model::Kind;
+use drey_model::causes::causes;
 use drey_model::quota::{Claim, Cores, Holder, Limit};
-use drey_store::{Error, Filter, Store, Write};
+use drey_store::{Error, Filter, Object, Store, Write};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::reconcile::Memory;
 
-/// The quota, and the revision before which the figures were true.
+/// The quota, and where the ledger stood before the figures were read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Figures {
     pub(crate) quota: Quota,
-    as_of: i64,
-    /// SessionClusters with the revisions at which their claims were read.
-    clusters: Vec<(Uuid, i64)>,
+    ledger: Option<i64>,
 }
 
 impl Figures {
     /// No figures, for who needs none.
     pub(crate) fn none(limit: Option<Limit>) -> Self {
-        Self { quota: Quota { limit, others: None }, ..Self::default() }
+        Self { quota: Quota { limit, ..Quota::default() }, ledger: None }
     }
 
-    /// The cores that were free when they were added up still are, or nothing is written.
-    pub(crate) fn guards(&self) -> Vec<Write> {
-        let created = [Kind::Job, Kind::SessionCluster];
-        let created = created.map(|kind| Write::NoneCreated { kind, after: self.as_of });
-        let kind = Kind::SessionCluster;
-        let clusters = self.clusters.iter();
-        let changed = clusters.map(|&(id, revision)| Write::Guard { kind, id, revision });
-        created.into_iter().chain(changed).collect()
+    /// What goes into the commit of a decision that takes cores: those that were free when they were added up still are,
+    /// or nothing is written.
+    pub(crate) fn guard(&self, before: &Claim, after: &Claim) -> Option<Write> {
+        let takes_cores = self.quota.limit.is_some() && after.held > before.held;
+        takes_cores.then_some(Write::Ledger { read: self.ledger })
     }
 }
 
@@ -55,14 +55,11 @@ struct Claimed {
 
 /// What everybody holds but this Deployment or SessionCluster.
 pub(crate) async fn figures(store: &Store, limit: Limit, own: Uuid) -> Result<Figures, Error> {
-    let as_of = store.revision().await?;
-    let (mut others, mut clusters) = (Vec::new(), Vec::new());
+    let ledger = Some(store.ledger().await?);
+    let (mut others, mut unreadable) = (Vec::new(), None);
     let mut rows = store.list(Kind::Deployment, &Filter::default()).await?;
     rows.extend(store.list(Kind::SessionCluster, &Filter::default()).await?);
     for row in rows.into_iter().filter(|row| row.id != own) {
-        if row.kind == Kind::SessionCluster {
-            clusters.push((row.id, row.revision));
-        }
         match row.decode_facts::<Claimed>() {
             Ok(Claimed { claim }) if claim.held == Cores::ZERO => {}
             Ok(Claimed { claim }) => others.push(Holder {
@@ -71,13 +68,18 @@ pub(crate) async fn figures(store: &Store, limit: Limit, own: Uuid) -> Result<Fi
                 name: row.name,
                 cpu: claim.held,
             }),
-            // One damaged row must not keep everybody else from starting.
+            // It may hold any number, so there is no sum.
             Err(error) => {
-                tracing::error!(id = %row.id, %error, "its cores are not counted");
+                let why = causes(&error);
+                tracing::error!(id = %row.id, kind = %row.kind, namespace = row.namespace, name = row.name, why,
+                    "how many cores it holds cannot be read, so no launch is let through that the CPU quota counts");
+                let Object { namespace, kind, name, .. } = row;
+                unreadable = Some(Unreadable { namespace, kind, name });
             }
         }
     }
-    Ok(Figures { quota: Quota { limit: Some(limit), others: Some(others) }, as_of, clusters })
+    let quota = Quota { limit: Some(limit), others: Some(others), unreadable };
+    Ok(Figures { quota, ledger })
 }
 
 /// Who waits for cores, and how often some came free.

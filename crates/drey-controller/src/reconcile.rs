@@ -109,9 +109,7 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
     pub async fn reconcile(&self, id: Uuid, memory: &mut Memory) -> Next {
         match self.look(id, memory).await {
             Ok(next) => next,
-            Err(
-                error @ (drey_store::Error::Conflict { .. } | drey_store::Error::Outdated { .. }),
-            ) => {
+            Err(error @ (drey_store::Error::Conflict { .. } | drey_store::Error::Outdated)) => {
                 tracing::debug!(deployment = %id, %error, "somebody else wrote first; deciding anew");
                 Next::Now
             }
@@ -185,9 +183,7 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         configure_new_jobs(plan, loaded, &*self.configure);
         let mut writes = writes(loaded, plan, now, || self.world.id())
             .map_err(|source| unwritable(loaded, source))?;
-        if self.quota.is_some() && takes_cores(plan, loaded) {
-            writes.splice(0..0, loaded.figures.guards());
-        }
+        writes.extend(loaded.figures.guard(&loaded.facts.claim, &plan.facts.claim));
         self.metrics.plan(loaded.facts.transition.as_ref(), plan, now);
         self.world.pass(FaultPoint::BeforeRecord).await;
         let has_actions = !plan.actions.is_empty();
@@ -200,12 +196,6 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         }
         Ok(())
     }
-}
-
-/// Whether a Job is launched with more cores than its Deployment held.
-fn takes_cores(plan: &Plan, loaded: &Loaded) -> bool {
-    let is_launch = plan.jobs.iter().any(|r| !loaded.revisions.contains_key(&r.id()));
-    is_launch && plan.facts.claim.held > loaded.facts.claim.held
 }
 
 fn unwritable(loaded: &Loaded, source: serde_json::Error) -> drey_store::Error {

@@ -13,7 +13,8 @@ use drey_engine::{JobFacts, NewEvent, SessionClusterRecord, decide_session};
 use drey_flink::FlinkApi;
 use drey_model::causes::causes;
 use drey_model::event::EventMetadata;
-use drey_model::seen::Seen;
+use drey_model::quota::is_non_production;
+use drey_model::seen::{Jar, Seen};
 use drey_model::{Deployment, DeploymentTarget, DesiredClusterState, Event, Kind};
 use drey_store::{Filter, Object, Store, Write};
 use jiff::{SignedDuration, Timestamp};
@@ -35,11 +36,13 @@ const JARS_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
 pub(crate) struct SessionMemory {
     reports: Vec<SessionReport>,
     jars_at: Option<Timestamp>,
+    /// Whether the Deployments on it are still to be told of a change.
+    owes_news: bool,
 }
 
 impl SessionMemory {
     pub(crate) fn is_empty(&self) -> bool {
-        self.reports.is_empty() && self.jars_at.is_none()
+        self.reports.is_empty() && self.jars_at.is_none() && !self.owes_news
     }
 }
 
@@ -54,10 +57,11 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         };
         memory.revision = memory.revision.max(object.revision);
         let before = session_cluster(&object)?;
+        self.tell_dependents(&before, memory).await?;
         let target = self.target_of(&before).await?;
         let figures = self.figures(&before).await?;
         let now = self.world.now();
-        let seen = self.observe_session_cluster(&before, &mut memory.session, now).await?;
+        let seen = self.observe_session_cluster(&before, &mut memory.session, now).await;
         let rest = live_rest(&seen.cluster);
         let mut plan = decide_session(SessionSituation {
             now: self.world.now(),
@@ -74,7 +78,7 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         let mut has_news = false;
         for action in &plan.actions {
             self.world.pass(FaultPoint::BeforeEffect(action.name())).await;
-            let report = self.execute_session(rest.as_deref(), action).await;
+            let report = self.execute_session(rest.as_deref(), &plan.record, action).await;
             self.world.pass(FaultPoint::AfterEffect(action.name())).await;
             self.metrics.action(action.name());
             has_news |= report.as_ref().is_some_and(|r| is_news(&plan, r));
@@ -94,7 +98,9 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         match self.quota {
             // A run that ends may be cleared and followed by the next in one look.
             Some(limit)
-                if is_wanted && record.facts.run.as_ref().is_none_or(|r| r.end.is_some()) =>
+                if is_wanted
+                    && !is_non_production(&record.cluster.metadata)
+                    && record.facts.run.as_ref().is_none_or(|r| r.end.is_some()) =>
             {
                 figures(&self.store, limit, record.cluster.metadata.id).await
             }
@@ -117,26 +123,31 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         record: &SessionClusterRecord,
         memory: &mut SessionMemory,
         now: Timestamp,
-    ) -> Result<SessionObservation, drey_store::Error> {
+    ) -> SessionObservation {
         let mut seen = SessionObservation::default();
-        let Some(run) = &record.facts.run else { return Ok(seen) };
+        let Some(run) = &record.facts.run else { return seen };
         seen.cluster = self.backend.inspect(run.launched.id).await;
         let Some(rest) = live_rest(&seen.cluster).filter(|_| run.end.is_none()) else {
-            return Ok(seen);
+            return seen;
         };
         seen.task_managers = self.flink.task_managers(&rest).await;
         let is_due = memory.jars_at.is_none_or(|at| now.duration_since(at) >= JARS_INTERVAL);
         if !is_due || run.running_since.is_none() {
-            return Ok(seen);
+            return seen;
         }
         memory.jars_at = Some(now);
         if let Seen::Present(mut jars) = self.flink.jars(&rest).await {
             jars.retain(is_ours);
             // In this order: a Job records which program it needs before it uploads it.
-            seen.needed = needed(&self.store, record).await?;
-            seen.jars = Some(jars);
+            match needed(&self.store, record).await {
+                Ok(needed) => (seen.needed, seen.jars) = (needed, Some(jars)),
+                Err(error) => {
+                    let why = causes(&error);
+                    tracing::warn!(run = %run.launched.id, why, "no program is deleted while it is not known who needs it");
+                }
+            }
         }
-        Ok(seen)
+        seen
     }
 
     async fn record_session_cluster(
@@ -148,13 +159,8 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         memory: &mut Memory,
     ) -> Result<(), drey_store::Error> {
         let now = self.world.now();
-        let run = |record: &SessionClusterRecord| record.facts.run.as_ref().map(|r| r.launched.id);
-        let is_launch = run(&plan.record).is_some_and(|id| run(before) != Some(id));
-        let takes_cores = plan.record.facts.claim.held > before.facts.claim.held;
-        let mut writes = Vec::new();
-        if self.quota.is_some() && is_launch && takes_cores {
-            writes = figures.guards();
-        }
+        let guard = figures.guard(&before.facts.claim, &plan.record.facts.claim);
+        let mut writes: Vec<Write> = guard.into_iter().collect();
         for event in &plan.events {
             let event = event_object(&plan.record, event, self.world.id(), now);
             writes.push(Write::Create(event.map_err(|source| unwritable(object, source))?));
@@ -173,6 +179,9 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
             let (kind, id) = (object.kind, object.id);
             writes.push(Write::Guard { kind, id, revision: object.revision });
         }
+        // Before the commit: its answer may be lost.
+        memory.session.owes_news |= plan.record.cluster.status != before.cluster.status
+            || plan.record.facts.run != before.facts.run;
         self.world.pass(FaultPoint::BeforeRecord).await;
         let has_actions = !plan.actions.is_empty();
         let written = commit(&self.store, writes, self.leadership.as_ref(), has_actions).await?;
@@ -182,10 +191,19 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
         if written.is_some() {
             self.world.pass(FaultPoint::AfterRecord).await;
         }
-        if plan.record.cluster.status != before.cluster.status
-            || plan.record.facts.run != before.facts.run
-        {
-            memory.wakes.extend(dependents(&self.store, &plan.record).await?);
+        self.tell_dependents(&plan.record, memory).await
+    }
+
+    /// Has the Deployments looked at that a change concerns. If they cannot be found now, the next look begins with it:
+    /// what one of them waits for is not seen in any other way.
+    async fn tell_dependents(
+        &self,
+        record: &SessionClusterRecord,
+        memory: &mut Memory,
+    ) -> Result<(), drey_store::Error> {
+        if memory.session.owes_news {
+            memory.wakes.extend(dependents(&self.store, record).await?);
+            memory.session.owes_news = false;
         }
         Ok(())
     }
@@ -193,6 +211,7 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
     async fn execute_session(
         &self,
         rest: Option<&str>,
+        record: &SessionClusterRecord,
         action: &SessionAction,
     ) -> Option<SessionReport> {
         match action {
@@ -221,16 +240,28 @@ impl<W: World, B: ClusterBackend, F: FlinkApi> Reconciler<W, B, F> {
                 }
             }),
             SessionAction::DeleteJar { run, jar } => {
-                let rest = rest?;
-                // Who uploads may be about to use it: it goes the next time.
-                let name = jar.split_once('_').map_or(jar.as_str(), |(_, name)| name);
-                let _turn = self.uploads.begin(rest, name)?;
-                if let Err(error) = self.flink.delete_jar(rest, jar).await {
-                    tracing::debug!(%run, jar, %error, "deleting a program; it is tried again");
+                if let Err(why) = self.delete_jar(rest?, record, jar).await {
+                    tracing::debug!(%run, jar = jar.id, why, "deleting a program; it is tried again");
                 }
                 None
             }
         }
+    }
+
+    /// Deletes a program, unless a Job needs it by now or somebody is uploading it.
+    async fn delete_jar(
+        &self,
+        rest: &str,
+        record: &SessionClusterRecord,
+        jar: &Jar,
+    ) -> Result<(), String> {
+        let Some(_turn) = self.uploads.begin(rest, &jar.name) else { return Ok(()) };
+        // Whoever is recorded later finds it gone, and uploads it when the turn is over.
+        let needed = needed(&self.store, record).await.map_err(|error| causes(&error))?;
+        if needed.contains(&jar.name) {
+            return Ok(());
+        }
+        self.flink.delete_jar(rest, &jar.id).await.map_err(|error| causes(&error))
     }
 }
 
@@ -270,30 +301,24 @@ async fn needed(
     record: &SessionClusterRecord,
 ) -> Result<BTreeSet<String>, drey_store::Error> {
     let mut needed = BTreeSet::new();
-    for (_, facts) in jobs_on(store, record).await? {
-        needed.extend(facts.session.and_then(|s| s.artifact).map(|sha256| jar_name(&sha256)));
+    for object in store.open_jobs(&record.cluster.metadata.namespace).await? {
+        let facts: JobFacts = object.decode_facts()?;
+        if is_on(record, &facts) {
+            needed.extend(facts.session.and_then(|s| s.artifact).map(|sha256| jar_name(&sha256)));
+        }
     }
     Ok(needed)
 }
 
-/// Open Jobs on the run of a cluster, with the Deployments that own them.
-async fn jobs_on(
-    store: &Store,
-    record: &SessionClusterRecord,
-) -> Result<Vec<(Option<Uuid>, JobFacts)>, drey_store::Error> {
+/// Whether a Job is on the run of a cluster.
+fn is_on(record: &SessionClusterRecord, facts: &JobFacts) -> bool {
     let run = record.facts.run.as_ref().map(|run| run.launched.id);
-    let mut found = Vec::new();
-    for object in store.open_jobs(&record.cluster.metadata.namespace).await? {
-        let facts: JobFacts = object.decode_facts()?;
-        if facts.session.as_ref().is_some_and(|s| Some(s.run) == run) {
-            found.push((object.owner, facts));
-        }
-    }
-    Ok(found)
+    facts.session.as_ref().is_some_and(|s| Some(s.run) == run)
 }
 
-/// The Deployments that a change of the cluster concerns: those that name it, and those that still have a Job on it.
-pub(crate) async fn dependents(
+/// The Deployments that a change of the cluster concerns: those that name it, and those that still have a Job on it. What
+/// cannot be read may be one of them, and must not keep the others waiting; its own look says what is wrong.
+async fn dependents(
     store: &Store,
     record: &SessionClusterRecord,
 ) -> Result<BTreeSet<Uuid>, drey_store::Error> {
@@ -301,12 +326,15 @@ pub(crate) async fn dependents(
     let filter = Filter { namespace: Some(metadata.namespace.clone()), ..Filter::default() };
     let mut ids = BTreeSet::new();
     for object in store.list(Kind::Deployment, &filter).await? {
-        let deployment: Deployment = object.decode()?;
-        if deployment.spec.session_cluster_name.as_deref() == Some(metadata.name.as_str()) {
-            ids.insert(object.id);
-        }
+        let names_it = object.decode::<Deployment>().map_or(true, |deployment| {
+            deployment.spec.session_cluster_name.as_deref() == Some(metadata.name.as_str())
+        });
+        ids.extend(names_it.then_some(object.id));
     }
-    ids.extend(jobs_on(store, record).await?.into_iter().filter_map(|(owner, _)| owner));
+    for object in store.open_jobs(&metadata.namespace).await? {
+        let is_on = object.decode_facts::<JobFacts>().map_or(true, |facts| is_on(record, &facts));
+        ids.extend(object.owner.filter(|_| is_on));
+    }
     Ok(ids)
 }
 

@@ -90,15 +90,12 @@ impl Draft {
 
     /// Asks to be looked at again at `at` or earlier.
     pub(crate) fn wake(&mut self, at: Timestamp) {
-        self.wake_at = Some(self.wake_at.map_or(at, |w| w.min(at)));
+        wake(&mut self.wake_at, at);
     }
 
     /// Waits for something that has to be polled; the longer it takes, the rarer the looks.
     pub(crate) fn wait(&mut self, what: impl Into<String>, since: Timestamp, until: Timestamp) {
-        // A clock that was set back makes `since` the future: no reason to hurry until it is past.
-        let age = self.now.duration_since(since).abs();
-        self.wake(self.now.saturating_add_or_max(poll_interval(age)));
-        self.wake(until.max(self.now));
+        self.wake(next_poll(self.now, since, until));
         self.waits.push(Wait { what: what.into(), since, until });
     }
 
@@ -289,8 +286,21 @@ pub(crate) fn next_mark(since: Timestamp, step: SignedDuration, now: Timestamp) 
     since.saturating_add_or_max(SignedDuration::from_millis(ahead))
 }
 
+/// Moves a time to look again to an earlier one.
+pub(crate) fn wake(wake_at: &mut Option<Timestamp>, at: Timestamp) {
+    *wake_at = Some(wake_at.map_or(at, |w| w.min(at)));
+}
+
+/// When to look again at something that has been waited for since then: the longer it takes, the rarer, and at its
+/// deadline.
+pub(crate) fn next_poll(now: Timestamp, since: Timestamp, until: Timestamp) -> Timestamp {
+    // A clock that was set back makes `since` the future: no reason to hurry until it is past.
+    let age = now.duration_since(since).abs();
+    now.saturating_add_or_max(poll_interval(age)).min(until.max(now))
+}
+
 /// How long to wait between two looks at something that began `elapsed` ago: a tenth of that, within limits.
-pub(crate) fn poll_interval(elapsed: SignedDuration) -> SignedDuration {
+fn poll_interval(elapsed: SignedDuration) -> SignedDuration {
     let tenth = SignedDuration::from_millis((elapsed.as_millis() / 10).clamp(0, 60_000) as i64);
     tenth.clamp(SignedDuration::from_millis(50), SignedDuration::from_secs(2))
 }

@@ -47,4 +47,4 @@ pub use facts::{
 };
 pub use plan::{Action, NewEvent, Plan};
 pub use session_cluster::{SessionClusterRecord, SessionFacts, decide_session};
-pub use situation::{Observation, Quota, Report, Situation};
+pub use situation::{Observation, Quota, Report, Situation, Unreadable};

@@ -2,34 +2,126 @@
 //!
 //! ```text
 //! launch  ─► needs no more than it holds ─► goes on            a recovery, an upgrade of the same size
-//!         └► fits beside what others hold ─► goes on
+//!         └► fits beside what others hold ─► goes on, and holds its cores from here
 //!         └► RESOURCE_QUOTA_EXCEEDED, waits, is judged again   no attempt is counted
 //! ```
 //!
 //! A running job is never stopped for lack of cores, so an upgrade is judged before it takes the old run down: too large,
-//! and the old run goes on. Owns the judgement and the Deployment's claim. Does not own what others hold, nor that two
-//! launches cannot both take the last cores: `drey-controller` brings the one and commits under a guard for the other.
+//! and the old run goes on; admitted, and the Deployment holds what the next run needs while the old one stops, so that
+//! nobody takes it meanwhile. Owns the judgement and the claim, of Deployments here and of SessionClusters in
+//! `session_cluster/quota.rs`. Does not own what others hold, nor that two launches cannot both take the last cores:
+//! `drey-controller` brings the one and commits under a guard for the other.
 
+use drey_model::meta::{Failure, Metadata};
 use drey_model::quota::{Claim, Cores, EXCEEDED, Holder, Limit, Refusal, is_non_production};
 use drey_model::{DesiredState, EventName, Kind};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::draft::{Draft, SaturatingAdd, next_mark};
 use crate::facts::Rest;
-use crate::situation::Quota;
+use crate::savepoint;
+use crate::situation::{Quota, Unreadable};
 
 /// A waiting launch is woken when cores come free; should that be missed, it looks by itself.
-pub(crate) const RECHECK: SignedDuration = SignedDuration::from_secs(60);
+const RECHECK: SignedDuration = SignedDuration::from_secs(60);
 /// How soon the next look comes when this one did not ask who holds what.
-pub(crate) const GLANCE: SignedDuration = SignedDuration::from_secs(1);
+const GLANCE: SignedDuration = SignedDuration::from_secs(1);
 /// Deployments that a message names.
 const NAMED_MAX: usize = 5;
+/// What becomes of a launch that is refused.
+pub(crate) const LATER: &str =
+    "It starts as soon as there is room; nothing that runs is stopped for it";
+
+/// Who asks for cores.
+pub(crate) struct Asker<'a> {
+    pub(crate) quota: &'a Quota,
+    pub(crate) metadata: &'a Metadata,
+    pub(crate) needs: Cores,
+    /// What becomes of it if it is refused.
+    pub(crate) outlook: &'a str,
+}
+
+/// What the quota says.
+pub(crate) enum Verdict {
+    /// The cores are there, and held from here on.
+    Admitted,
+    /// This look did not bring who holds what; the next one does. What is not known is not free.
+    Unasked(Timestamp),
+    /// There is no room.
+    Refused(Answer),
+}
+
+/// Why there is no room, and how long that is waited for.
+pub(crate) struct Answer {
+    /// For the event, if it was not told before.
+    pub(crate) event: Option<String>,
+    /// What stands as the last failure, if it does not already.
+    pub(crate) failure: Option<Failure>,
+    pub(crate) what: String,
+    pub(crate) since: Timestamp,
+    pub(crate) until: Timestamp,
+}
+
+/// Judges a launch, and writes the answer into the claim.
+pub(crate) fn judge(
+    asker: &Asker<'_>,
+    claim: &mut Claim,
+    shown: Option<&Failure>,
+    now: Timestamp,
+) -> Verdict {
+    let needs = asker.needs;
+    let quota = asker.quota;
+    let (what, why) = match (quota.limit, &quota.unreadable, &quota.others) {
+        (None, _, _) => return admit(claim, needs),
+        _ if is_non_production(asker.metadata) || needs <= claim.held => {
+            return admit(claim, needs);
+        }
+        (Some(_), Some(holder), _) => unreadable(holder, asker.metadata),
+        (Some(_), None, None) => return Verdict::Unasked(now.saturating_add_or_max(GLANCE)),
+        (Some(limit), None, Some(others)) if fits(needs, limit, others) => {
+            return admit(claim, needs);
+        }
+        (Some(limit), None, Some(others)) => {
+            let sum = sum(needs, limit, others);
+            let users = named(others, &asker.metadata.namespace);
+            let why = format!(
+                "The CPU quota has no room. Cores: {sum}. In use: {users}. {}",
+                asker.outlook
+            );
+            (format!("free CPU cores: {sum}"), why)
+        }
+    };
+    let earlier = claim.refused.take().filter(|refusal| refusal.needs == needs);
+    let is_new = earlier.is_none();
+    let since = earlier.map_or(now, |refusal| refusal.since);
+    claim.refused = Some(Refusal { needs, since });
+    let is_shown = shown.is_some_and(|f| f.reason == EXCEEDED);
+    let failure = Failure { message: why.clone(), reason: EXCEEDED.to_owned(), failed_at: now };
+    Verdict::Refused(Answer {
+        event: is_new.then_some(why),
+        failure: (is_new || !is_shown).then_some(failure),
+        what,
+        since,
+        until: next_mark(since, RECHECK, now),
+    })
+}
+
+fn admit(claim: &mut Claim, needs: Cores) -> Verdict {
+    claim.held = claim.held.max(needs);
+    Verdict::Admitted
+}
+
+/// Brings a claim up to what the records say: what processes use that may live, and what is kept for the launch that is
+/// to follow them. Kept is what was held, as far as that launch needs it.
+pub(crate) fn held(metadata: &Metadata, claim: &Claim, used: Cores, next: Option<Cores>) -> Cores {
+    let kept = next.map_or(Cores::ZERO, |needs| claim.held.min(needs));
+    if is_non_production(metadata) { Cores::ZERO } else { used.max(kept) }
+}
 
 /// Whether a new Job may be launched now. If not, the Deployment waits, and holds nothing meanwhile.
 pub(crate) fn admits_launch(d: &mut Draft) -> bool {
-    let outlook = "It starts as soon as there is room; nothing that runs is stopped for it";
-    let is_admitted = admits(d, None, outlook);
+    let is_admitted = admits(d, None, LATER);
     if !is_admitted {
         d.facts.claim.held = Cores::ZERO;
     }
@@ -44,52 +136,53 @@ pub(crate) fn admits_upgrade(d: &mut Draft, running: Uuid) -> bool {
 }
 
 fn admits(d: &mut Draft, running: Option<Uuid>, outlook: &str) -> bool {
+    let metadata = &d.deployment.metadata;
     let needs = Cores::of_spec(&d.deployment.spec);
-    let Quota { limit: Some(limit), others } = &d.quota else { return true };
-    if is_non_production(&d.deployment.metadata) || needs <= d.facts.claim.held {
-        return true;
+    let asker = Asker { quota: &d.quota, metadata, needs, outlook };
+    match judge(&asker, &mut d.facts.claim, d.facts.last_failure.as_ref(), d.now) {
+        Verdict::Admitted => return true,
+        Verdict::Unasked(until) => {
+            d.is_refused = d.facts.claim.refused.is_some();
+            d.wait("a look at the CPU quota", d.now, until);
+        }
+        Verdict::Refused(answer) => {
+            d.is_refused = true;
+            if let Some(message) = answer.event {
+                d.event(EventName::ResourceQuotaExceeded, running, message);
+            }
+            if answer.failure.is_some() {
+                d.facts.last_failure = answer.failure;
+            }
+            d.pause(answer.what, answer.since, answer.until);
+        }
     }
-    let Some(others) = others.clone() else {
-        // What is not known is not free.
-        d.is_refused = d.facts.claim.refused.is_some();
-        d.wait("a look at the CPU quota", d.now, d.now.saturating_add_or_max(GLANCE));
-        return false;
-    };
-    let limit = *limit;
-    let fits = fits(needs, limit, &others);
-    if !fits {
-        refuse(d, needs, limit, &others, running, outlook);
-    }
-    fits
+    false
 }
 
-fn refuse(
-    d: &mut Draft,
-    needs: Cores,
-    limit: Limit,
-    others: &[Holder],
-    running: Option<Uuid>,
-    outlook: &str,
-) {
-    let earlier = d.facts.claim.refused.take().filter(|refusal| refusal.needs == needs);
-    let is_new = earlier.is_none();
-    let since = earlier.map_or(d.now, |refusal| refusal.since);
-    d.facts.claim.refused = Some(Refusal { needs, since });
-    d.is_refused = true;
-    let sum = sum(needs, limit, others);
-    let is_shown = d.facts.last_failure.as_ref().is_some_and(|f| f.reason == EXCEEDED);
-    if is_new || !is_shown {
-        let message = told(&sum, others, &d.deployment.metadata.namespace, outlook);
-        if is_new {
-            d.event(EventName::ResourceQuotaExceeded, running, message.clone());
-        }
-        d.note_failure(EXCEEDED, message);
+/// Cores are held from the record of a launch, or from the admission of an upgrade that takes the running job down, until
+/// its cluster is gone; and from a failed run or start until the next one.
+pub(crate) fn settle(d: &mut Draft) {
+    let clusters = d.jobs.iter().filter(|r| r.facts.gone_at.is_none());
+    let used = clusters.map(|r| Cores::of_job(&r.job)).max().unwrap_or(Cores::ZERO);
+    let spec = &d.deployment.spec;
+    let goes_on = d.active_job().is_some_and(|r| {
+        r.facts.cancel.is_none() && savepoint::stop_in_progress(d, r.id()).is_none()
+    });
+    let is_to_follow = spec.state == DesiredState::Running
+        && d.facts.gave_up.is_none()
+        && d.facts.rest != Rest::Finished
+        && !goes_on;
+    let next = is_to_follow.then(|| Cores::of_spec(spec));
+    let held = held(&d.deployment.metadata, &d.facts.claim, used, next);
+    let refused = d.facts.claim.refused.take().filter(|_| d.is_refused);
+    if refused.is_none() {
+        d.resume_after(EXCEEDED);
     }
-    d.pause(format!("free CPU cores: {sum}"), since, next_mark(since, RECHECK, d.now));
+    d.facts.claim = Claim { held, refused };
 }
 
 /// Whether so many cores are free beside what others hold.
-pub(crate) fn fits(needs: Cores, limit: Limit, others: &[Holder]) -> bool {
+fn fits(needs: Cores, limit: Limit, others: &[Holder]) -> bool {
     used(others) + needs <= limit.ceiling()
 }
 
@@ -97,17 +190,24 @@ fn used(others: &[Holder]) -> Cores {
     others.iter().map(|holder| holder.cpu).sum()
 }
 
+/// Why nothing is launched while somebody's claim cannot be read.
+fn unreadable(holder: &Unreadable, metadata: &Metadata) -> (String, String) {
+    let who = match holder.namespace == metadata.namespace {
+        true => format!("{} {}", holder.kind, holder.name),
+        false => "something in another namespace".to_owned(),
+    };
+    let why = format!(
+        "The CPU quota cannot be judged: the record of how many cores {who} holds is damaged (the server's log says how). \
+         Nothing is launched that the quota counts until the record is repaired, or what it belongs to is deleted"
+    );
+    (format!("the record of {who}, whose part in the CPU quota cannot be read"), why)
+}
+
 /// `4 needed, 1 of 6 free, 3 missing`.
-pub(crate) fn sum(needs: Cores, limit: Limit, others: &[Holder]) -> String {
+fn sum(needs: Cores, limit: Limit, others: &[Holder]) -> String {
     let free = limit.ceiling().less(used(others));
     let missing = needs.less(free);
     format!("{needs} needed, {free} of {} free, {missing} missing", ceiling(limit))
-}
-
-/// What a user reads whose launch waits.
-pub(crate) fn told(sum: &str, others: &[Holder], namespace: &str, outlook: &str) -> String {
-    let users = named(others, namespace);
-    format!("The CPU quota has no room. Cores: {sum}. In use: {users}. {outlook}")
 }
 
 fn ceiling(limit: Limit) -> String {
@@ -139,25 +239,4 @@ fn called(holder: &Holder) -> String {
         Kind::SessionCluster => format!("SessionCluster {}", holder.name),
         _ => holder.name.clone(),
     }
-}
-
-/// Brings the claim up to what the records say. Cores are held from the record of a launch until its cluster is gone,
-/// and from a failed run or start until the next one.
-pub(crate) fn settle(d: &mut Draft) {
-    let clusters = d.jobs.iter().filter(|r| r.facts.gone_at.is_none());
-    let running = clusters.map(|r| Cores::of_job(&r.job)).max();
-    let is_to_follow = d.deployment.spec.state == DesiredState::Running
-        && d.facts.gave_up.is_none()
-        && d.facts.rest != Rest::Finished;
-    let held = match running {
-        _ if is_non_production(&d.deployment.metadata) => Cores::ZERO,
-        Some(cores) => cores,
-        None if is_to_follow => d.facts.claim.held,
-        None => Cores::ZERO,
-    };
-    let refused = d.facts.claim.refused.take().filter(|_| d.is_refused);
-    if refused.is_none() {
-        d.resume_after(EXCEEDED);
-    }
-    d.facts.claim = Claim { held, refused };
 }

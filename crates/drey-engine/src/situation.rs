@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use drey_model::quota::{Holder, Limit};
 use drey_model::seen::{Cluster, FlinkJob, Operation, Program, Seen, Snapshot};
-use drey_model::{Deployment, DeploymentTarget};
+use drey_model::{Deployment, DeploymentTarget, Kind};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -45,6 +45,19 @@ pub struct Quota {
     pub limit: Option<Limit>,
     /// What everybody else holds; `None`: not looked at, because no launch was in sight.
     pub others: Option<Vec<Holder>>,
+    /// One of them whose record cannot be read, so that nobody knows what is free.
+    pub unreadable: Option<Unreadable>,
+}
+
+/// A Deployment or a SessionCluster that may hold any number of cores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its namespace.
+    pub namespace: String,
+    /// Which of the two it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
 }
 
 /// One look at a Job's world.

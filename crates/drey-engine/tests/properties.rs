@@ -171,7 +171,11 @@ fn take(world: &mut World, turn: Turn) {
                 name: "other".to_owned(),
                 cpu: Cores::new(cpu),
             };
-            world.quota = Quota { limit: Some(limit), others: others.map(|cpu| vec![holder(cpu)]) };
+            world.quota = Quota {
+                limit: Some(limit),
+                others: others.map(|cpu| vec![holder(cpu)]),
+                unreadable: None,
+            };
         }
         Turn::Testing(is) => {
             let annotations = &mut world.deployment.metadata.annotations;

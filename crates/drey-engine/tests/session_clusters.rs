@@ -21,6 +21,8 @@ use uuid::Uuid;
 
 #[path = "session_clusters/quota.rs"]
 mod quota;
+#[path = "session_clusters/scale.rs"]
+mod scale;
 
 /// Records as a store would keep them, and what each look shows.
 struct World {
@@ -126,6 +128,7 @@ impl World {
         }
         let plan = self.plan();
         check(&before, &self.cluster, &plan);
+        quota::check(&before, &self.cluster, &plan);
         if plan.record.facts.run.as_ref().map(|r| r.launched.id) != self.run() {
             // A run that is new has no processes yet.
             self.cluster = Seen::Absent;
@@ -263,63 +266,21 @@ fn a_stable_cluster_changes_nothing_in_its_record() {
         world.pass(6);
         assert_eq!(world.record, before);
     }
-    // Nor does a Flink that gives no answer, or a backend that gives none.
+    // Nor does a Flink that gives no answer, or a backend that gives none; but it is said that one is waited for.
     world.managers = Seen::unknown("time-out");
     world.pass(600);
+    let since = world.now;
     assert_eq!(world.record.cluster, before.cluster);
+    world.pass(700);
+    let wait = world.record.facts.wait.clone().unwrap();
+    assert!(wait.what.contains("an answer from Flink") && wait.until > world.now, "{wait:?}");
+    assert_eq!(wait.since, since, "since when it has been missing");
+    world.managers = managers(2);
+    world.pass(5);
+    assert_eq!(world.record, before);
     world.cluster = Seen::unknown("time-out");
     assert!(world.pass(600).is_empty());
     assert_eq!(world.record.cluster, before.cluster);
-}
-
-#[test]
-fn more_task_managers_are_started_and_idle_ones_go_first() {
-    let mut world = World::up(1);
-    let run = world.run();
-    world.record.cluster.spec.number_of_task_managers = 3;
-    assert!(
-        matches!(&world.look()[..], [SessionAction::Ensure(r)] if r.spec.number_of_task_managers == 3)
-    );
-    assert_eq!(world.state(), ClusterState::Updating);
-    world.cluster = alive(3);
-    world.managers = managers(3);
-    world.look();
-    assert_eq!((world.state(), world.run()), (ClusterState::Running, run));
-
-    world.record.cluster.spec.number_of_task_managers = 1;
-    let busy = vec![manager("tm-0", 0), manager("tm-1", 2), manager("tm-2", 1)];
-    world.managers = Seen::unknown("no answer");
-    assert!(world.look().is_empty(), "nothing goes before Flink says who is idle");
-    assert_eq!(world.state(), ClusterState::Updating);
-    world.managers = Seen::Present(busy);
-    let expected = ["tm-1".to_owned(), "tm-2".to_owned()];
-    let released = |actions: Vec<SessionAction>| match &actions[..] {
-        [SessionAction::Release { task_managers, .. }] => task_managers.clone(),
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(released(world.look()), expected);
-    // They stay the chosen ones, whatever they do meanwhile.
-    world.managers =
-        Seen::Present(vec![manager("tm-0", 2), manager("tm-1", 0), manager("tm-2", 0)]);
-    assert_eq!(released(world.look()), expected);
-    world.cluster = alive(2);
-    world.managers = Seen::Present(vec![manager("tm-0", 2), manager("tm-2", 0)]);
-    assert_eq!(released(world.look()), ["tm-2".to_owned()]);
-    world.cluster = alive(1);
-    world.managers = Seen::Present(vec![manager("tm-0", 2)]);
-    assert!(world.look().is_empty());
-    assert_eq!((world.state(), world.run()), (ClusterState::Running, run));
-}
-
-#[test]
-fn a_task_manager_that_dies_is_replaced_while_the_cluster_stays_running() {
-    let mut world = World::up(2);
-    world.cluster = alive(1);
-    assert!(matches!(world.look()[..], [SessionAction::Ensure(_)]));
-    assert_eq!(world.state(), ClusterState::Running);
-    world.look();
-    let told = world.events.iter().filter(|e| **e == EventName::GeneralFailure).count();
-    assert_eq!(told, 1, "said once");
 }
 
 #[test]
@@ -407,7 +368,7 @@ fn programs_that_no_job_needs_are_deleted() {
     world.needed = BTreeSet::from(["a".to_owned()]);
     let deleted = world.look();
     assert!(
-        matches!(&deleted[..], [SessionAction::DeleteJar { jar, .. }] if jar == "2_b"),
+        matches!(&deleted[..], [SessionAction::DeleteJar { jar, .. }] if jar.id == "2_b"),
         "{deleted:?}"
     );
 }
@@ -475,5 +436,6 @@ proptest! {
             DesiredClusterState::Stopped => &[ClusterState::Stopped],
         };
         prop_assert!(expected.contains(&world.state()), "{}", world.state());
+        quota::check_at_rest(&world.record);
     }
 }

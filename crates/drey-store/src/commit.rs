@@ -34,8 +34,8 @@ const BURY_OWNED: &str = "UPDATE objects SET deleted = 1, open = 0, facts = NULL
      WHERE objects.id = ranked.id";
 const GUARD: &str =
     "SELECT COUNT(*) FROM objects WHERE id = $1 AND kind = $2 AND revision = $3 AND deleted = 0";
-pub(crate) const NONE_CREATED: &str =
-    "SELECT COUNT(*) FROM objects WHERE kind = $1 AND created > $2 AND deleted = 0";
+const RAISE: &str = "UPDATE clock SET ledger = ledger + 1 WHERE id = 1";
+const RAISE_FROM: &str = "UPDATE clock SET ledger = ledger + 1 WHERE id = 1 AND ledger = $1";
 // An update that changes nothing holds the row until the commit, so that nobody can take the lease in between.
 const FENCE: &str =
     "UPDATE leases SET epoch = epoch WHERE name = $1 AND epoch = $2 AND holder <> ''";
@@ -44,7 +44,7 @@ const FENCE: &str =
 pub(crate) fn rows(writes: &[Write]) -> i64 {
     let counted = writes.iter().filter(|write| match write {
         Write::Create(_) | Write::Update(..) | Write::Delete { .. } => true,
-        Write::Guard { .. } | Write::NoneCreated { .. } | Write::Fence { .. } => false,
+        Write::Guard { .. } | Write::Ledger { .. } | Write::Fence { .. } => false,
     });
     i64::try_from(counted.count()).unwrap_or(i64::MAX)
 }
@@ -65,7 +65,7 @@ pub(crate) async fn apply(connection: &mut AnyConnection, writes: &[Write]) -> R
             Write::Update(object, revision) => batch.update(object, *revision).await?,
             Write::Delete { kind, id, revision } => batch.delete(*kind, *id, *revision).await?,
             Write::Guard { kind, id, revision } => batch.guard(*kind, *id, *revision).await?,
-            Write::NoneCreated { kind, after } => batch.none_created(*kind, *after).await?,
+            Write::Ledger { read } => batch.raise(*read).await?,
             Write::Fence { lease, epoch } => batch.fence(lease, *epoch).await?,
         }
     }
@@ -208,16 +208,13 @@ impl Batch<'_> {
         unless(found == 1, kind, id)
     }
 
-    /// Objects of the same batch count too, so this stands before them.
-    async fn none_created(&mut self, kind: Kind, after: i64) -> Result<(), Error> {
-        let created: i64 = sqlx::query(NONE_CREATED)
-            .bind(kind.to_string())
-            .bind(after)
-            .fetch_one(&mut *self.connection)
-            .await
-            .and_then(|row| row.try_get(0))
-            .map_err(failed)?;
-        if created == 0 { Ok(()) } else { Err(Error::Outdated { kind }) }
+    async fn raise(&mut self, read: Option<i64>) -> Result<(), Error> {
+        let query = match read {
+            Some(read) => sqlx::query(RAISE_FROM).bind(read),
+            None => sqlx::query(RAISE),
+        };
+        let raised = query.execute(&mut *self.connection).await.map_err(failed)?;
+        if raised.rows_affected() == 1 { Ok(()) } else { Err(Error::Outdated) }
     }
 
     async fn fence(&mut self, lease: &str, epoch: i64) -> Result<(), Error> {

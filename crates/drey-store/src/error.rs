@@ -17,12 +17,9 @@ pub enum Error {
         /// Its id.
         id: Uuid,
     },
-    /// Somebody else created such an object first.
-    #[error("another {kind} was created meanwhile; read all of them again and repeat")]
-    Outdated {
-        /// Kind of the object.
-        kind: Kind,
-    },
+    /// Somebody else took from what all share first.
+    #[error("what all share was taken from meanwhile; add it up again and repeat")]
+    Outdated,
     /// The name belongs to another object.
     #[error("{kind} {name:?} already exists in namespace {namespace:?}")]
     Taken {
@@ -147,7 +144,7 @@ impl Error {
                 ) || code(source) == Some(CODE_IO)
             }
             Self::Conflict { .. }
-            | Self::Outdated { .. }
+            | Self::Outdated
             | Self::Taken { .. }
             | Self::Closed { .. }
             | Self::Fenced { .. }

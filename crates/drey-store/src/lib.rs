@@ -83,13 +83,11 @@ pub enum Write {
         /// The revision that was read.
         revision: i64,
     },
-    /// Writes nothing; fails with [`Error::Outdated`] when an object of this kind was created after this revision. What
-    /// was added up over all of them holds until the commit.
-    NoneCreated {
-        /// The kind.
-        kind: Kind,
-        /// The revision before the first of them was read.
-        after: i64,
+    /// Raises the ledger by one; fails with [`Error::Outdated`] unless it still stands where it was read. Everybody who
+    /// takes from what all share raises it, so what was added up after that reading holds until the commit.
+    Ledger {
+        /// Where it stood ([`Store::ledger`]) before anything was added up; `None` for who takes without adding up.
+        read: Option<i64>,
     },
     /// Writes nothing; fails with [`Error::Fenced`] unless the lease is still held under this epoch.
     Fence {

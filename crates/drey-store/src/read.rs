@@ -46,6 +46,7 @@ const OPEN_JOBS: &str = concat!(
 const CHANGES: &str =
     concat!("SELECT ", columns!(), " FROM objects WHERE revision > $1 ORDER BY revision LIMIT $2");
 const REVISION: &str = "SELECT revision FROM clock WHERE id = 1";
+const LEDGER: &str = "SELECT ledger FROM clock WHERE id = 1";
 const PURGED: &str = "SELECT purged FROM clock WHERE id = 1";
 
 /// Which objects of a kind a list holds.
@@ -157,6 +158,14 @@ impl Store {
         self.number(REVISION).await
     }
 
+    /// Where the ledger stands; for [`Write::Ledger`](crate::Write::Ledger).
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn ledger(&self) -> Result<i64, Error> {
+        self.number(LEDGER).await
+    }
+
     /// The highest revision of a trace that was purged; 0 when none was. A watcher that stands below must start anew.
     ///
     /// # Errors
@@ -231,7 +240,6 @@ fn unreadable(source: sqlx::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::NONE_CREATED;
 
     /// The history grows without end; looking at a Deployment must not get slower with it.
     #[tokio::test]
@@ -249,7 +257,6 @@ mod tests {
             (DEPLOYMENT, "objects_open (owner=?)"),
             (OPEN_JOBS, "objects_open (owner>?)"),
             (CHANGES, "objects_by_revision (revision>?)"),
-            (NONE_CREATED, "objects_by_kind (kind=? AND created>?)"),
         ] {
             let rows = store
                 .rows(sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))))

@@ -11,9 +11,10 @@ use crate::Error;
 use crate::connection::{Lane, connect, url};
 
 /// All scripts in order; the position plus one is the schema version.
-const SCRIPTS: [(&str, &str); 2] = [
+const SCRIPTS: [(&str, &str); 3] = [
     ("objects", include_str!("../migrations/sqlite/0001_objects.sql")),
     ("access", include_str!("../migrations/sqlite/0002_access.sql")),
+    ("ledger", include_str!("../migrations/sqlite/0003_ledger.sql")),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations \

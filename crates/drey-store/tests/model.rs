@@ -32,10 +32,9 @@ enum Step {
         n: u128,
         stale: bool,
     },
-    /// No object of the kind of `n` in the last so many numbers.
-    NoneCreated {
-        n: u128,
-        last: i64,
+    /// Who takes: having read the ledger so many steps of it ago, or not at all.
+    Ledger {
+        ago: Option<i64>,
     },
 }
 
@@ -46,7 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..12_u128, stale.clone(), any::<bool>()).prop_map(|(n, stale, open)| Step::Update { n, stale, open }),
         2 => (0..12_u128, stale.clone()).prop_map(|(n, stale)| Step::Delete { n, stale }),
         1 => (0..12_u128, stale).prop_map(|(n, stale)| Step::Guard { n, stale }),
-        1 => (0..12_u128, 0..5_i64).prop_map(|(n, last)| Step::NoneCreated { n, last }),
+        1 => proptest::option::of(0..2_i64).prop_map(|ago| Step::Ledger { ago }),
     ]
 }
 
@@ -64,6 +63,7 @@ fn kind(n: u128) -> Kind {
 struct Model {
     rows: BTreeMap<Uuid, (i64, Object)>,
     revision: i64,
+    ledger: i64,
 }
 
 impl Model {
@@ -85,9 +85,7 @@ impl Model {
             Step::Guard { n, stale } => {
                 Write::Guard { kind: kind(n), id: id(n), revision: revision(n, stale) }
             }
-            Step::NoneCreated { n, last } => {
-                Write::NoneCreated { kind: kind(n), after: self.revision - last }
-            }
+            Step::Ledger { ago } => Write::Ledger { read: ago.map(|ago| self.ledger - ago) },
         }
     }
 
@@ -138,13 +136,11 @@ impl Model {
                         return None;
                     }
                 }
-                Write::NoneCreated { kind, after: since } => {
-                    let is_new = |(created, row): &&(i64, Object)| {
-                        row.kind == *kind && !row.deleted && created > since
-                    };
-                    if after.rows.values().any(|row| is_new(&row)) {
+                Write::Ledger { read } => {
+                    if read.is_some_and(|read| read != after.ledger) {
                         return None;
                     }
+                    after.ledger += 1;
                 }
                 Write::Fence { .. } => return None,
             }
@@ -211,7 +207,7 @@ async fn check(commits: Vec<Vec<Step>>) {
                 assert_eq!(revision, after.revision, "{writes:?}");
                 model = after;
             }
-            (Err(Error::Conflict { .. } | Error::Outdated { .. } | Error::Taken { .. }), None) => {}
+            (Err(Error::Conflict { .. } | Error::Outdated | Error::Taken { .. }), None) => {}
             (result, after) => panic!("{writes:?}: the store says {result:?}, the model {after:?}"),
         }
         compare(&store, &model).await;
@@ -222,6 +218,7 @@ async fn compare(store: &Store, model: &Model) {
     let mut changes: Vec<Object> = model.rows.values().map(|(_, row)| row.clone()).collect();
     changes.sort_by_key(|row| row.revision);
     assert_eq!(store.changes(0, 1000).await.unwrap(), changes);
+    assert_eq!(store.ledger().await.unwrap(), model.ledger);
     for kind in [Kind::Deployment, Kind::Job, Kind::Savepoint, Kind::Event] {
         let mut rows: Vec<_> =
             model.rows.values().filter(|(_, row)| row.kind == kind && !row.deleted).collect();

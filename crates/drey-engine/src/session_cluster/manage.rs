@@ -5,12 +5,47 @@
 
 use drey_model::EventName;
 use drey_model::seen::{ClusterPhase, Seen, TaskManager};
-use drey_model::session_cluster::SessionRun;
 use jiff::Timestamp;
 
 use super::{Draft, RUN, Run, SessionAction};
 use crate::draft::{SaturatingAdd, next_mark};
 use crate::phase::STABLE_POLL;
+
+/// What is waited for while a cluster that takes jobs says nothing.
+const NO_ANSWER: &str = "an answer from Flink about its TaskManagers";
+
+/// Keeps with a run how many TaskManagers it is to have, and how many may live.
+pub(super) fn count_processes(d: &mut Draft) {
+    let wanted = d.cluster.spec.number_of_task_managers;
+    let living = match &d.seen.cluster {
+        Seen::Present(cluster) if cluster.phase == ClusterPhase::Alive => {
+            Some(i32::try_from(cluster.task_managers).unwrap_or(i32::MAX))
+        }
+        Seen::Present(_) | Seen::Absent | Seen::Unknown { .. } => None,
+    };
+    let before = d.run_mut(|run| {
+        let before = std::mem::replace(&mut run.launched.spec.number_of_task_managers, wanted);
+        // A start goes on with the number that it began with, so there what is seen may not be all yet.
+        run.managers_max = match living {
+            Some(living) if run.running_since.is_some() => living.max(wanted),
+            living => run.managers_max.max(wanted).max(living.unwrap_or(0)),
+        };
+        (before, run.running_since.is_some(), run.scaled_to)
+    });
+    let Some((before, true, complete)) = before.filter(|(before, ..)| *before != wanted) else {
+        return;
+    };
+    let (name, message) = if complete == wanted {
+        (
+            EventName::StateTransitionIsCompleted,
+            format!("Not {before} but {} again", counted(wanted)),
+        )
+    } else {
+        let message = format!("From {complete} to {}, without a restart", counted(wanted));
+        (EventName::StateTransitionIsNeeded, message)
+    };
+    d.event(name, message);
+}
 
 /// Sees a living run until it takes jobs, and from then on.
 pub(super) fn watch(d: &mut Draft, run: &Run, since: Timestamp, processes: u32) {
@@ -20,6 +55,8 @@ pub(super) fn watch(d: &mut Draft, run: &Run, since: Timestamp, processes: u32) 
         Seen::Unknown { .. } | Seen::Absent => None,
     };
     let is_complete = registered == Some(wanted) && i64::from(processes) == i64::from(wanted);
+    // Also before it takes jobs: it may have been started with more than are wanted by now.
+    choose_to_release(d, wanted, processes);
     if run.running_since.is_none() {
         return match (is_complete, registered) {
             (true, _) => took_up(d, wanted),
@@ -30,9 +67,8 @@ pub(super) fn watch(d: &mut Draft, run: &Run, since: Timestamp, processes: u32) 
             }
         };
     }
-    choose_to_release(d, i64::from(processes) - i64::from(wanted), processes);
     if run.scaled_to != wanted {
-        return scale(d, run, wanted, is_complete, registered);
+        return scale(d, wanted, is_complete, registered);
     }
     if i64::from(processes) < i64::from(wanted) && !run.is_short {
         let message =
@@ -41,6 +77,9 @@ pub(super) fn watch(d: &mut Draft, run: &Run, since: Timestamp, processes: u32) 
     }
     let is_short = i64::from(processes) < i64::from(wanted);
     d.run_mut(|run| run.is_short = is_short);
+    if registered.is_none() {
+        d.await_answer(NO_ANSWER);
+    }
     d.wake(d.now.saturating_add_or_max(STABLE_POLL));
 }
 
@@ -49,6 +88,7 @@ fn took_up(d: &mut Draft, managers: i32) {
     d.run_mut(|run| {
         run.running_since = Some(now);
         run.scaled_to = managers;
+        run.managers_max = managers;
     });
     d.facts.failed_starts.clear();
     d.facts.not_before = None;
@@ -59,21 +99,12 @@ fn took_up(d: &mut Draft, managers: i32) {
 }
 
 /// UPDATING, until the number of TaskManagers is the one that the spec says.
-fn scale(d: &mut Draft, run: &Run, wanted: i32, is_complete: bool, registered: Option<i32>) {
-    let is_new = run.launched.spec.number_of_task_managers != wanted;
+fn scale(d: &mut Draft, wanted: i32, is_complete: bool, registered: Option<i32>) {
     if is_complete {
-        d.run_mut(|run| {
-            run.scaled_to = wanted;
-            run.launched.spec.number_of_task_managers = wanted;
-        });
+        d.run_mut(|run| run.scaled_to = wanted);
         let message = format!("The cluster has {}", counted(wanted));
         d.event(EventName::StateTransitionIsCompleted, message);
         return d.wake(d.now.saturating_add_or_max(STABLE_POLL));
-    }
-    if is_new {
-        let message = format!("From {} to {}, without a restart", run.scaled_to, counted(wanted));
-        d.event(EventName::StateTransitionIsNeeded, message);
-        d.run_mut(|run| run.launched.spec.number_of_task_managers = wanted);
     }
     let since = d.cluster.metadata.modified_at.min(d.now);
     let known = registered.map_or("no answer from Flink".to_owned(), |n| format!("now {n}"));
@@ -84,11 +115,7 @@ fn scale(d: &mut Draft, run: &Run, wanted: i32, is_complete: bool, registered: O
 /// The effects that a run calls for that goes on.
 pub(super) fn actions(d: &Draft, run: &Run) -> Vec<SessionAction> {
     let wanted = d.cluster.spec.number_of_task_managers;
-    let ensure = || {
-        let mut launch: SessionRun = run.launched.clone();
-        launch.spec.number_of_task_managers = wanted;
-        SessionAction::Ensure(Box::new(launch))
-    };
+    let ensure = || SessionAction::Ensure(Box::new(run.launched.clone()));
     let cluster = match &d.seen.cluster {
         Seen::Absent if run.alive_since.is_none() => return vec![ensure()],
         Seen::Absent | Seen::Unknown { .. } => return Vec::new(),
@@ -105,25 +132,32 @@ pub(super) fn actions(d: &Draft, run: &Run) -> Vec<SessionAction> {
         actions.push(SessionAction::Release { run: id, task_managers: run.releasing.clone() });
     }
     let jars = d.seen.jars.iter().flatten().filter(|jar| !d.seen.needed.contains(&jar.name));
-    actions.extend(jars.map(|jar| SessionAction::DeleteJar { run: id, jar: jar.id.clone() }));
+    actions.extend(jars.map(|jar| SessionAction::DeleteJar { run: id, jar: jar.clone() }));
     actions
 }
 
-/// Records which TaskManagers are to go; once chosen they stay chosen until they are gone, whatever they do meanwhile.
-fn choose_to_release(d: &mut Draft, surplus: i64, processes: u32) {
+/// Records which TaskManagers are to go; once chosen they stay chosen until they are gone, whatever they do meanwhile,
+/// unless more are wanted again.
+fn choose_to_release(d: &mut Draft, wanted: i32, processes: u32) {
     let Seen::Present(all) = d.seen.task_managers.clone() else { return };
+    let (wanted, processes) = (usize::try_from(wanted).unwrap_or(0), processes as usize);
+    let surplus = processes.saturating_sub(wanted);
+    // Flink names the dead for a while, and of those that were chosen it may be them.
+    let surplus_named = processes.max(all.len()).saturating_sub(wanted);
     d.run_mut(|run| {
         run.releasing.retain(|id| surplus > 0 && all.iter().any(|tm| tm.id == *id));
+        // More are wanted again than when they were chosen: the others go on.
+        run.releasing.truncate(surplus_named);
         if run.releasing.is_empty() {
-            run.releasing = idlest(&all, usize::try_from(surplus).unwrap_or(0), processes);
+            run.releasing = idlest(&all, surplus, processes);
         }
     });
 }
 
 /// The TaskManagers to end: idle ones first. None while Flink knows of another number than there are processes: one of
 /// those that it names may be gone already, and then too many would go.
-fn idlest(all: &[TaskManager], surplus: usize, processes: u32) -> Vec<String> {
-    if all.len() != processes as usize {
+fn idlest(all: &[TaskManager], surplus: usize, processes: usize) -> Vec<String> {
+    if all.len() != processes {
         return Vec::new();
     }
     let mut order: Vec<&TaskManager> = all.iter().collect();

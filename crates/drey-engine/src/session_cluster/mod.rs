@@ -11,8 +11,8 @@
 //! every process of the old one is confirmed gone. So a Job that is bound to a run knows what became of it.
 //!
 //! Owns the decision ([`decide_session`]); `records.rs` has what it is made from and what it says, `manage.rs` keeps the
-//! number of TaskManagers. Does not own the
-//! Deployments that run on it: that none of them is active is checked where the desired state is written.
+//! number of TaskManagers, `quota.rs` asks for its cores. Does not own the Deployments that run on it: that none of them
+//! is active is checked where the desired state is written.
 
 mod manage;
 mod quota;
@@ -30,7 +30,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::backoff;
-use crate::draft::{SaturatingAdd, next_mark, poll_interval};
+use crate::draft::{SaturatingAdd, next_mark, next_poll, wake};
 use crate::plan::NewEvent;
 use crate::situation::Quota;
 
@@ -62,6 +62,8 @@ struct Draft {
     quota: Quota,
     /// Whether this decision refused a launch for lack of cores.
     is_refused: bool,
+    /// What was waited for at the last look.
+    waited: Option<Wait>,
     seen: SessionObservation,
     events: Vec<NewEvent>,
     wake_at: Option<Timestamp>,
@@ -80,11 +82,12 @@ pub fn decide_session(situation: SessionSituation) -> SessionPlan {
         target,
         quota,
         is_refused: false,
+        waited: None,
         seen,
         events: Vec::new(),
         wake_at: None,
     };
-    d.facts.wait = None;
+    d.waited = d.facts.wait.take();
     absorb(&mut d, reports);
     if d.facts.run.as_ref().is_some_and(|run| run.end.is_none()) {
         advance(&mut d);
@@ -133,6 +136,7 @@ fn absorb(d: &mut Draft, reports: Vec<SessionReport>) {
 
 /// Brings the record of a run up to what was seen.
 fn advance(d: &mut Draft) {
+    manage::count_processes(d);
     let Some(run) = d.facts.run.clone() else { return };
     let has_lived = run.alive_since.is_some();
     match d.seen.cluster.clone() {
@@ -264,6 +268,7 @@ fn pursue_running(d: &mut Draft) {
         alive_since: None,
         running_since: None,
         scaled_to: 0,
+        managers_max: managers,
         is_short: false,
         releasing: Vec::new(),
         end: None,
@@ -343,14 +348,21 @@ impl Draft {
     }
 
     fn wake(&mut self, at: Timestamp) {
-        self.wake_at = Some(self.wake_at.map_or(at, |w| w.min(at)));
+        wake(&mut self.wake_at, at);
     }
 
     /// Waits for something that has to be polled.
     fn wait(&mut self, what: String, since: Timestamp, until: Timestamp) {
-        let pause = poll_interval(self.now.duration_since(since));
-        self.wake(self.now.saturating_add_or_max(pause).min(until.max(self.now)));
+        self.wake(next_poll(self.now, since, until));
         self.facts.wait = Some(Wait { what, since, until });
+    }
+
+    /// Says what is missing of a cluster that goes on all the same, and since when.
+    fn await_answer(&mut self, what: &str) {
+        let earlier = self.waited.as_ref().filter(|wait| wait.what == what);
+        let since = earlier.map_or(self.now, |wait| wait.since);
+        let until = next_mark(since, RUN, self.now);
+        self.facts.wait = Some(Wait { what: what.to_owned(), since, until });
     }
 
     fn wait_or_fail(&mut self, what: &str, since: Timestamp, limit: SignedDuration) {

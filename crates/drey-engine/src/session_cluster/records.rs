@@ -59,6 +59,9 @@ pub struct Run {
     pub running_since: Option<Timestamp>,
     /// The number of TaskManagers that it last had complete; 0 before.
     pub scaled_to: i32,
+    /// The most TaskManagers that may live: those that were asked for, and those that were seen.
+    #[serde(default)]
+    pub managers_max: i32,
     /// Whether it has been said that TaskManagers are missing.
     pub is_short: bool,
     /// Resource ids of the TaskManagers that are to go.
@@ -170,8 +173,8 @@ pub enum SessionAction {
     DeleteJar {
         /// The run.
         run: Uuid,
-        /// Flink's id of it.
-        jar: String,
+        /// The program.
+        jar: Jar,
     },
 }
 

@@ -3,7 +3,7 @@
 
 use drey_engine::{Action, JobRecord, Plan, SavepointRecord, Situation, decide};
 use drey_model::deployment::RestoreKind;
-use drey_model::quota::{Cores, is_non_production};
+use drey_model::quota::{Cores, Limit, is_non_production};
 use drey_model::{DeploymentState, DesiredState, JobState, SavepointOrigin, SavepointState, Seen};
 use uuid::Uuid;
 
@@ -34,6 +34,9 @@ fn cores_are_there(world: &World, situation: &Situation, plan: &Plan) {
         );
         assert!(!is_counted || plan.facts.claim.held >= needs, "a launch that holds nothing");
     }
+    if !is_non_production(&plan.deployment.metadata) {
+        claim_is_true(situation, plan, limit, used);
+    }
     if plan.facts.claim.refused.is_some() {
         let untouched = |r: &&JobRecord| r.job.status.state == JobState::Started;
         for before in situation.jobs.iter().filter(untouched) {
@@ -48,6 +51,36 @@ fn cores_are_there(world: &World, situation: &Situation, plan: &Plan) {
             "stopped for lack of cores"
         );
         assert!(plan.wake_at.is_some(), "nobody judges it again");
+    }
+}
+
+/// What is held is what lives, and before a launch no more than was free; from the first step of an upgrade on, what the
+/// next run needs.
+fn claim_is_true(situation: &Situation, plan: &Plan, limit: Limit, used: Cores) {
+    let held = plan.facts.claim.held;
+    let needs = Cores::of_spec(&plan.deployment.spec);
+    let living = plan.jobs.iter().filter(|r| r.facts.gone_at.is_none());
+    let lives = living.map(|r| Cores::of_job(&r.job)).max().unwrap_or_default();
+    assert!(held >= lives, "{held} are held while {lives} live");
+    assert!(held <= lives.max(needs), "{held} are held for {needs} beside {lives}");
+    let grown = situation.facts.claim.held;
+    let ceiling = limit.cpu + limit.tolerated;
+    assert!(
+        held <= lives.max(grown) || used + held <= ceiling,
+        "{held} are kept that are not there"
+    );
+    for before in situation.jobs.iter().filter(|r| r.job.status.state == JobState::Started) {
+        let after = plan.jobs.iter().find(|r| r.id() == before.id());
+        let is_replaced = after.is_some_and(|r| {
+            let begins = r.facts.stops.len() > before.facts.stops.len();
+            r.facts.end.is_none()
+                && (begins || before.facts.cancel.is_none() && r.facts.cancel.is_some())
+        });
+        let is_to_follow = plan.deployment.spec.state == DesiredState::Running;
+        assert!(
+            !is_replaced || !is_to_follow || held >= needs,
+            "a job is taken down for one that needs {needs}, and {held} are held"
+        );
     }
 }
 

@@ -75,6 +75,7 @@ impl World {
             alive_since: Some(self.now),
             running_since: Some(self.now),
             scaled_to: 3,
+            managers_max: 3,
             is_short: false,
             releasing: Vec::new(),
             end: None,

@@ -22,10 +22,13 @@ impl Shared {
     pub(crate) async fn quota_use(&self) -> Result<QuotaUse, Error> {
         let mut rows = self.store.list(Kind::Deployment, &Filter::default()).await?;
         rows.extend(self.store.list(Kind::SessionCluster, &Filter::default()).await?);
-        let (mut holders, mut waiting) = (Vec::new(), Vec::new());
+        let (mut holders, mut waiting, mut is_known) = (Vec::new(), Vec::new(), true);
         for row in rows {
-            // A damaged row is somebody's problem, but not that of whoever asks for a sum.
-            let Ok(Claimed { claim }) = row.decode_facts() else { continue };
+            // A damaged row is no reason to tell nothing of the others; but it may hold any number of cores.
+            let Ok(Claimed { claim }) = row.decode_facts() else {
+                is_known = false;
+                continue;
+            };
             let Object { namespace, kind, name, .. } = row;
             if let Some(refusal) = claim.refused {
                 waiting.push(Waiter {
@@ -46,7 +49,7 @@ impl Shared {
         });
         waiting.sort_by_key(|waiter| waiter.since);
         let used = holders.iter().map(|holder| holder.cpu).sum();
-        let resource_quota = ResourceQuota::new(self.quota, Some(used));
+        let resource_quota = ResourceQuota::new(self.quota, is_known.then_some(used));
         Ok(QuotaUse { resource_quota, holders, waiting })
     }
 }

@@ -88,3 +88,20 @@ async fn what_the_server_is_can_be_told_without_its_database_and_a_damaged_row_h
     assert_eq!(seen["status"]["resourceQuota"]["spec"]["limits"]["cpu"], 8.0);
     assert_eq!(used(&seen), Value::Null);
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_counted_as_nothing() {
+    let server = server().await;
+    let id = server.deploy("sound").await;
+    claim(&server, id, json!({"held": 2.5})).await;
+    let id = server.deploy("damaged").await;
+    claim(&server, id, json!({"held": "a lot"})).await;
+    let quota = &server.get(SYSTEM).await.expect(200)["status"]["resourceQuota"];
+    assert_eq!((&quota["spec"]["limits"]["cpu"], &quota["status"]), (&json!(8.0), &Value::Null));
+    let all = server.get("/ext/v1/quota").await.expect(200);
+    assert_eq!(
+        all["holders"].as_array().map(Vec::len),
+        Some(1),
+        "the others are told all the same"
+    );
+}

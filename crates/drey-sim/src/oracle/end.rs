@@ -53,13 +53,13 @@ pub fn settled(core: &Core, id: Uuid) -> Result<(), String> {
         (DesiredState::Running, DeploymentState::Transitioning)
             if stored.facts.claim.refused.is_some() =>
         {
-            core.oracle.waits_in_vain(stored).map_or(Ok(()), Err)
+            core.oracle.waits_in_vain(stored, &core.universe).map_or(Ok(()), Err)
         }
         (DesiredState::Running, DeploymentState::Transitioning)
             if stored.doc.spec.session_cluster_name.is_some()
                 && core.oracle.mirror.session_cluster.claim.refused.is_some() =>
         {
-            core.oracle.shared_waits_in_vain().map_or(Ok(()), Err)
+            core.oracle.shared_waits_in_vain(&core.universe).map_or(Ok(()), Err)
         }
         // With attempts that expire before the next one fails, what cannot start is tried for ever, as declared.
         (DesiredState::Running, DeploymentState::Transitioning)

@@ -6,7 +6,7 @@
 use drey_engine::SessionFacts;
 use drey_model::meta::NON_PRODUCTION;
 use drey_model::quota::Claim;
-use drey_model::{Deployment, Job};
+use drey_model::{Deployment, DeploymentState, DesiredState, Job};
 use uuid::Uuid;
 
 use super::{Oracle, Scene, StoredDeployment, StoredJob};
@@ -37,13 +37,21 @@ fn thousandths(cores: drey_model::quota::Cores) -> u64 {
 impl Oracle {
     /// What everybody uses but this Deployment or SessionCluster.
     fn used_beside(&self, id: Uuid, universe: &Universe) -> u64 {
-        let of_shared = self.mirror.session_cluster.run.as_ref().filter(|run| {
-            let is_gone = universe.clusters.get(&run.launched.id).is_some_and(|c| c.is_removed);
-            run.launched.session_cluster_id != id && !is_gone
-        });
-        let of_shared =
-            of_shared.map_or(0, |run| of_processes(run.launched.spec.number_of_task_managers));
-        self.used_by_jobs(id, universe) + of_shared
+        self.used_by_jobs(id, universe) + self.used_by_shared(id, universe)
+    }
+
+    /// As many TaskManagers as live, and as are to be started.
+    fn used_by_shared(&self, beside: Uuid, universe: &Universe) -> u64 {
+        let run = self.mirror.session_cluster.run.as_ref();
+        let Some(run) = run.filter(|run| run.launched.session_cluster_id != beside) else {
+            return 0;
+        };
+        let cluster = universe.clusters.get(&run.launched.id);
+        if cluster.is_some_and(|c| c.is_removed) {
+            return 0;
+        }
+        let living = cluster.map_or(0, |c| i32::try_from(c.managers).unwrap_or(i32::MAX));
+        of_processes(living.max(run.launched.spec.number_of_task_managers))
     }
 
     fn used_by_jobs(&self, deployment: Uuid, universe: &Universe) -> u64 {
@@ -88,26 +96,46 @@ impl Oracle {
     }
 
     /// Why a SessionCluster that waits for cores should not; `None` when it has to.
-    pub(super) fn shared_waits_in_vain(&self) -> Option<String> {
-        let held = self.mirror.deployments.values().map(|d| thousandths(d.facts.claim.held)).sum();
-        self.in_vain(&self.mirror.session_cluster.claim, held)
+    pub(super) fn shared_waits_in_vain(&self, universe: &Universe) -> Option<String> {
+        let used = self.used_by_jobs(Uuid::nil(), universe) + self.awaited(Uuid::nil());
+        self.in_vain(&self.mirror.session_cluster.claim, used)
     }
 
     /// Why a Deployment that waits for cores should not; `None` when it has to.
-    pub(super) fn waits_in_vain(&self, stored: &StoredDeployment) -> Option<String> {
+    pub(super) fn waits_in_vain(
+        &self,
+        stored: &StoredDeployment,
+        universe: &Universe,
+    ) -> Option<String> {
         let id = stored.doc.metadata.id;
-        let others = self.mirror.deployments.values().filter(|d| d.doc.metadata.id != id);
-        let held: u64 = others.map(|d| thousandths(d.facts.claim.held)).sum();
-        let of_shared = thousandths(self.mirror.session_cluster.claim.held);
-        self.in_vain(&stored.facts.claim, held + of_shared)
+        self.in_vain(&stored.facts.claim, self.used_beside(id, universe) + self.awaited(id))
     }
 
-    fn in_vain(&self, claim: &Claim, held: u64) -> Option<String> {
+    /// What others may keep for a next attempt while nothing of them runs: what that attempt needs, and no more.
+    fn awaited(&self, beside: Uuid) -> u64 {
+        let others = self.mirror.deployments.values().filter(|d| {
+            let id = d.doc.metadata.id;
+            let goes_on = d.doc.spec.state == DesiredState::Running
+                && d.doc.status.state == DeploymentState::Transitioning
+                && d.facts.claim.refused.is_none();
+            id != beside
+                && goes_on
+                && is_counted(&d.doc)
+                && !self.mirror.jobs_of(id).any(|job| job.is_open)
+        });
+        let of_deployments = others.map(|d| match d.doc.spec.session_cluster_name {
+            Some(_) => 0,
+            None => of_processes(d.doc.spec.template.spec.effective_task_managers()),
+        });
+        of_deployments.sum()
+    }
+
+    fn in_vain(&self, claim: &Claim, used: u64) -> Option<String> {
         let Some(limit) = self.quota else { return Some("there is no quota".to_owned()) };
         let Some(refusal) = &claim.refused else {
             return Some("it waits for something else".to_owned());
         };
-        let fits = held + thousandths(refusal.needs) <= thousandths(limit.ceiling());
-        fits.then(|| format!("there is room for {} beside {held}", refusal.needs))
+        let fits = used + thousandths(refusal.needs) <= thousandths(limit.ceiling());
+        fits.then(|| format!("there is room for {} beside {used}", refusal.needs))
     }
 }

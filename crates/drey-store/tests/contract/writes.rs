@@ -68,18 +68,47 @@ pub(crate) async fn a_rehearsal_fails_like_the_real_thing_and_changes_nothing(st
     assert_eq!(store.commit(&[create(&second)]).await.unwrap(), read + 1, "no number is lost");
 }
 
-pub(crate) async fn of_two_who_added_up_the_same_only_the_first_creates(store: Store) {
-    let read = store.commit(&[create(&new(Kind::Job, "before"))]).await.unwrap();
-    let none = |kind| Write::NoneCreated { kind, after: read };
-    store.commit(&[create(&new(Kind::Event, "e")), none(Kind::Job)]).await.unwrap();
-    let first = store.commit(&[none(Kind::Job), create(&new(Kind::Job, "first"))]).await.unwrap();
-    let second = store.commit(&[none(Kind::Job), create(&new(Kind::Job, "second"))]).await;
-    assert!(matches!(second, Err(Error::Outdated { kind: Kind::Job })), "{second:?}");
+pub(crate) async fn of_two_who_added_up_the_same_only_the_first_takes(store: Store) {
+    let read = store.ledger().await.unwrap();
+    let after = |read| Write::Ledger { read };
+    store.commit(&[create(&new(Kind::Job, "takes-nothing"))]).await.unwrap();
+    assert_eq!(store.ledger().await.unwrap(), read, "who takes nothing is in nobody's way");
+    store.rehearse(&[after(Some(read)), create(&new(Kind::Job, "first"))]).await.unwrap();
+    store.commit(&[create(&new(Kind::Job, "first")), after(Some(read))]).await.unwrap();
+    let second = store.commit(&[after(Some(read)), create(&new(Kind::Job, "second"))]).await;
+    assert!(matches!(second, Err(Error::Outdated)), "{second:?}");
     assert!(second.is_err_and(|error| !error.is_transient()), "waiting does not help");
     let jobs = store.list(Kind::Job, &Filter::default()).await.unwrap();
-    assert_eq!(names(&jobs), ["first", "before"]);
-    let fresh = Write::NoneCreated { kind: Kind::Job, after: first };
-    store.commit(&[fresh, create(&new(Kind::Job, "second"))]).await.unwrap();
+    assert_eq!(names(&jobs), ["first", "takes-nothing"]);
+
+    let read = store.ledger().await.unwrap();
+    store.commit(&[create(&new(Kind::Job, "adds-nothing-up")), after(None)]).await.unwrap();
+    let late = store.commit(&[after(Some(read))]).await;
+    assert!(matches!(late, Err(Error::Outdated)), "{late:?}");
+    let read = store.ledger().await.unwrap();
+    store.commit(&[after(Some(read)), create(&new(Kind::Job, "second"))]).await.unwrap();
+}
+
+/// Whatever runs at the same moment.
+pub(crate) async fn of_many_at_once_who_added_up_the_same_one_takes(store: Store) {
+    let read = store.ledger().await.unwrap();
+    let all = (0..8).map(|number| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let job = create(&new(Kind::Job, &number.to_string()));
+            store.commit(&[job, Write::Ledger { read: Some(read) }]).await
+        })
+    });
+    let all: Vec<_> = all.collect();
+    let mut taken = 0;
+    for one in all {
+        match one.await.unwrap() {
+            Ok(_) => taken += 1,
+            Err(error) => assert!(matches!(error, Error::Outdated), "{error}"),
+        }
+    }
+    assert_eq!((taken, store.ledger().await.unwrap()), (1, read + 1));
+    assert_eq!(store.list(Kind::Job, &Filter::default()).await.unwrap().len(), 1);
 }
 
 pub(crate) async fn a_name_is_taken_per_kind_and_namespace(store: Store) {

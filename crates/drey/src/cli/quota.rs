@@ -40,8 +40,14 @@ pub(super) async fn run(shell: &Shell) -> Result<()> {
 }
 
 fn headline(quota: &ResourceQuota) -> String {
-    let used = quota.status.as_ref().map_or(Cores::ZERO, |status| status.used.cpu);
-    let Some(limit) = quota.spec.limits.as_ref().map(|limits| limits.cpu) else {
+    let limit = quota.spec.limits.as_ref().map(|limits| limits.cpu);
+    let Some(used) = quota.status.as_ref().map(|status| status.used.cpu) else {
+        let of = limit.map_or("; no quota".to_owned(), |limit| format!(" of {limit}"));
+        return format!(
+            "CPU cores: unknown how many are used{of}, because a record is damaged; the server's log names it"
+        );
+    };
+    let Some(limit) = limit else {
         return format!("CPU cores: {used} used; no quota");
     };
     let tolerated = quota.spec.tolerated_overuse.as_ref().map_or(Cores::ZERO, |more| more.cpu);

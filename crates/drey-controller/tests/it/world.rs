@@ -1,16 +1,13 @@
-//! Two launches at once must not both take the last cores. A world in which nothing else happens: a store in memory, a
-//! backend and a Flink that are never asked for anything that matters.
-
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+//! A world in which nothing happens but what a test says: a store in memory, a backend and a Flink that say what they are
+//! told to say.
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use drey_cluster::{ClusterBackend, Error as BackendError, logs};
-use drey_controller::{Board, FaultPoint, Memory, Metrics, Next, Reconciler, Uploads, World};
-use drey_engine::{DeploymentFacts, SessionFacts};
+use drey_controller::{Board, FaultPoint, Metrics, Reconciler, Uploads, World};
 use drey_flink::api::Error as FlinkError;
 use drey_flink::{FlinkApi, Submission, Trigger};
 use drey_model::meta::{Metadata, SPEC_VERSION};
@@ -23,15 +20,23 @@ use drey_model::{
     Deployment, DeploymentSpec, DeploymentTarget, DesiredState, Job, Kind, Seen, SessionCluster,
     SessionRun,
 };
-use drey_store::{Filter, Object, Store, Write};
+use drey_store::{Object, Store, Write};
 use jiff::Timestamp;
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
 /// Holds the first looks back until all of them have decided.
-struct Together {
+pub(crate) struct Together {
     barrier: Barrier,
     left: AtomicI64,
+    /// What somebody else does at a moment, once.
+    pub(crate) meanwhile: Mutex<Option<(FaultPoint, Store, Deed)>>,
+}
+
+/// What somebody else does to the store.
+pub(crate) enum Deed {
+    Write(Write),
+    Raw(&'static str),
 }
 
 impl World for Together {
@@ -47,12 +52,25 @@ impl World for Together {
         if point == FaultPoint::BeforeRecord && self.left.fetch_sub(1, Ordering::SeqCst) > 0 {
             self.barrier.wait().await;
         }
+        let due = self.meanwhile.lock().unwrap().take_if(|(at, ..)| *at == point);
+        match due {
+            Some((_, store, Deed::Write(write))) => drop(store.commit(&[write]).await.unwrap()),
+            Some((_, store, Deed::Raw(sql))) => store.raw(sql).await.unwrap(),
+            None => {}
+        }
     }
 }
 
-struct Nothing;
+/// Processes and Flink as they are said to be; what is asked of them does nothing, and is told.
+#[derive(Default)]
+pub(crate) struct Stage {
+    pub(crate) cluster: Mutex<Option<Cluster>>,
+    pub(crate) task_managers: Mutex<Vec<TaskManager>>,
+    pub(crate) jars: Mutex<Vec<Jar>>,
+    pub(crate) deleted: Mutex<Vec<String>>,
+}
 
-impl ClusterBackend for Nothing {
+impl ClusterBackend for Stage {
     async fn ensure(&self, _: &Job) -> Result<(), BackendError> {
         Ok(())
     }
@@ -72,7 +90,7 @@ impl ClusterBackend for Nothing {
         Ok(Mask::default())
     }
     async fn inspect(&self, _: Uuid) -> Seen<Cluster> {
-        Seen::Absent
+        self.cluster.lock().unwrap().clone().map_or(Seen::Absent, Seen::Present)
     }
     async fn remove(&self, _: Uuid) -> Result<(), BackendError> {
         Ok(())
@@ -94,7 +112,7 @@ impl ClusterBackend for Nothing {
     }
 }
 
-impl FlinkApi for Nothing {
+impl FlinkApi for Stage {
     async fn job(&self, _: &str, _: Uuid) -> Seen<FlinkJob> {
         Seen::Absent
     }
@@ -111,15 +129,16 @@ impl FlinkApi for Nothing {
         Ok(())
     }
     async fn task_managers(&self, _: &str) -> Seen<Vec<TaskManager>> {
-        Seen::unknown("nobody")
+        Seen::Present(self.task_managers.lock().unwrap().clone())
     }
     async fn jars(&self, _: &str) -> Seen<Vec<Jar>> {
-        Seen::unknown("nobody")
+        Seen::Present(self.jars.lock().unwrap().clone())
     }
     async fn upload(&self, _: &str, _: &Path, _: &str) -> Result<String, FlinkError> {
         Ok(String::new())
     }
-    async fn delete_jar(&self, _: &str, _: &str) -> Result<(), FlinkError> {
+    async fn delete_jar(&self, _: &str, jar: &str) -> Result<(), FlinkError> {
+        self.deleted.lock().unwrap().push(jar.to_owned());
         Ok(())
     }
     async fn run(&self, _: &str, _: Submission<'_>) -> Result<(), FlinkError> {
@@ -127,8 +146,8 @@ impl FlinkApi for Nothing {
     }
 }
 
-fn row<T: serde::Serialize>(kind: Kind, name: &str, id: Uuid, doc: &T) -> Write {
-    Write::Create(Object {
+pub(crate) fn row<T: serde::Serialize>(kind: Kind, name: &str, id: Uuid, doc: &T) -> Object {
+    Object {
         kind,
         namespace: "default".to_owned(),
         name: name.to_owned(),
@@ -139,49 +158,65 @@ fn row<T: serde::Serialize>(kind: Kind, name: &str, id: Uuid, doc: &T) -> Write 
         doc: serde_json::to_string(doc).unwrap(),
         facts: None,
         deleted: false,
-    })
+    }
 }
 
 /// A store with so many Deployments that want to run; each needs 2 cores.
-async fn store(count: u32) -> (Store, Vec<Uuid>) {
+pub(crate) async fn store(count: u32) -> (Store, Vec<Uuid>) {
     let store = Store::in_memory().await.unwrap();
     let spec = DeploymentTargetSpec {
         local: Some(LocalTarget::default()),
         ..DeploymentTargetSpec::default()
     };
     let target = DeploymentTarget::new(Metadata::default(), spec);
-    store.commit(&[row(Kind::DeploymentTarget, "local", Uuid::now_v7(), &target)]).await.unwrap();
+    let target = row(Kind::DeploymentTarget, "local", Uuid::now_v7(), &target);
+    store.commit(&[Write::Create(target)]).await.unwrap();
     let mut ids = Vec::new();
     for number in 0..count {
-        let id = Uuid::now_v7();
-        let metadata = Metadata {
-            id,
-            name: format!("job-{number}"),
-            namespace: "default".to_owned(),
-            annotations: BTreeMap::from([(SPEC_VERSION.to_owned(), "1".to_owned())]),
-            ..Metadata::default()
-        };
-        let spec = DeploymentSpec {
-            state: DesiredState::Running,
-            deployment_target_name: Some("local".to_owned()),
-            ..DeploymentSpec::default()
-        };
-        let deployment = Deployment::new(metadata, spec);
-        let name = &deployment.metadata.name;
-        store.commit(&[row(Kind::Deployment, name, id, &deployment)]).await.unwrap();
-        ids.push(id);
+        ids.push(deployment(&store, &format!("job-{number}"), |_| {}).await);
     }
     (store, ids)
 }
 
+/// A Deployment that wants to run and needs 2 cores.
+pub(crate) async fn deployment(
+    store: &Store,
+    name: &str,
+    change: impl FnOnce(&mut Deployment),
+) -> Uuid {
+    let id = Uuid::now_v7();
+    let metadata = Metadata {
+        id,
+        name: name.to_owned(),
+        namespace: "default".to_owned(),
+        annotations: BTreeMap::from([(SPEC_VERSION.to_owned(), "1".to_owned())]),
+        ..Metadata::default()
+    };
+    let spec = DeploymentSpec {
+        state: DesiredState::Running,
+        deployment_target_name: Some("local".to_owned()),
+        ..DeploymentSpec::default()
+    };
+    let mut deployment = Deployment::new(metadata, spec);
+    change(&mut deployment);
+    let object = row(Kind::Deployment, name, id, &deployment);
+    store.commit(&[Write::Create(object)]).await.unwrap();
+    id
+}
+
 /// Of whose first looks so many end together.
-fn reconciler(store: Store, together: u32) -> Reconciler<Together, Nothing, Nothing> {
+pub(crate) fn reconciler(store: Store, together: u32) -> Reconciler<Together, Stage, Stage> {
     let barrier = Barrier::new(together as usize);
+    let stage = Arc::new(Stage::default());
     Reconciler {
-        world: Arc::new(Together { barrier, left: AtomicI64::new(i64::from(together)) }),
+        world: Arc::new(Together {
+            barrier,
+            left: AtomicI64::new(i64::from(together)),
+            meanwhile: Mutex::new(None),
+        }),
         store,
-        backend: Arc::new(Nothing),
-        flink: Arc::new(Nothing),
+        backend: Arc::clone(&stage),
+        flink: stage,
         configure: Arc::new(|job: &Job| job.spec.flink_configuration.clone()),
         configure_session: Arc::new(|run: &SessionRun| run.flink_configuration.clone()),
         uploads: Uploads::default(),
@@ -192,36 +227,8 @@ fn reconciler(store: Store, together: u32) -> Reconciler<Together, Nothing, Noth
     }
 }
 
-#[tokio::test]
-async fn of_launches_that_were_judged_at_the_same_moment_only_those_with_room_are_recorded() {
-    let (store, ids) = store(4).await;
-    let reconciler = reconciler(store.clone(), 4);
-    let looks = ids.iter().map(|id| async {
-        let mut memory = Memory::default();
-        // Whose figures are out of date is told to look again at once.
-        let mut again = 0;
-        loop {
-            let next = reconciler.reconcile(*id, &mut memory).await;
-            let (object, jobs) = store.deployment(*id).await.unwrap().unwrap();
-            let facts: DeploymentFacts = object.decode_facts().unwrap();
-            if !jobs.is_empty() || facts.claim.refused.is_some() {
-                return (again, jobs.len(), facts.claim.held);
-            }
-            assert_eq!(next, Next::Now);
-            again += 1;
-            assert!(again < 10, "it goes round in circles");
-        }
-    });
-    let outcomes = futures::future::join_all(looks).await;
-    let launched = outcomes.iter().filter(|(_, jobs, _)| *jobs == 1).count();
-    let held: Cores = outcomes.iter().map(|(_, _, held)| *held).sum();
-    assert_eq!((launched, held), (2, Cores::new(4.0)), "{outcomes:?}");
-    assert!(outcomes.iter().any(|(again, _, _)| *again > 0), "nobody was too late: {outcomes:?}");
-    assert_eq!(store.list(Kind::Job, &Filter::default()).await.unwrap().len(), 2);
-}
-
 /// A SessionCluster that wants to run, with so many TaskManagers.
-async fn cluster(store: &Store, name: &str, task_managers: i32) -> Uuid {
+pub(crate) async fn cluster(store: &Store, name: &str, task_managers: i32) -> Uuid {
     let (id, name) = (Uuid::now_v7(), name.to_owned());
     let metadata = Metadata { id, name, namespace: "default".to_owned(), ..Metadata::default() };
     let spec = SessionClusterSpec {
@@ -231,36 +238,7 @@ async fn cluster(store: &Store, name: &str, task_managers: i32) -> Uuid {
         ..SessionClusterSpec::default()
     };
     let cluster = SessionCluster::new(metadata, spec);
-    let write = row(Kind::SessionCluster, &cluster.metadata.name, id, &cluster);
-    store.commit(&[write]).await.unwrap();
+    let object = row(Kind::SessionCluster, &cluster.metadata.name, id, &cluster);
+    store.commit(&[Write::Create(object)]).await.unwrap();
     id
-}
-
-#[tokio::test]
-async fn session_clusters_and_deployments_do_not_take_the_same_cores() {
-    let (store, mut ids) = store(1).await;
-    ids.push(cluster(&store, "a", 2).await);
-    ids.push(cluster(&store, "b", 2).await);
-    let reconciler = reconciler(store.clone(), 3);
-    let looks = ids.iter().map(|id| async {
-        let mut memory = Memory::default();
-        for _ in 0..10 {
-            let next = reconciler.reconcile(*id, &mut memory).await;
-            let claim = match store.deployment(*id).await.unwrap() {
-                Some((object, _)) => object.decode_facts::<DeploymentFacts>().unwrap().claim,
-                None => {
-                    let object = store.by_id(Kind::SessionCluster, *id).await.unwrap().unwrap();
-                    object.decode_facts::<SessionFacts>().unwrap().claim
-                }
-            };
-            if claim.refused.is_some() || claim.held > Cores::ZERO {
-                return claim.held;
-            }
-            assert_eq!(next, Next::Now);
-        }
-        panic!("it goes round in circles");
-    });
-    let held = futures::future::join_all(looks).await;
-    let sum: Cores = held.iter().copied().sum();
-    assert!(sum > Cores::ZERO && sum <= Cores::new(5.0), "{held:?}");
 }
