@@ -147,11 +147,8 @@ fn new_file(prefix: &str) -> Result<PathBuf> {
 
 /// Lets the user edit the text in a file.
 fn open(file: &PathBuf, text: &str) -> Result<String> {
-    let editor = ["VISUAL", "EDITOR"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|editor| !editor.trim().is_empty()));
-    let editor =
-        editor.filter(|editor| !editor.trim().is_empty()).unwrap_or_else(|| "vi".to_owned());
+    let given = |name: &&str| std::env::var(name).ok().filter(|editor| !editor.trim().is_empty());
+    let editor = ["VISUAL", "EDITOR"].iter().find_map(given).unwrap_or_else(|| "vi".to_owned());
     let unusable = |what: String, why: String| Failure::usage(what).why(why);
     std::fs::write(file, text)
         .map_err(|e| unusable(format!("writing {}", file.display()), e.to_string()))?;

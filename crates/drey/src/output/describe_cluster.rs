@@ -69,7 +69,7 @@ fn shape(view: &ClusterView) -> String {
         format!(" of {} CPU and {memory} each", each.cpu)
     });
     format!(
-        "Flink {}, {wanted} {noun}{from}{}, in {}",
+        "Flink {}, {wanted} {noun}{}{from}, in {}",
         spec.flink_version.as_deref().unwrap_or("-"),
         size.unwrap_or_default(),
         spec.deployment_target_name
@@ -105,10 +105,10 @@ mod tests {
         );
         assert_eq!(
             session_cluster(&updating, &[], now),
-            "Name: shared   Namespace: default   ID: 00000000-0000-0000-0000-000000000000   Age: 1h\n\
+            "Name: shared   Namespace: default   ID: 00000000-0000-0000-0000-000000000000   Age: 60m\n\
              State:     Desired RUNNING, actual UPDATING.\n\
-             Waiting:   for 4 TaskManagers to take jobs, now 2 since 1m, at most 4m more\n\
-             Cluster:   Flink 1.20, 4 TaskManagers (it had 2) of 0.5 CPU and 2G each, in local\n\
+             Waiting:   for 4 TaskManagers to take jobs, now 2 since 60s, at most 4m more\n\
+             Cluster:   Flink 1.20, 4 TaskManagers of 0.5 CPU and 2G each (it had 2), in local\n\
              Run:       00000000-0000-0000-0000-000000000007, takes jobs since 30m\n\
              Used by:   a, b\n\
              Events:    none yet\n"
@@ -120,7 +120,7 @@ mod tests {
         );
         let page = session_cluster(&failed, &[], now);
         for part in [
-            "Failure:   no such release (NotStarted, 1m ago)\n",
+            "Failure:   no such release (NotStarted, 60s ago)\n",
             "Used by:   no Deployment\n",
             "Next:      drey stop sc/shared --wait, mend the cause, drey start sc/shared --wait\n",
         ] {
