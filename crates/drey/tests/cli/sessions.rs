@@ -24,7 +24,7 @@ fn shared(more: &str) -> String {
 }
 
 #[test]
-fn a_cluster_is_declared_compared_shown_and_deleted() {
+fn a_cluster_is_declared_waited_for_and_shown() {
     let server = Server::start();
     let file = server.file("both.yaml", &both());
     let applied = server.drey(&["apply", "-f", &file, "--wait", "--timeout", "60s"]);
@@ -73,7 +73,12 @@ fn a_cluster_is_declared_compared_shown_and_deleted() {
     let wide = out(&server.drey(&["get", "sc", "-o", "wide"]));
     assert!(wide.lines().next().unwrap().ends_with("RUNNING SINCE  FAILURE"), "{wide}");
     assert_eq!(err(&server.drey(&["events", "sc/shared"])), "no events yet\n");
+}
 
+#[test]
+fn a_cluster_is_compared_refused_and_deleted_with_reasons() {
+    let server = Server::start();
+    ends(&server.drey(&["apply", "-f", &server.file("both.yaml", &both())]), 0);
     let changed = server.file("sc.yaml", &shared("  numberOfTaskManagers: 3\n"));
     let differs = server.drey(&["diff", "-f", &changed]);
     ends(&differs, 1);
