@@ -228,8 +228,8 @@ pub(crate) async fn at_rest(
         return Err(Error::conflict(match cluster {
             // Without its Deployment nobody would ask Flink to cancel it, or keep a second one from being started.
             Some(cluster) => format!(
-                "{name} is {}, but the Flink job {} that was given up may still run on SessionCluster {cluster}. Flink \
-                 goes on being asked to cancel it; stopping the SessionCluster ends it. Delete {name} once it has ended.",
+                "{name} is {}, but the Flink job {} that was given up may still run on SessionCluster {cluster}. Drey \
+                 goes on asking Flink to cancel it; stopping the SessionCluster ends it. Delete {name} once it has ended.",
                 current.status.state,
                 id.simple()
             ),

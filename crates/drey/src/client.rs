@@ -11,7 +11,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use drey_model::{Deployment, ErrorBody, Event, Explanation, Job, Problem, Savepoint};
+use drey_model::explanation::Wait;
+use drey_model::{
+    ClusterState, Deployment, ErrorBody, Event, Explanation, Job, Problem, Savepoint,
+    SessionCluster,
+};
 use futures::future::ready;
 use futures::{Stream, StreamExt, stream};
 use jiff::Timestamp;
@@ -72,6 +76,37 @@ impl View {
     pub(crate) fn job(&self) -> Option<&Job> {
         let alive = self.jobs.iter().find(|job| !job.status.state.is_terminal());
         alive.or_else(|| self.jobs.iter().max_by_key(|job| job.metadata.created_at))
+    }
+}
+
+/// One SessionCluster with everything known about it (`/ext/v1/namespaces/{ns}/sessionclusters/{name}`).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ClusterView {
+    /// The resource.
+    pub(crate) session_cluster: SessionCluster,
+    /// What is being waited for.
+    #[serde(default)]
+    pub(crate) wait: Option<Wait>,
+    /// When the next start is tried, while one is put off.
+    #[serde(default)]
+    pub(crate) next_attempt_at: Option<Timestamp>,
+    /// Names its processes.
+    #[serde(default)]
+    pub(crate) run_id: Option<Uuid>,
+    /// TaskManagers that it had when it was last complete; absent before it takes jobs.
+    #[serde(default)]
+    pub(crate) task_managers: Option<i32>,
+    /// Deployments that have a job on it, or are about to.
+    #[serde(default)]
+    pub(crate) active_deployments: Vec<String>,
+}
+
+impl ClusterView {
+    /// Whether it takes jobs, with as many TaskManagers as it is to have.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.session_cluster.status.state == ClusterState::Running
+            && self.task_managers == Some(self.session_cluster.spec.number_of_task_managers)
     }
 }
 
@@ -196,6 +231,13 @@ impl Client {
     pub(crate) async fn view(&self, ns: &str, name: &str) -> Result<View> {
         let doing = format!("getting deployment/{name}");
         let path = ["ext", "v1", "namespaces", ns, "deployments", name];
+        typed(&doing, self.get(&doing, &path, &[]).await?)
+    }
+
+    /// One SessionCluster with everything known about it.
+    pub(crate) async fn cluster_view(&self, ns: &str, name: &str) -> Result<ClusterView> {
+        let doing = format!("getting sessioncluster/{name}");
+        let path = ["ext", "v1", "namespaces", ns, "sessionclusters", name];
         typed(&doing, self.get(&doing, &path, &[]).await?)
     }
 

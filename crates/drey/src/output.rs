@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::failure::{Exit, Failure, Result};
 
 pub(crate) mod describe;
+pub(crate) mod describe_cluster;
 #[cfg(test)]
 mod golden_tests;
 pub(crate) mod health;

@@ -152,12 +152,13 @@ impl Setting<'_> {
     }
 }
 
-/// Whether a Deployment is to run now that was at rest: also one that was given up and is tried again with another spec.
+/// Whether a Deployment is to run now that was not, or that was given up and is tried again with another spec.
 fn begins(before: &Deployment, after: &Deployment) -> bool {
+    let is_wanted = |d: &Deployment| d.spec.state == DesiredState::Running;
     let is_under_way =
         matches!(before.status.state, DeploymentState::Running | DeploymentState::Transitioning);
     let is_new = after.spec_version() > before.spec_version();
-    after.spec.state == DesiredState::Running && is_new && !is_under_way
+    is_wanted(after) && (!is_wanted(before) || (is_new && !is_under_way))
 }
 
 /// Moves a row to a new revision when something begins to refer to it, so that a deletion that did not see this

@@ -15,6 +15,7 @@ mod world;
 mod access;
 mod artifacts;
 mod audit;
+mod cluster_users;
 mod compat;
 mod defaults;
 mod deletes;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::guard::tokens_of;
 use crate::session_clusters::bind;
@@ -147,11 +148,7 @@ async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
 
     shutdown.cancel();
     serving.await.unwrap().unwrap();
-    server.observe(id, DeploymentState::Cancelled).await;
-    // A Flink job that was given up does not keep the namespace: it ends with the cluster.
-    let given_up = server.job(id, JobState::Terminating).await;
-    bind(&server, given_up, true).await;
-    server.delete(&one).await.refused(409, "Conflict");
+    cancel_and_leave_a_job(&server, id, &one).await;
     assert_eq!(server.get(&one).await.status, 200, "nobody works on it");
     let (shutdown, serving) = run(&server.app);
     // A cluster is stopped once nobody can run on it, and goes when nothing of it runs.
@@ -171,6 +168,14 @@ async fn a_namespace_is_emptied_step_by_step_and_across_a_restart() {
     assert_eq!(fresh["items"], json!([]));
     shutdown.cancel();
     serving.await.unwrap().unwrap();
+}
+
+/// A Flink job that was given up keeps its Deployment, and not the namespace: it ends with the cluster.
+async fn cancel_and_leave_a_job(server: &Server, id: Uuid, path: &str) {
+    server.observe(id, DeploymentState::Cancelled).await;
+    let given_up = server.job(id, JobState::Terminating).await;
+    bind(server, given_up, true).await;
+    server.delete(path).await.refused(409, "Conflict");
 }
 
 async fn takes_nothing(server: &Server, more: impl IntoIterator<Item = (String, Value)>) {

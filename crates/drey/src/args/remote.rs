@@ -45,7 +45,7 @@ pub(crate) struct Get {
 /// A kind and a name.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  drey describe dep top-speed\n  drey describe job/0198c0de-7000-7000-8000-000000000001"
+    after_help = "Examples:\n  drey describe dep top-speed\n  drey describe sc/shared\n  drey describe job/0198c0de-7000-7000-8000-000000000001"
 )]
 pub(crate) struct One {
     /// Kind, or KIND/NAME

@@ -21,9 +21,13 @@ use crate::subject::{self, Kind, singular};
 pub(super) async fn run(shell: &Shell, args: Edit) -> Result<()> {
     let (kind, name) = one(args.one.subject, args.one.name)?;
     let word = singular(kind);
-    if !matches!(kind, Kind::Deployment | Kind::DeploymentDefaults | Kind::Namespace) {
+    let is_editable = matches!(
+        kind,
+        Kind::Deployment | Kind::DeploymentDefaults | Kind::SessionCluster | Kind::Namespace
+    );
+    if !is_editable {
         return Err(Failure::usage(format!("a {word} cannot be edited"))
-            .why("deployments, deployment defaults and namespaces can")
+            .why("deployments, deployment defaults, session clusters and namespaces can")
             .next("drey apply -f FILE"));
     }
     let rehearsing = args.dry_run.then(|| shell.rehearsing());
@@ -143,9 +147,8 @@ fn new_file(prefix: &str) -> Result<PathBuf> {
 
 /// Lets the user edit the text in a file.
 fn open(file: &PathBuf, text: &str) -> Result<String> {
-    let editor = ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok());
-    let editor =
-        editor.filter(|editor| !editor.trim().is_empty()).unwrap_or_else(|| "vi".to_owned());
+    let given = |name: &&str| std::env::var(name).ok().filter(|editor| !editor.trim().is_empty());
+    let editor = ["VISUAL", "EDITOR"].iter().find_map(given).unwrap_or_else(|| "vi".to_owned());
     let unusable = |what: String, why: String| Failure::usage(what).why(why);
     std::fs::write(file, text)
         .map_err(|e| unusable(format!("writing {}", file.display()), e.to_string()))?;

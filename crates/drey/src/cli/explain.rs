@@ -4,13 +4,14 @@
 //! secret). Defaults are those that are built in; namespaces and servers may set others.
 
 use drey_flink::versions;
+use drey_model::GlobalSessionClusterDefaults;
 use drey_model::defaults::Layers;
 use drey_model::nearest::nearest;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::args::{Explain, Format, Global};
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{json, put, yaml};
+use crate::output::{json as pretty, put, yaml};
 use crate::subject::Kind;
 
 const SCHEMAS: &str = "#/components/schemas/";
@@ -25,7 +26,7 @@ pub(crate) fn run(args: &Explain, global: &Global) -> Result<()> {
     let schemas = Schemas::compiled();
     let found = schemas.walk(kind, path)?;
     match global.output {
-        Some(Format::Json | Format::Jsonl) => put(&json(&found.schema)?),
+        Some(Format::Json | Format::Jsonl) => put(&pretty(&found.schema)?),
         Some(Format::Yaml) => put(&yaml(&found.schema)?),
         Some(Format::Table | Format::Wide | Format::Name) | None => {
             put(&schemas.page(kind, &found, args.recursive))
@@ -33,10 +34,11 @@ pub(crate) fn run(args: &Explain, global: &Global) -> Result<()> {
     }
 }
 
-/// All schemas by name, and the built-in defaults of a Deployment.
+/// All schemas by name, and the built-in defaults of Deployments and SessionClusters.
 struct Schemas {
     all: Map<String, Value>,
     defaults: Value,
+    cluster_defaults: Value,
 }
 
 /// A member that was found.
@@ -50,9 +52,10 @@ impl Schemas {
     fn compiled() -> Self {
         let openapi = drey_server::openapi();
         let all = openapi["components"]["schemas"].as_object().cloned().unwrap_or_default();
-        let layers = Layers::new(&versions::DEFAULT.to_string(), []);
-        let defaults = layers.merged().unwrap_or_default();
-        Self { all, defaults }
+        let version = versions::DEFAULT.to_string();
+        let defaults = Layers::new(&version, []).merged().unwrap_or_default();
+        let clusters = GlobalSessionClusterDefaults::new(&version);
+        Self { all, defaults, cluster_defaults: json!({ "spec": clusters.spec }) }
     }
 
     /// The member at a dotted path. Keys of maps may hold dots: everything behind a map is one key.
@@ -213,12 +216,14 @@ impl Schemas {
         }
     }
 
-    /// What is built in for a member of a Deployment's spec.
+    /// What is built in for a member of a spec.
     fn default_of(&self, kind: Kind, path: &[String]) -> Option<String> {
-        if !matches!(kind, Kind::Deployment | Kind::DeploymentDefaults) {
-            return None;
-        }
-        let found = path.iter().try_fold(&self.defaults, |value, step| value.get(step))?;
+        let defaults = match kind {
+            Kind::Deployment | Kind::DeploymentDefaults => &self.defaults,
+            Kind::SessionCluster => &self.cluster_defaults,
+            _ => return None,
+        };
+        let found = path.iter().try_fold(defaults, |value, step| value.get(step))?;
         match found {
             Value::Object(_) | Value::Null => None,
             Value::String(text) => Some(text.clone()),

@@ -156,7 +156,7 @@ async fn tabulate(shell: &Shell, kind: Kind, objects: Vec<Value>, wide: bool) ->
         Kind::SessionCluster => {
             let owners: Vec<Deployment> =
                 shell.client.list(&shell.ns, Kind::Deployment, &[]).await?;
-            table::session_clusters(&all::<SessionCluster>(kind, objects)?, &owners, now)
+            table::session_clusters(&all::<SessionCluster>(kind, objects)?, &owners, wide, now)
         }
         Kind::Job => table::jobs(&all::<Job>(kind, objects)?, wide, now),
         Kind::Savepoint => {

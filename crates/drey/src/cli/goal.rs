@@ -8,8 +8,8 @@ use drey_model::session_cluster::{ClusterState, DesiredClusterState};
 use drey_model::{DeploymentState, DesiredState};
 use serde_json::Value;
 
-use super::picture::{ClusterView, Picture};
-use crate::client::View;
+use super::picture::Picture;
+use crate::client::{ClusterView, View};
 use crate::output::health::{Health, health};
 use crate::output::table::at_rest;
 use crate::subject::Kind;

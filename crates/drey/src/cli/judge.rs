@@ -116,8 +116,8 @@ mod tests {
     use super::{Judge, Verdict};
     use crate::args::{FailOn, WaitRules};
     use crate::cli::goal::Goal;
-    use crate::cli::picture::{ClusterView, Picture};
-    use crate::client::View;
+    use crate::cli::picture::Picture;
+    use crate::client::{ClusterView, View};
 
     fn view(version: i32, state: DeploymentState) -> Picture {
         let mut deployment = Deployment::new(Default::default(), Default::default());
@@ -133,8 +133,14 @@ mod tests {
         session_cluster.metadata.resource_version = version;
         session_cluster.spec.state = desired;
         session_cluster.status.state = state;
-        let task_managers = Some(1);
-        let view = ClusterView { session_cluster, wait: None, task_managers };
+        let view = ClusterView {
+            session_cluster,
+            wait: None,
+            next_attempt_at: None,
+            run_id: None,
+            task_managers: Some(1),
+            active_deployments: Vec::new(),
+        };
         Picture::SessionCluster(Box::new(view))
     }
 

@@ -18,29 +18,14 @@ use drey_model::quota::EXCEEDED;
 use drey_model::session_cluster::{ClusterState, DesiredClusterState};
 use drey_model::{DeploymentState, DesiredState, SessionCluster};
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Shell;
-use crate::client::{View, typed};
+use crate::client::{ClusterView, View};
 use crate::duration::{age, short};
 use crate::failure::{Failure, Result};
 use crate::output::health::condition;
 use crate::subject::Kind;
-
-/// One SessionCluster with everything known about it (`/ext/v1/namespaces/{ns}/sessionclusters/{name}`).
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ClusterView {
-    /// The resource.
-    pub(crate) session_cluster: SessionCluster,
-    /// What is being waited for.
-    #[serde(default)]
-    pub(crate) wait: Option<Wait>,
-    /// TaskManagers that it had when it was last complete; absent while nothing takes jobs.
-    #[serde(default)]
-    pub(crate) task_managers: Option<i32>,
-}
 
 /// What one look shows.
 #[derive(Debug, Clone)]
@@ -57,10 +42,8 @@ impl Picture {
         if kind != Kind::SessionCluster {
             return Ok(Self::Deployment(Box::new(shell.client.view(&shell.ns, name).await?)));
         }
-        let doing = format!("getting sessioncluster/{name}");
-        let path = ["ext", "v1", "namespaces", &shell.ns, "sessionclusters", name];
-        let found = shell.client.get(&doing, &path, &[]).await?;
-        Ok(Self::SessionCluster(Box::new(typed(&doing, found)?)))
+        let view = shell.client.cluster_view(&shell.ns, name).await?;
+        Ok(Self::SessionCluster(Box::new(view)))
     }
 
     /// Identity and bookkeeping.
@@ -190,14 +173,6 @@ impl Picture {
                 of_cluster(failure, &view.session_cluster, self.is_failed())
             }
         }
-    }
-}
-
-impl ClusterView {
-    /// Whether it takes jobs, with as many TaskManagers as it is to have.
-    pub(super) fn is_complete(&self) -> bool {
-        self.session_cluster.status.state == ClusterState::Running
-            && self.task_managers == Some(self.session_cluster.spec.number_of_task_managers)
     }
 }
 

@@ -6,6 +6,8 @@ use std::fmt::Write;
 
 use drey_model::deployment::ConditionStatus;
 use drey_model::deployment::RestoreKind;
+use drey_model::explanation::Wait;
+use drey_model::meta::Failure;
 use drey_model::{DeploymentState, Event, Explanation, Savepoint};
 use jiff::Timestamp;
 use url::Url;
@@ -69,25 +71,15 @@ pub(crate) fn deployment(page: &Page, now: Timestamp, style: Style) -> String {
     text
 }
 
-fn labelled(label: &str, text: &str) -> String {
+pub(super) fn labelled(label: &str, text: &str) -> String {
     format!("{label:<10} {text}")
 }
 
 /// What is being waited for, what failed, what was tried.
 fn reasons(explained: &Explanation, now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(wait) = &explained.wait {
-        let left = wait.until.as_second().saturating_sub(now.as_second()).max(0).unsigned_abs();
-        let since = age(wait.since, now);
-        lines.push(labelled(
-            "Waiting:",
-            &format!("for {} since {since}, at most {} more", wait.what, short(left)),
-        ));
-    }
-    if let Some(at) = explained.next_attempt_at {
-        let left = at.as_second().saturating_sub(now.as_second()).max(0).unsigned_abs();
-        lines.push(labelled("Retry:", &format!("in {}", short(left))));
-    }
+    lines.extend(explained.wait.iter().map(|wait| waiting(wait, now)));
+    lines.extend(explained.next_attempt_at.map(|at| retrying(at, now)));
     let tries = [
         ("job starts", explained.failed_job_attempts, explained.max_job_attempts),
         ("savepoints", explained.failed_savepoint_attempts, explained.max_savepoint_attempts),
@@ -98,12 +90,26 @@ fn reasons(explained: &Explanation, now: Timestamp) -> Vec<String> {
     if !failed.is_empty() {
         lines.push(labelled("Attempts:", &failed.join(", ")));
     }
-    if let Some(failure) = &explained.failure {
-        let text = failure.message.trim_end().replace('\n', &format!("\n{:<11}", ""));
-        let ago = age(failure.failed_at, now);
-        lines.push(labelled("Failure:", &format!("{text} ({}, {ago} ago)", failure.reason)));
-    }
+    lines.extend(explained.failure.iter().map(|failure| told(failure, now)));
     lines
+}
+
+pub(super) fn waiting(wait: &Wait, now: Timestamp) -> String {
+    let left = wait.until.as_second().saturating_sub(now.as_second()).max(0).unsigned_abs();
+    let since = age(wait.since, now);
+    let text = format!("for {} since {since}, at most {} more", wait.what, short(left));
+    labelled("Waiting:", &text)
+}
+
+pub(super) fn retrying(at: Timestamp, now: Timestamp) -> String {
+    let left = at.as_second().saturating_sub(now.as_second()).max(0).unsigned_abs();
+    labelled("Retry:", &format!("in {}", short(left)))
+}
+
+pub(super) fn told(failure: &Failure, now: Timestamp) -> String {
+    let text = failure.message.trim_end().replace('\n', &format!("\n{:<11}", ""));
+    let ago = age(failure.failed_at, now);
+    labelled("Failure:", &format!("{text} ({}, {ago} ago)", failure.reason))
 }
 
 fn conditions(page: &Page, now: Timestamp) -> Vec<String> {
@@ -172,19 +178,21 @@ fn program(page: &Page) -> String {
     });
     let script = artifact.sql_script.as_deref();
     let what = what.or_else(|| Some(format!("of {} lines", script?.lines().count())));
-    let place = spec.session_cluster_name.as_deref().or(spec.deployment_target_name.as_deref());
-    format!(
-        "{} {}; Flink {}, parallelism {}, in {}; upgrades {}",
-        artifact.kind,
-        what.as_deref().unwrap_or("-"),
-        artifact.flink_version.as_deref().unwrap_or("-"),
-        template.effective_parallelism(),
-        place.unwrap_or("-"),
-        spec.upgrade_strategy.kind
-    )
+    let parallelism = template.effective_parallelism();
+    // A session cluster has a Flink version of its own.
+    let place = match &spec.session_cluster_name {
+        Some(cluster) => format!("parallelism {parallelism}, on session cluster {cluster}"),
+        None => format!(
+            "Flink {}, parallelism {parallelism}, in {}",
+            artifact.flink_version.as_deref().unwrap_or("-"),
+            spec.deployment_target_name.as_deref().unwrap_or("-")
+        ),
+    };
+    let (what, upgrades) = (what.as_deref().unwrap_or("-"), spec.upgrade_strategy.kind);
+    format!("{} {what}; {place}; upgrades {upgrades}", artifact.kind)
 }
 
-fn events(text: &mut String, events: &[Event], now: Timestamp) {
+pub(super) fn events(text: &mut String, events: &[Event], now: Timestamp) {
     let shown = &events[events.len().saturating_sub(EVENTS_SHOWN)..];
     if shown.is_empty() {
         text.push_str("Events:    none yet\n");

@@ -304,13 +304,14 @@ pub(crate) fn contexts(shown: &[Context], current: Option<&str>) -> Table {
 pub(crate) fn session_clusters(
     shown: &[SessionCluster],
     deployments: &[Deployment],
+    wide: bool,
     now: Timestamp,
 ) -> Table {
     let rows = shown.iter().map(|cluster| {
         let (name, spec) = (&cluster.metadata.name, &cluster.spec);
         let users =
             deployments.iter().filter(|d| d.spec.session_cluster_name.as_ref() == Some(name));
-        vec![
+        let mut row: Vec<Cell> = vec![
             name.clone().into(),
             spec.state.to_string().into(),
             cluster.status.state.to_string().into(),
@@ -319,9 +320,20 @@ pub(crate) fn session_clusters(
             users.count().to_string().into(),
             spec.deployment_target_name.clone().into(),
             age(cluster.metadata.created_at, now).into(),
-        ]
+        ];
+        if wide {
+            let running = cluster.status.running.as_ref();
+            let failure = cluster.status.failure.as_ref();
+            row.push(running.map_or("-".to_owned(), |r| age(r.started_at, now)).into());
+            row.push(failure.map_or("-", |failure| failure.reason.as_str()).into());
+        }
+        row
     });
-    let titles = vec!["NAME", "DESIRED", "ACTUAL", "FLINK", "TMS", "DEPLOYMENTS", "TARGET", "AGE"];
+    let mut titles =
+        vec!["NAME", "DESIRED", "ACTUAL", "FLINK", "TMS", "DEPLOYMENTS", "TARGET", "AGE"];
+    if wide {
+        titles.extend(["RUNNING SINCE", "FAILURE"]);
+    }
     Table { titles, rows: rows.collect() }
 }
 
@@ -398,7 +410,7 @@ pub(crate) fn events(shown: &[Event], now: Timestamp) -> Table {
             event.spec.message.replace('\n', " ").into(),
         ]
     });
-    Table { titles: vec!["AGE", "DEPLOYMENT", "EVENT", "MESSAGE"], rows: rows.collect() }
+    Table { titles: vec!["AGE", "OBJECT", "EVENT", "MESSAGE"], rows: rows.collect() }
 }
 
 /// Whether a Deployment has come to rest.

@@ -257,6 +257,8 @@ fn help_teaches_by_example_and_completion_knows_the_verbs() {
         "start",
         "suspend",
         "cancel",
+        "stop",
+        "scale",
         "savepoint",
         "wait",
         "events",

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Fake, Following, Server, drey, ends, err, error, manifest, out, view};
+use crate::harness::{
+    Fake, Following, Server, drey, ends, err, error, manifest, out, view, with_env,
+};
 
 /// A cluster and a Deployment on it, in an order in which they cannot be made.
 fn both() -> String {
@@ -17,12 +19,12 @@ fn both() -> String {
 
 fn shared(more: &str) -> String {
     format!(
-        "kind: SessionCluster\nmetadata: {{name: shared}}\nspec:\n  deploymentTargetName: local\n{more}"
+        "kind: SessionCluster\nmetadata: {{name: shared}}\nspec:\n  deploymentTargetName: local\n  flinkVersion: \"1.20\"\n{more}"
     )
 }
 
 #[test]
-fn a_cluster_is_declared_compared_shown_and_deleted() {
+fn a_cluster_is_declared_waited_for_and_shown() {
     let server = Server::start();
     let file = server.file("both.yaml", &both());
     let applied = server.drey(&["apply", "-f", &file, "--wait", "--timeout", "60s"]);
@@ -53,15 +55,36 @@ fn a_cluster_is_declared_compared_shown_and_deleted() {
     let shown = out(&server.drey(&["get", "sc/shared", "-o", "json"]));
     assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()["kind"], "SessionCluster");
     let page = out(&server.drey(&["describe", "sc", "shared"]));
-    assert!(page.contains("activeDeployments: []") && page.contains("state: STOPPED"), "{page}");
+    for part in [
+        "Name: shared   Namespace: default   ID: ",
+        "State:     Desired STOPPED, actual STOPPED.\n",
+        "Cluster:   Flink 1.20, 1 TaskManager of 1 CPU and 2G each, in local\n",
+        "Used by:   no Deployment\n",
+        "Next:      drey start sc/shared --wait\n",
+        "Events:    none yet\n",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let whole = out(&server.drey(&["describe", "sc", "shared", "-o", "yaml"]));
+    assert!(
+        whole.contains("activeDeployments: []") && whole.contains("sessionCluster:"),
+        "{whole}"
+    );
+    let wide = out(&server.drey(&["get", "sc", "-o", "wide"]));
+    assert!(wide.lines().next().unwrap().ends_with("RUNNING SINCE  FAILURE"), "{wide}");
     assert_eq!(err(&server.drey(&["events", "sc/shared"])), "no events yet\n");
+}
 
+#[test]
+fn a_cluster_is_compared_refused_and_deleted_with_reasons() {
+    let server = Server::start();
+    ends(&server.drey(&["apply", "-f", &server.file("both.yaml", &both())]), 0);
     let changed = server.file("sc.yaml", &shared("  numberOfTaskManagers: 3\n"));
     let differs = server.drey(&["diff", "-f", &changed]);
     ends(&differs, 1);
     assert!(out(&differs).contains("~ spec.numberOfTaskManagers  1 -> 3"), "{}", out(&differs));
-    let wrong =
-        server.file("wrong.yaml", &shared("  numberOfTaskManagers: 0\n  flinkVersion: 1.2\n"));
+    let wrong = server
+        .file("wrong.yaml", &shared("  numberOfTaskManagers: 0\n").replace("\"1.20\"", "1.2"));
     let refused = server.drey(&["apply", "-f", &wrong]);
     ends(&refused, 6);
     for part in ["spec.numberOfTaskManagers: ", "spec.flinkVersion: ", "it is still STOPPED"] {
@@ -108,7 +131,17 @@ fn a_cluster_that_waits_for_cores_says_so_and_can_be_stopped() {
     assert_eq!(json["sessionClusters"][0]["state"], "STARTING");
     assert_eq!(json["sessionClusters"][0]["failure"]["reason"], "ResourceQuotaExceeded");
     assert!(out(&server.drey(&["quota"])).contains("SessionCluster default/shared needs"));
-    assert!(out(&server.drey(&["events", "sc/shared"])).contains("cores"));
+    let events = out(&server.drey(&["events", "sc/shared"]));
+    assert!(events.starts_with("AGE  OBJECT  EVENT"), "{events}");
+    assert!(events.contains("RESOURCE_QUOTA_EXCEEDED  The CPU quota has no room."), "{events}");
+    let page = out(&server.drey(&["describe", "sc/shared"]));
+    for part in [
+        "Desired RUNNING, actual STARTING.",
+        "Waiting:   for free CPU cores",
+        "(ResourceQuotaExceeded, ",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
 
     // Who uses it keeps it from being stopped, and is named.
     ends(&server.drey(&["start", "a"]), 0);
@@ -297,6 +330,7 @@ fn verbs_and_goals_of_the_other_kind_are_refused_with_what_to_do() {
     let explained = out(&drey("", &["explain", "sc.spec.numberoftaskmanagers"]));
     assert!(explained.starts_with("KIND:     SessionCluster\n"), "{explained}");
     assert!(explained.contains("without a restart"), "{explained}");
+    assert!(explained.contains("DEFAULT:  1\n"), "{explained}");
 }
 
 #[test]
@@ -309,4 +343,21 @@ fn clusters_are_followed_as_they_change() {
     following.line_with(&["shared", " 7 "]);
     ends(&server.drey(&["delete", "sc/shared", "--yes"]), 0);
     following.line_with(&["shared deleted"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_cluster_is_edited_as_it_was_written() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = Server::start();
+    ends(&server.drey(&["apply", "-f", &server.file("sc.yaml", &shared(""))]), 0);
+    let script = "#!/bin/sh\nsed -i 's/numberOfTaskManagers: 1/numberOfTaskManagers: 5/' \"$1\"\n";
+    let editor = server.file("editor.sh", script);
+    std::fs::set_permissions(&editor, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let env = [("DREY_SERVER", server.url.as_str()), ("EDITOR", &editor), ("VISUAL", "")];
+    let edited = with_env(&env, &["edit", "sc", "shared"], "");
+    ends(&edited, 0);
+    assert_eq!(out(&edited), "sessioncluster/shared configured\n");
+    let shown = out(&server.drey(&["get", "sc/shared", "-o", "yaml"]));
+    assert!(shown.contains("numberOfTaskManagers: 5"), "{shown}");
 }
