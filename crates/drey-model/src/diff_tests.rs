@@ -116,8 +116,8 @@ fn every_member_has_a_known_impact() {
 
 #[test]
 fn on_a_shared_cluster_settings_of_whole_clusters_restart_nothing() {
-    let mut old = DeploymentSpec::default();
-    old.session_cluster_name = Some("shared".into());
+    let mut old =
+        DeploymentSpec { session_cluster_name: Some("shared".into()), ..DeploymentSpec::default() };
     let restarts = |old: &DeploymentSpec, key: &str| {
         let mut new = old.clone();
         new.template.spec.flink_configuration.insert(key.into(), "4".into());
