@@ -3,15 +3,17 @@
 //! Flink puts the jars below `lib/` of a program's jar on its class path, so the dependencies go there. Owns the file
 //! only; what it is made from is fetched by [`crate::artifact`].
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter};
+use std::io::{self, BufWriter};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipArchive, ZipWriter};
+use zip::{CompressionMethod, ZipWriter};
 
 use crate::artifact::Fetched;
+use crate::compile;
 use crate::hash::hex;
 
 /// Says how parts become a bundle: another way makes another hash.
@@ -43,12 +45,7 @@ pub fn bundle(program: &Fetched, dependencies: &[Fetched]) -> io::Result<Fetched
 
 fn write(to: &File, program: &Path, dependencies: &[Fetched]) -> io::Result<()> {
     let mut out = ZipWriter::new(BufWriter::new(to));
-    let mut jar =
-        ZipArchive::new(BufReader::new(File::open(program)?)).map_err(io::Error::other)?;
-    for at in 0..jar.len() {
-        let entry = jar.by_index_raw(at).map_err(io::Error::other)?;
-        out.raw_copy_file(entry).map_err(io::Error::other)?;
-    }
+    compile::copy_entries(program, &mut BTreeSet::new(), &mut out).map_err(io::Error::other)?;
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     for (number, part) in dependencies.iter().enumerate() {
         // Flink takes only what is called a jar, and an address need not end so.
@@ -64,6 +61,8 @@ fn write(to: &File, program: &Path, dependencies: &[Fetched]) -> io::Result<()> 
 mod tests {
     use std::io::Write;
 
+    use zip::ZipArchive;
+
     use super::*;
 
     fn jar(folder: &Path, name: &str, entries: &[&str]) -> Fetched {
@@ -72,6 +71,10 @@ mod tests {
         let path = folder.join(format!("{name}.jar"));
         let mut out = ZipWriter::new(File::create(&path).unwrap());
         for entry in entries {
+            if entry.ends_with('/') {
+                out.add_directory(*entry, SimpleFileOptions::default()).unwrap();
+                continue;
+            }
             out.start_file(*entry, SimpleFileOptions::default()).unwrap();
             out.write_all(entry.as_bytes()).unwrap();
         }
@@ -82,7 +85,7 @@ mod tests {
     #[test]
     fn dependencies_stand_in_lib_and_the_same_parts_make_the_same_bundle() {
         let dir = tempfile::tempdir().unwrap();
-        let program = jar(dir.path(), "app", &["META-INF/MANIFEST.MF", "a/Main.class"]);
+        let program = jar(dir.path(), "app", &["META-INF/MANIFEST.MF", "a/", "a/Main.class"]);
         let mut dependency = jar(dir.path(), "dep", &["d/Dep.class"]);
         // As from `https://…/download?id=3`.
         let bare = dependency.path.with_extension("");
@@ -92,7 +95,8 @@ mod tests {
         let archive = ZipArchive::new(File::open(&made.path).unwrap()).unwrap();
         let mut names: Vec<&str> = archive.file_names().collect();
         names.sort_unstable();
-        assert_eq!(names, ["META-INF/MANIFEST.MF", "a/Main.class", "lib/drey-0.jar"]);
+        // Programs look for folders of their jar, too.
+        assert_eq!(names, ["META-INF/MANIFEST.MF", "a/", "a/Main.class", "lib/drey-0.jar"]);
         assert_eq!(bundle(&program, std::slice::from_ref(&dependency)).unwrap(), made);
         assert_ne!(bundle(&program, &[]).unwrap().sha256, made.sha256);
     }
