@@ -3,15 +3,17 @@
 //! Flink puts the jars below `lib/` of a program's jar on its class path, so the dependencies go there. Owns the file
 //! only; what it is made from is there already ([`crate::artifact`], [`crate::driver`]).
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipArchive, ZipWriter};
+use zip::{CompressionMethod, ZipWriter};
 
 use crate::artifact::Fetched;
+use crate::compile;
 use crate::hash::hex;
 
 /// Says how parts become a bundle: another way makes another hash.
@@ -46,12 +48,7 @@ pub fn bundle(cache: &Path, program: PathBuf, dependencies: &[PathBuf]) -> io::R
 
 fn write(to: &File, program: &Path, dependencies: &[PathBuf]) -> io::Result<()> {
     let mut out = ZipWriter::new(BufWriter::new(to));
-    let mut jar =
-        ZipArchive::new(BufReader::new(File::open(program)?)).map_err(io::Error::other)?;
-    for at in 0..jar.len() {
-        let entry = jar.by_index_raw(at).map_err(io::Error::other)?;
-        out.raw_copy_file(entry).map_err(io::Error::other)?;
-    }
+    compile::copy_entries(program, &mut BTreeSet::new(), &mut out).map_err(io::Error::other)?;
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     for (number, part) in dependencies.iter().enumerate() {
         // Flink takes only what is called a jar, and an address need not end so.
@@ -67,6 +64,8 @@ fn write(to: &File, program: &Path, dependencies: &[PathBuf]) -> io::Result<()> 
 mod tests {
     use std::io::Write;
 
+    use zip::ZipArchive;
+
     use super::*;
 
     fn jar(folder: &Path, name: &str, entries: &[&str]) -> PathBuf {
@@ -75,6 +74,10 @@ mod tests {
         let path = folder.join(format!("{name}.jar"));
         let mut out = ZipWriter::new(File::create(&path).unwrap());
         for entry in entries {
+            if entry.ends_with('/') {
+                out.add_directory(*entry, SimpleFileOptions::default()).unwrap();
+                continue;
+            }
             out.start_file(*entry, SimpleFileOptions::default()).unwrap();
             out.write_all(entry.as_bytes()).unwrap();
         }
@@ -85,7 +88,7 @@ mod tests {
     #[test]
     fn dependencies_stand_in_lib_and_the_same_parts_make_the_same_bundle() {
         let dir = tempfile::tempdir().unwrap();
-        let program = jar(dir.path(), "app", &["META-INF/MANIFEST.MF", "a/Main.class"]);
+        let program = jar(dir.path(), "app", &["META-INF/MANIFEST.MF", "a/", "a/Main.class"]);
         // As from `https://…/download?id=3`.
         let dependency = dir.path().join("download");
         fs::rename(jar(dir.path(), "dep", &["d/Dep.class"]), &dependency).unwrap();
@@ -94,7 +97,8 @@ mod tests {
         let archive = ZipArchive::new(File::open(&made.path).unwrap()).unwrap();
         let mut names: Vec<&str> = archive.file_names().collect();
         names.sort_unstable();
-        assert_eq!(names, ["META-INF/MANIFEST.MF", "a/Main.class", "lib/drey-0.jar"]);
+        // Programs look for folders of their jar, too.
+        assert_eq!(names, ["META-INF/MANIFEST.MF", "a/", "a/Main.class", "lib/drey-0.jar"]);
         assert_eq!(bundle(&[dependency]).unwrap(), made);
         let alone = bundle(&[]).unwrap();
         assert!(alone.path == program && alone.sha256 != made.sha256);

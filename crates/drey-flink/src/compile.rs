@@ -177,8 +177,8 @@ pub(crate) fn with_entry(base: &Path, name: &str, content: &[u8]) -> Result<Vec<
     writer.finish().map(Cursor::into_inner).map_err(Error::pack(base))
 }
 
-/// Copies what is not there yet: of files that several jars have, such as the manifest, the first counts.
-fn copy_entries<W: Write + Seek>(
+/// Copies what is not there yet, as it is: of entries that several jars have, such as the manifest, the first counts.
+pub(crate) fn copy_entries<W: Write + Seek>(
     jar: &Path,
     names: &mut BTreeSet<String>,
     writer: &mut ZipWriter<W>,
@@ -187,7 +187,7 @@ fn copy_entries<W: Write + Seek>(
     let mut archive = ZipArchive::new(std::io::BufReader::new(file)).map_err(Error::pack(jar))?;
     for n in 0..archive.len() {
         let entry = archive.by_index_raw(n).map_err(Error::pack(jar))?;
-        if entry.is_file() && names.insert(entry.name().to_owned()) {
+        if names.insert(entry.name().to_owned()) {
             writer.raw_copy_file(entry).map_err(Error::pack(jar))?;
         }
     }

@@ -10,7 +10,8 @@
 //! [`crate::diff`] takes a change of it for none. Does not own the keys that Drey sets
 //! ([`crate::validate::OWNED_KEYS`]).
 
-/// Flink's processes read these when they start, or one instance serves all jobs of a cluster.
+/// Flink's processes read these when they start, or one instance serves all jobs of a cluster. No more than the names that
+/// Flink has: programs may read keys of their own.
 const OF_CLUSTERS: &[&str] = &[
     "akka.",
     "blob.",
@@ -19,7 +20,7 @@ const OF_CLUSTERS: &[&str] = &[
     "cluster.",
     "completed-application-store.",
     "env.",
-    "events.",
+    "events.reporter",
     "execution.checkpointing.local-backup.dirs",
     "external-resource",
     "fine-grained.",
@@ -27,21 +28,22 @@ const OF_CLUSTERS: &[&str] = &[
     "heartbeat.",
     "high-availability",
     "historyserver.",
-    "io.",
+    "io.tmp.dirs",
     "jmx.",
     "job-result-store.",
     "jobmanager.",
     "jobstore.",
     "kubernetes.",
-    "local.number-resourcemanager",
     "metrics.",
     "minicluster.",
     "pekko.",
-    "plugin.",
-    "process.",
-    "query.",
+    "plugin.classloader.",
+    "process.jobmanager.",
+    "process.taskmanager.",
+    "process.working-dir",
     "queryable-state.",
-    "recovery.",
+    "recovery.mode",
+    "recovery.zookeeper.",
     "resourcemanager.",
     "rest.",
     "s3.",
@@ -52,11 +54,11 @@ const OF_CLUSTERS: &[&str] = &[
     "slot.",
     "slotmanager.",
     "taskmanager.",
-    "traces.",
+    "traces.reporter",
     "user.artifacts.",
     "web.",
     "yarn.",
-    "zookeeper.",
+    "zookeeper.sasl.",
 ];
 
 /// What begins like them and yet belongs to a job: its `ExecutionConfig` carries it.
@@ -73,8 +75,10 @@ pub fn is_of_cluster(key: &str) -> bool {
 /// a second time, and Flink would run what it finds in the HA store beside the job that Drey starts.
 #[must_use]
 pub fn is_high_availability(key: &str) -> bool {
-    let key = key.trim();
-    key.starts_with("high-availability") || key.starts_with("recovery.")
+    // The last two are names of Flink 1.0 that it still reads.
+    ["high-availability", "recovery.mode", "recovery.zookeeper."]
+        .iter()
+        .any(|start| key.trim().starts_with(start))
 }
 
 #[cfg(test)]
@@ -105,7 +109,7 @@ mod tests {
             "table.exec.state.ttl",
             "task.cancellation.timeout",
             "python.executable",
-            "something.of.the.program",
+            "io.example.of.the.program",
         ] {
             assert!(!is_of_cluster(key), "{key}");
         }
