@@ -86,7 +86,9 @@ pub(super) async fn uploadable(
     let needs = Needs { config, namespace, tools, jdk: &jdk, flink: &flink, say };
     let Program { jar, dependencies, class, args, settings, .. } =
         programs::find(&needs, job).await?;
-    say("putting the program and its dependencies together".to_owned());
+    if !dependencies.is_empty() {
+        say("putting the program and its dependencies together".to_owned());
+    }
     let cache = config.cache.clone();
     let one = blocking(move || bundle::bundle(&cache, jar, &dependencies)).await;
     let Fetched { path, sha256 } =

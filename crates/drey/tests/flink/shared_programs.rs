@@ -52,13 +52,18 @@ fn python_on_shared(folder: &Path, name: &str, program: &str, args: &str) -> Val
 /// The highest count of each name that begins like this, and how many counts were begun.
 fn counted(server: &Server, job: &str, begin: &str) -> (u64, usize) {
     let lines = server.printed(job);
-    let rows = lines.iter().filter(|line| line[2..].starts_with(&format!("[{begin}")));
-    let rows: Vec<&String> = rows.collect();
-    let count = |line: &&&String| -> Option<u64> {
-        line.trim_end_matches(']').rsplit(", ").next()?.parse().ok()
-    };
-    let begun = rows.iter().filter(|line| line.starts_with("+I")).count();
-    (rows.iter().filter_map(|line| count(&line)).max().unwrap_or(0), begun)
+    let (mut highest, mut begun) = (0, 0);
+    for line in &lines {
+        // Such as `+U[user-1, 7]`; the last line may not be complete.
+        let Some((change, row)) = line.split_once('[').filter(|(_, row)| row.starts_with(begin))
+        else {
+            continue;
+        };
+        let count = row.strip_suffix(']').and_then(|row| row.rsplit_once(", ")?.1.parse().ok());
+        highest = highest.max(count.unwrap_or(0));
+        begun += usize::from(change == "+I");
+    }
+    (highest, begun)
 }
 
 fn reach_count(server: &Server, job: &str, begin: &str, least: u64) {

@@ -14,6 +14,7 @@ import java.util.UUID;
 import org.apache.flink.api.python.shaded.py4j.GatewayServer;
 import org.apache.flink.configuration.ReadableConfig;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.util.ExceptionUtils;
 import org.apache.flink.util.FileUtils;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -72,10 +73,13 @@ public final class PythonProgram {
             // For functions in Python that SQL statements of the program name.
             method("setGatewayServer", GatewayServer.class).invoke(null, gateway);
             int code = execute(launch(gateway, config, command, script, folder), folder);
+            // How a job ended that the program waited for; Flink has to see it as it is.
+            Throwable ended = (Throwable) exception.get(null);
+            if (code != 0 && ended != null) {
+                ExceptionUtils.rethrowException(ended);
+            }
             if (code != 0) {
-                Throwable thrown = (Throwable) exception.get(null);
-                String ending = "Python process exits with code: " + code;
-                throw new PythonError(thrown == null ? new IllegalStateException(ending) : thrown, lines);
+                throw new PythonError(new IllegalStateException("Python process exits with code: " + code), lines);
             }
         } catch (InvocationTargetException e) {
             throw new PythonError(e.getCause(), lines);
