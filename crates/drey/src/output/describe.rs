@@ -14,7 +14,7 @@ use crate::client::View;
 use crate::duration::{age, short};
 use crate::output::health::health;
 use crate::output::style::{Style, colour_of};
-use crate::output::table::newest;
+use crate::output::table::{flink_version, newest};
 
 /// Events at the end of the page.
 const EVENTS_SHOWN: usize = 5;
@@ -67,6 +67,11 @@ pub(crate) fn deployment(page: &Page, now: Timestamp, style: Style) -> String {
     let mut text = lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n");
     events(&mut text, &page.events, now);
     text
+}
+
+/// `1 restart`, `2 restarts`.
+fn counted(n: i32, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 fn labelled(label: &str, text: &str) -> String {
@@ -128,9 +133,9 @@ fn job(page: &Page, now: Timestamp) -> Option<String> {
         let seen = page.view.observed_at.unwrap_or(started.last_update_time);
         let _ = write!(
             text,
-            "; Flink says {}, {} restarts (seen {} ago)",
+            "; Flink says {}, {} (seen {} ago)",
             started.observed_flink_job_status,
-            started.observed_flink_job_restarts,
+            counted(started.observed_flink_job_restarts, "restart"),
             age(seen, now)
         );
     }
@@ -148,11 +153,22 @@ fn restore(page: &Page, explained: &Explanation, now: Timestamp) -> String {
         Some(from) => (Some(from.clone()), by_location(from)),
         None => (newest.and_then(|s| s.spec.savepoint_location.clone()), newest),
     };
-    if deployment.status.state == DeploymentState::Running && strategy == RestoreKind::LatestState {
+    let runs = deployment.status.state == DeploymentState::Running;
+    if runs && strategy == RestoreKind::LatestState && explained.has_checkpoint {
         let older = location.map(|l| format!("; before it: {l}")).unwrap_or_default();
         return format!("{strategy} -> the newest checkpoint of the running job{older}");
     }
     match (location, source) {
+        (None, _) if runs && strategy == RestoreKind::LatestState => {
+            let is_off = page.view.job().is_some_and(|job| {
+                !job.spec.flink_configuration.contains_key("execution.checkpointing.interval")
+            });
+            let off = "; execution.checkpointing.interval is not set";
+            format!(
+                "{strategy}; nothing yet: no checkpoint has completed, a failure starts it empty{}",
+                if is_off { off } else { "" }
+            )
+        }
         (None, _) => format!("{strategy}; there is no snapshot yet"),
         (Some(location), None) => format!("{strategy} -> {location}"),
         (Some(location), Some(from)) => {
@@ -177,7 +193,7 @@ fn program(page: &Page) -> String {
         "{} {}; Flink {}, parallelism {}, in {}; upgrades {}",
         artifact.kind,
         what.as_deref().unwrap_or("-"),
-        artifact.flink_version.as_deref().unwrap_or("-"),
+        flink_version(&page.view.deployment, page.view.newest_job()),
         template.effective_parallelism(),
         place.unwrap_or("-"),
         spec.upgrade_strategy.kind
