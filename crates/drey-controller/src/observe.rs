@@ -153,7 +153,9 @@ pub(crate) fn note(
             && !matches!(observation.cluster, Seen::Absent)
             && !is_dead(&observation.cluster);
         if is_silent {
-            let since = *unreachable.entry(*id).or_insert(now);
+            // Silence begins with the last answer, and not with the end of the first look that had none.
+            let answered = board.get(id).map(|known| known.observed_at);
+            let since = *unreachable.entry(*id).or_insert(answered.unwrap_or(now).min(now));
             observation.unreachable_since = Some(since);
             if let Some(known) = board.get_mut(id) {
                 known.flink_status = "UNKNOWN".to_owned();
@@ -171,5 +173,46 @@ pub(crate) fn note(
         if is_over {
             board.remove(id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drey_model::seen::{FlinkJob, FlinkStatus};
+
+    use super::*;
+
+    fn seen(job: Seen<FlinkJob>) -> BTreeMap<Uuid, Observation> {
+        let phase = ClusterPhase::Alive;
+        let cluster = Seen::Present(Cluster { phase, rest: None, task_managers: 1 });
+        BTreeMap::from([(Uuid::nil(), Observation { cluster, job, ..Observation::default() })])
+    }
+
+    #[test]
+    fn silence_is_counted_from_the_last_answer() {
+        let (mut unreachable, board) = (Unreachable::new(), Board::default());
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let mut since = |look, second| {
+            let mut seen = seen(look);
+            note(&mut seen, &mut unreachable, &board, at(second));
+            seen[&Uuid::nil()].unreachable_since
+        };
+        let silence = || Seen::unknown("timed out");
+        let answer = FlinkJob {
+            status: FlinkStatus::Running,
+            tasks_running: 1,
+            tasks_total: 1,
+            since: None,
+            restarts: None,
+            failures: Vec::new(),
+            cause: None,
+            checkpoint: None,
+        };
+        assert_eq!(since(silence(), 0), Some(at(0)), "before there was any");
+        assert_eq!(since(silence(), 5), Some(at(0)));
+        assert_eq!(since(Seen::Present(answer), 10), None);
+        assert_eq!(since(silence(), 19), Some(at(10)));
+        assert_eq!(since(silence(), 23), Some(at(10)));
+        assert_eq!(board.lock().unwrap()[&Uuid::nil()].flink_status, "UNKNOWN");
     }
 }

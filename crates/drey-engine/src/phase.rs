@@ -227,8 +227,15 @@ fn condition(
 fn running_summary(d: &Draft) -> String {
     let running = d.deployment.status.running.as_ref();
     let mut conditions = running.iter().flat_map(|r| &r.conditions);
-    if let Some(condition) = conditions.find(|c| c.status == ConditionStatus::True) {
-        return format!("RUNNING when last seen, but {}: {}", condition.kind, condition.message);
+    let held = conditions.find(|c| c.status == ConditionStatus::True);
+    let is_silent = |job: &JobRecord| matches!(d.observation(job.id()).job, Seen::Unknown { .. });
+    let is_seen = !d.active_job().is_some_and(is_silent);
+    let state = if is_seen { "RUNNING" } else { "RUNNING when last seen" };
+    if let Some(condition) = held {
+        return format!("{state}, but {}: {}", condition.kind, condition.message);
+    }
+    if !is_seen {
+        return format!("{state}; Flink gives no answer at the moment");
     }
     if d.active_job().is_some_and(|job| deviates(&job.facts.launched, &d.deployment.spec)) {
         return "RUNNING with an earlier template: upgradeStrategy NONE leaves the new one to the next start"
@@ -285,6 +292,7 @@ fn explanation(d: &Draft, state: DeploymentState) -> Explanation {
         max_savepoint_attempts: u32::try_from(spec.max_savepoint_creation_attempts).unwrap_or(0),
         failure: d.facts.gave_up.clone().or_else(|| d.facts.last_failure.clone()),
         active_job_id: d.active_job().map(JobRecord::id),
+        has_checkpoint: d.active_job().is_some_and(|job| job.facts.checkpointed),
         restores_from: match restore::choose(d) {
             Choice::From { location, .. } => Some(location),
             Choice::Empty | Choice::Stuck { .. } => None,

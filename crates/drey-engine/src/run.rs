@@ -1,6 +1,7 @@
 //! The life of a Job after it was created: running, ending, being cleared away
 //! (platform API reference §3.6; design invariants 1 and 4).
 
+use drey_model::causes::unstopped;
 use drey_model::deployment::RestoreKind;
 use drey_model::meta::{Failure, SPEC_VERSION};
 use drey_model::savepoint::{SavepointMetadata, SavepointSpec, SavepointType};
@@ -308,6 +309,7 @@ fn fail(d: &mut Draft, id: Uuid, why: &str, confirmed: bool) {
         Some(Failure { message: message.clone(), reason: "JobFailed".to_owned(), failed_at: now });
     d.event(EventName::TerminatingAJobDueToAnUnrecoverableFailure, Some(id), message);
     if d.deployment.spec.state == DesiredState::Suspended {
+        let why = unstopped(why);
         let message = format!(
             "Job {id} failed before its savepoint was complete: {why}. Its newest retained checkpoint is kept. Set the \
              state to RUNNING to go on from there, or to CANCELLED"

@@ -11,7 +11,7 @@
 //! The processes are the SessionCluster's business ([`crate::session_cluster`]); nothing here starts or ends one.
 
 use drey_model::meta::FORCE_CANCELLATION;
-use drey_model::seen::{ClusterPhase, FlinkJob, Seen};
+use drey_model::seen::{ClusterPhase, FlinkJob, FlinkStatus, Seen};
 use drey_model::{ClusterState, DesiredClusterState, EventName, Job, JobState, SessionRun};
 use jiff::SignedDuration;
 use uuid::Uuid;
@@ -160,12 +160,30 @@ pub(crate) fn advance_start(d: &mut Draft, id: Uuid, seen: &Observation) {
                 Seen::Absent => submission::prepare(d, id, &session, seen),
                 Seen::Present(job) => {
                     let since = submission::taken(d, id);
-                    let managers = format!("{} TaskManagers of the cluster", cluster.task_managers);
-                    start::watch_job(d, id, job, since, &managers);
+                    let slots = slots(d, id, job, cluster.task_managers);
+                    start::watch_job(d, id, job, since, &slots);
                 }
             },
         },
     }
+}
+
+/// What the cluster has for a job to run on, and what to do while none of its tasks got a slot.
+fn slots(d: &Draft, id: Uuid, job: &FlinkJob, managers: u32) -> String {
+    let are = if managers == 1 { " of the cluster is" } else { "s of the cluster are" };
+    let up = format!("{managers} TaskManager{are} up");
+    let is_stuck = job.status == FlinkStatus::Running && job.tasks_running == 0;
+    let Some(record) = d.job(id).filter(|_| is_stuck) else { return up };
+    let of_each = record.job.spec.flink_configuration.get("taskmanager.numberOfTaskSlots");
+    let of_each = of_each.and_then(|n| n.trim().parse::<i64>().ok()).unwrap_or(1);
+    let (all, needed) = (of_each.saturating_mul(managers.into()), record.job.spec.parallelism);
+    let name = record.job.metadata.session_cluster_name.as_deref().unwrap_or_default();
+    let lack = if all < i64::from(needed) {
+        format!("the job needs {needed} slots and the cluster has {all}")
+    } else {
+        format!("if this lasts, other jobs hold the cluster's slots ({all})")
+    };
+    format!("{up}, {lack} (more of them: drey scale sc/{name} COUNT)")
 }
 
 /// Whether the Job is the one that a user wants to be given up.

@@ -1,6 +1,7 @@
 //! Transition to RUNNING: create the Job, then see its cluster and its Flink job come up
 //! (platform API reference §3.2.1, §3.5; seeds 001, 002).
 
+use drey_model::causes::unstopped;
 use drey_model::diff::{Launched, deviates};
 use drey_model::job::{JobMetadata, JobSpec, JobTarget, Started};
 use drey_model::meta::{Failure, SPEC_VERSION};
@@ -34,7 +35,7 @@ pub(crate) fn create(d: &mut Draft) {
     let spec = &d.deployment.spec;
     let limit = usize::try_from(spec.max_job_creation_attempts.max(1)).unwrap_or(1);
     if d.facts.failed_starts.len() >= limit {
-        let cause = d.facts.last_failure.as_ref().map_or("", |f| f.message.as_str());
+        let cause = d.facts.last_failure.as_ref().map_or("", |f| unstopped(&f.message));
         let message = format!(
             "{} of {limit} attempts to start a job failed. The last one: {cause}. Fix the cause and change the spec \
              (or set the state to CANCELLED and then to RUNNING) to try again",
@@ -200,7 +201,8 @@ pub(crate) fn advance(d: &mut Draft, id: Uuid, seen: &Observation) {
                         wait_or_fail(d, id, "the JobManager to submit the job", since, RUN);
                     }
                     Seen::Present(job) => {
-                        let managers = format!("{}/{wanted} TaskManagers", cluster.task_managers);
+                        let managers =
+                            format!("{}/{wanted} TaskManagers are up", cluster.task_managers);
                         watch_job(d, id, job, since, &managers);
                     }
                 }
@@ -256,7 +258,7 @@ pub(crate) fn watch_job(
             }
             let limit = if is_calm && job.tasks_running == 0 { RESTORE } else { RUN };
             let mut what = format!(
-                "all tasks to run: {}/{} do, {managers} are up, Flink says {}",
+                "all tasks to run: {}/{} do, {managers}, Flink says {}",
                 job.tasks_running, job.tasks_total, job.status
             );
             if let Some(cause) = cause {

@@ -1,6 +1,7 @@
 //! Transition to SUSPENDED, and the stop of a stateful upgrade: stop-with-savepoint in one step, with a limited number
 //! of attempts (platform API reference §3.2.3, §3.5; seeds 001, 002).
 
+use drey_model::causes::unstopped;
 use drey_model::meta::{Failure, STOP_WITH_DRAIN};
 use drey_model::seen::Seen;
 use drey_model::{DesiredState, EventName, SavepointOrigin};
@@ -97,7 +98,7 @@ pub(crate) fn count_failure(d: &mut Draft, id: Uuid, why: &str) {
 }
 
 fn give_up(d: &mut Draft, id: Uuid, limit: u32) {
-    let cause = d.facts.last_failure.as_ref().map_or("", |f| f.message.as_str());
+    let cause = d.facts.last_failure.as_ref().map_or("", |f| unstopped(&f.message));
     let choice = match d.deployment.spec.state {
         DesiredState::Running => {
             "as it was. Change the spec or `drey start` to try the upgrade again"

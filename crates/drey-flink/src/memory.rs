@@ -65,6 +65,8 @@ pub enum Error {
         role: &'static str,
         /// The process size.
         process: u64,
+        /// The key of the configuration that says this size; `None`: `resources` do.
+        key: Option<String>,
         /// Which parts do not fit.
         why: String,
         /// What would work.
@@ -104,8 +106,13 @@ impl TaskManager {
         let parts = TmParts::read(config)?;
         let fit = |process| parts.fit(process).map(|tm| parts.give_way(tm));
         fit(process).map_err(|why| {
-            let advice = advice(|bytes| fit(bytes).is_ok());
-            Error::TooSmall { role: "TaskManager", process, why, advice }
+            let key = size_key("taskmanager", config);
+            let advice = advice(
+                |bytes| fit(bytes).is_ok(),
+                quantity::TASK_MANAGER_BYTES_MIN,
+                key.as_deref(),
+            );
+            Error::TooSmall { role: "TaskManager", process, key, why, advice }
         })
     }
 
@@ -170,12 +177,12 @@ impl JobManager {
     /// A setting that cannot be read, or parts that do not fit.
     pub fn new(process: u64, config: &TextMap) -> Result<Self, Error> {
         let parts = JmParts::read(config)?;
-        parts.fit(process).ok_or_else(|| Error::TooSmall {
-            role: "JobManager",
-            process,
-            why: "JVM overhead, metaspace and off-heap memory leave nothing for the heap"
-                .to_owned(),
-            advice: advice(|bytes| parts.fit(bytes).is_some()),
+        parts.fit(process).ok_or_else(|| {
+            let key = size_key("jobmanager", config);
+            let works = |bytes| parts.fit(bytes).is_some();
+            let advice = advice(works, quantity::JOB_MANAGER_BYTES_MIN, key.as_deref());
+            let why = "JVM overhead, metaspace and off-heap memory leave nothing for the heap";
+            Error::TooSmall { role: "JobManager", process, key, why: why.to_owned(), advice }
         })
     }
 
@@ -202,6 +209,11 @@ pub fn process_size(role: &str, config: &TextMap, resources: Option<&str>) -> Re
     }
     let text = resources.unwrap_or(if role == "jobmanager" { "1G" } else { "2G" });
     quantity::memory(text).map_err(|why| Error::Quantity { text: text.to_owned(), why })
+}
+
+/// The key that decides the process size, if the configuration has it.
+fn size_key(role: &str, config: &TextMap) -> Option<String> {
+    Some(format!("{role}.memory.process.size")).filter(|key| config.contains_key(key))
 }
 
 /// `floor(x * r)`; Flink's fractions are 32-bit floats.
@@ -372,8 +384,9 @@ impl JmParts {
     }
 }
 
-/// Names the smallest process size, in MiB, that works.
-fn advice(works: impl Fn(u64) -> bool) -> String {
+/// Names the smallest process size, in MiB, that works, and how to write it where the size stands: `resources` have a
+/// minimum of their own.
+fn advice(works: impl Fn(u64) -> bool, resources_min: u64, key: Option<&str>) -> String {
     let (mut low, mut high) = (0_u64, 1 << 20);
     if !works(high * MIB) {
         return "no process size works with these settings".to_owned();
@@ -382,8 +395,14 @@ fn advice(works: impl Fn(u64) -> bool) -> String {
         let middle = u64::midpoint(low, high);
         if works(middle * MIB) { high = middle } else { low = middle }
     }
-    let millions = (high * MIB).div_ceil(1_000_000);
-    format!("the smallest size that works is {high} MiB (`memory: {millions}m` in resources)")
+    let how = match key {
+        Some(key) => format!("{key}: {high}m"),
+        None => {
+            let millions = (high * MIB).max(resources_min).div_ceil(1_000_000);
+            format!("memory: {millions}m` in `resources")
+        }
+    };
+    format!("the smallest size that works is {high} MiB: `{how}`")
 }
 
 fn bytes(config: &TextMap, key: &str) -> Result<Option<u64>, Error> {

@@ -228,7 +228,7 @@ impl Reading {
         let Some((key, value)) = setting::pair(piece) else {
             return self.refuse(at, "SET needs a key and a value: SET 'key' = 'value';");
         };
-        if let Some(why) = setting::refusal(&key) {
+        if let Some(why) = setting::misspelled(&key).or_else(|| setting::refusal(&key)) {
             return self.refuse(at, why);
         }
         let is_early = setting::is_early(&key);
@@ -245,6 +245,9 @@ impl Reading {
         let Some(key) = setting::key_of_reset(piece) else {
             return self.refuse(at, "RESET takes one key or nothing: RESET 'key'; or RESET;");
         };
+        if let Some(why) = key.as_deref().and_then(setting::misspelled) {
+            return self.refuse(at, why);
+        }
         self.steps.push(Step { at, action: Action::Reset { key } });
     }
 

@@ -1,4 +1,4 @@
-//! An error with its causes, on one line.
+//! An error with its causes, on one line; and a reason as a part of a longer text.
 
 use std::error::Error;
 
@@ -15,9 +15,25 @@ pub fn causes(error: &dyn Error) -> String {
     text
 }
 
+/// A reason without its full stop, for a text that goes on after it: others end theirs with one or without.
+#[must_use]
+pub fn unstopped(reason: &str) -> &str {
+    let reason = reason.trim_end();
+    reason.strip_suffix('.').filter(|rest| !rest.ends_with('.')).unwrap_or(reason)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_stop_goes_and_an_ellipsis_stays() {
+        for (reason, expected) in
+            [("no.", "no"), ("no", "no"), ("no. \n", "no"), ("so...", "so...")]
+        {
+            assert_eq!(unstopped(reason), expected);
+        }
+    }
 
     #[derive(Debug)]
     struct Layer(&'static str, Option<Box<Layer>>);

@@ -125,7 +125,9 @@ fn base(layers: &Layers, top: &Value) -> Result<Value, Vec<Problem>> {
         }
         if is_session {
             remove(&mut layer, &["spec", "template", "spec"], &CLUSTER_MEMBERS);
-            remove(&mut layer, &["spec", "template", "spec", "artifact"], &IMAGE_MEMBERS);
+            let artifact = ["spec", "template", "spec", "artifact"];
+            remove(&mut layer, &artifact, &IMAGE_MEMBERS);
+            remove(&mut layer, &artifact, &["flinkVersion"]);
         }
         base = under(&base, &layer);
         base = apply_patch(&base, &layer, &DEPLOYMENT_DEFAULTS, How::Layer)?;

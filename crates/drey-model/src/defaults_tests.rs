@@ -74,10 +74,8 @@ fn a_session_cluster_rules_out_a_target_and_what_the_cluster_brings() {
         let members: Vec<_> =
             spec["template"]["spec"].as_object().unwrap().keys().cloned().collect();
         assert_eq!(members, ["artifact", "flinkConfiguration", "parallelism"]);
-        assert_eq!(
-            spec["template"]["spec"]["artifact"],
-            json!({"kind": "JAR", "flinkVersion": "1.20"})
-        );
+        // The version of the cluster is the one that runs; another one here would be believed.
+        assert_eq!(spec["template"]["spec"]["artifact"], json!({"kind": "JAR"}));
     }
     let spec =
         created(json!({"spec": {"sessionClusterName": "s"}}), json!({"deploymentTargetName": "t"}));

@@ -40,6 +40,8 @@ pub struct Explanation {
     /// The Job that is active.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_job_id: Option<Uuid>,
+    /// Whether the active Job was seen to complete a checkpoint: what Flink's own recovery goes back to.
+    pub has_checkpoint: bool,
     /// The snapshot that the next start would restore.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restores_from: Option<String>,

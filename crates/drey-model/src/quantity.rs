@@ -20,6 +20,9 @@ const UNITS: [(char, u64); 3] = [('g', 1_000_000_000), ('m', 1_000_000), ('k', 1
 /// What is wrong, as a sentence that begins after the quoted text.
 pub fn memory(text: &str) -> Result<u64, String> {
     let text = text.trim();
+    if text.starts_with('-') {
+        return Err("is negative. An amount of memory is positive, for example 1g.".to_owned());
+    }
     let is_amount = |c: char| c.is_ascii_digit() || c == '.';
     let end = text.find(|c| !is_amount(c)).unwrap_or(text.len());
     let (amount, label) = text.split_at(end);
@@ -90,6 +93,7 @@ mod tests {
         {
             assert!(memory(text).is_err(), "{text}");
         }
+        assert!(memory("-1G").unwrap_err().contains("positive"));
         for text in ["", "one", "inf", "NaN", "-1"] {
             assert!(cpu(text).is_err(), "{text}");
         }

@@ -282,8 +282,9 @@ proptest! {
             let spec = &deployment.spec.template.spec;
             let is_session = deployment.spec.session_cluster_name.is_some();
             prop_assert!(deployment.spec.deployment_target_name.is_some() != is_session);
-            prop_assert!(spec.parallelism.is_some() && spec.artifact.flink_version.is_some());
+            prop_assert!(spec.parallelism.is_some());
             if !is_session {
+                prop_assert!(spec.artifact.flink_version.is_some());
                 prop_assert!(spec.number_of_task_managers.is_some() && spec.logging.is_some());
                 prop_assert_eq!(spec.resources.len(), 2);
                 prop_assert!(spec.resources.values().all(|r| r.memory.is_some()));

@@ -75,7 +75,12 @@ impl View {
     /// The Job that has not ended, else the newest.
     pub(crate) fn job(&self) -> Option<&Job> {
         let alive = self.jobs.iter().find(|job| !job.status.state.is_terminal());
-        alive.or_else(|| self.jobs.iter().max_by_key(|job| job.metadata.created_at))
+        alive.or_else(|| self.newest_job())
+    }
+
+    /// The newest Job.
+    pub(crate) fn newest_job(&self) -> Option<&Job> {
+        self.jobs.iter().max_by_key(|job| job.metadata.created_at)
     }
 }
 

@@ -5,12 +5,19 @@
 
 use std::path::Path;
 
+use drey_model::causes::unstopped;
+
 use super::logs;
 use super::process::{Exit, Slot};
 
 /// How much of the end of each file is searched.
 const TAIL_BYTES: u64 = 256 << 10;
 const LINE_CHARS_MAX: usize = 600;
+/// How a JVM ends its complaint about an option; what is wrong stands in the line before.
+const REFRAIN: [&str; 2] = [
+    "Error: Could not create the Java Virtual Machine.",
+    "Error: A fatal exception has occurred. Program will exit.",
+];
 
 /// One sentence or a few for people.
 pub(super) fn why(slot: &Slot, logs: &Path) -> String {
@@ -55,7 +62,7 @@ fn ending(exit: Option<Exit>) -> String {
 fn meaning(code: i32) -> &'static str {
     match code {
         0 => "an orderly end",
-        1 => "it could not start: configuration, entry class or jar",
+        1 => "it could not start",
         2 => "main() failed, or the restore did, or the shutdown took too long",
         126 | 127 => "the program could not be run",
         143 => "ended by SIGTERM",
@@ -74,7 +81,8 @@ fn cause(output: &str, log: &str) -> Option<String> {
     let thrown = |line: &str| line.starts_with("Exception in thread");
     let jvm = |line: &str| line.starts_with("Error: ") || line.starts_with("Error occurred during");
     // The JVM's own complaints come before any log exists; uncaught exceptions end the process and name the reason.
-    let found = last(output, &jvm)
+    let found = refused(output)
+        .or_else(|| last(output, &jvm))
         .map(|line| joined(output, line))
         .or_else(|| last(log, &caused_by))
         .or_else(|| last(output, &caused_by))
@@ -82,7 +90,14 @@ fn cause(output: &str, log: &str) -> Option<String> {
         .or_else(|| last(log, &|line| line.contains("Exception: ") || line.contains("Error: ")))
         .or_else(|| last(output, &|line| !line.is_empty()))?;
     let found = found.strip_prefix("Caused by: ").unwrap_or(&found);
-    Some(found.chars().take(LINE_CHARS_MAX).collect())
+    Some(unstopped(found).chars().take(LINE_CHARS_MAX).collect())
+}
+
+/// What the JVM says right before its refrain, at the end of the output.
+fn refused(output: &str) -> Option<String> {
+    let mut lines = output.lines().rev().map(str::trim).filter(|line| !line.is_empty()).peekable();
+    lines.peek().filter(|line| REFRAIN.contains(line))?;
+    lines.find(|line| !REFRAIN.contains(line)).map(str::to_owned)
 }
 
 /// `Error occurred during initialization of VM` is a title; the line below it is the news.
@@ -127,5 +142,24 @@ mod tests {
         let output = "Exception in thread \"main\" java.lang.IllegalStateException: no\n\tat x\n";
         assert!(cause(output, "").unwrap().ends_with("IllegalStateException: no"));
         assert_eq!(cause("", ""), None);
+    }
+
+    #[test]
+    fn an_option_that_the_virtual_machine_does_not_know_is_named() {
+        let refrain = REFRAIN.join("\n");
+        let output = format!("Unrecognized option: -Xbogus\n{refrain}\n");
+        assert_eq!(cause(&output, "").unwrap(), "Unrecognized option: -Xbogus");
+        assert_eq!(cause(&refrain, "").unwrap(), REFRAIN[1].trim_end_matches('.'));
+        // The words before may be older than the end.
+        assert_eq!(cause("Error: not found.\nbye\n", "").unwrap(), "Error: not found");
+    }
+
+    #[test]
+    fn an_early_end_says_nothing_of_a_program_that_a_cluster_may_not_have() {
+        let dir = tempfile::tempdir().unwrap();
+        let slot = Slot::new(dir.path(), "jobmanager");
+        slot.record_exit(Exit { code: Some(1), signal: None }).unwrap();
+        let text = why(&slot, dir.path());
+        assert_eq!(text, "the JobManager ended with exit code 1 (it could not start)");
     }
 }

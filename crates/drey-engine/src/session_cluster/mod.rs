@@ -18,6 +18,7 @@ mod manage;
 mod quota;
 mod records;
 
+use drey_model::causes::unstopped;
 use drey_model::explanation::Wait;
 use drey_model::job::JobTarget;
 use drey_model::meta::Failure;
@@ -223,7 +224,7 @@ fn pursue_running(d: &mut Draft) {
         return;
     }
     if d.facts.failed_starts.len() >= ATTEMPTS_MAX {
-        let cause = d.facts.last_failure.as_ref().map_or("", |f| f.message.as_str());
+        let cause = d.facts.last_failure.as_ref().map_or("", |f| unstopped(&f.message));
         let message = format!(
             "{ATTEMPTS_MAX} attempts to start the cluster failed. The last one: {cause}. Set its state to STOPPED, fix the \
              cause, and set it to RUNNING"

@@ -14,7 +14,7 @@ pub(crate) fn check(world: &World, situation: &Situation, plan: &Plan) {
     new_jobs_are_safe(world, situation, plan);
     actions_follow_from_records(situation, plan);
     not_knowing_is_harmless(situation, plan);
-    status_tells_the_facts(plan);
+    status_tells_the_facts(situation, plan);
     no_record_is_lost(situation, plan);
     cores_are_there(world, situation, plan);
 }
@@ -212,7 +212,7 @@ fn not_knowing_is_harmless(situation: &Situation, plan: &Plan) {
 }
 
 /// Design invariant 7, and the platform's rule about `status.running`.
-fn status_tells_the_facts(plan: &Plan) {
+fn status_tells_the_facts(situation: &Situation, plan: &Plan) {
     let status = &plan.deployment.status;
     assert_eq!(status.state == DeploymentState::Failed, plan.facts.gave_up.is_some());
     assert_eq!(status.state == DeploymentState::Running, status.running.is_some());
@@ -225,6 +225,11 @@ fn status_tells_the_facts(plan: &Plan) {
         let is_final = record.job.status.state.is_terminal();
         assert!(!is_final || record.facts.end.is_some(), "a final state without a recorded end");
         assert_eq!(is_final, record.job.metadata.terminated_at.is_some());
+    }
+    let seen = status.running.as_ref().and_then(|running| situation.observed.get(&running.job_id));
+    if seen.is_some_and(|seen| matches!(seen.job, Seen::Unknown { .. })) {
+        let summary = &plan.facts.explanation.summary;
+        assert!(!summary.contains("as it should be"), "nobody saw it: {summary}");
     }
     if status.state == DeploymentState::Transitioning {
         assert!(

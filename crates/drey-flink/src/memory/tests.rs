@@ -97,6 +97,18 @@ fn too_small_names_a_size_that_works() {
 }
 
 #[test]
+fn too_small_names_what_decided() {
+    let small = |pairs| TaskManager::new(600 * MIB, &config(pairs)).unwrap_err().to_string();
+    let text = small(&[]);
+    assert!(text.ends_with(" MiB: `memory: 1000m` in `resources`"), "{text}");
+    let key = "taskmanager.memory.process.size";
+    let text = small(&[(key, "600m")]);
+    assert!(text.contains(&format!(" MiB: `{key}: ")) && !text.contains("resources"), "{text}");
+    let text = JobManager::new(200 * MIB, &config(&[])).unwrap_err().to_string();
+    assert!(text.ends_with("`memory: 500m` in `resources`"), "{text}");
+}
+
+#[test]
 fn sizes_as_flink_spells_them() {
     let good = [
         ("64m", 64 * MIB),

@@ -42,6 +42,13 @@ impl Token<'_> {
 pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, Problem> {
     let mut scan = Scan { text, at: 0, line: 1, line_start: 0, counted: 0, column: 1 };
     let mut tokens: Vec<Token<'_>> = Vec::new();
+    if let Some(at) = text.find('\0') {
+        while scan.at < at {
+            scan.step();
+        }
+        let message = "the character U+0000 stands here, which Flink cannot read. Remove it.";
+        return Err(Problem { at: scan.place(), message: message.to_owned() });
+    }
     while let Some(c) = scan.peek() {
         let (start, at) = (scan.at, scan.place());
         match c {

@@ -22,6 +22,9 @@ const SNAPSHOTS: &[&str] = &[
 /// Settings that would take the job to another cluster, where Drey would not find it.
 const PLACES: &[&str] = &["execution.attached", "execution.target"];
 
+/// Settings that Flink reads once.
+const EARLY: &[&str] = &["execution.runtime-mode"];
+
 /// Settings that would take the program away from the TaskManagers.
 const JARS: &[&str] = &["pipeline.classpaths", "pipeline.jars"];
 
@@ -52,6 +55,26 @@ fn joined(tokens: &[Token<'_>]) -> Option<String> {
     });
     let has_string = tokens.iter().any(|token| token.text.starts_with('\''));
     (stands_together && !has_string).then(|| tokens.iter().map(|token| token.text).collect())
+}
+
+/// Why this cannot be a key, or is none of Flink's, which would take it without a word and without an effect.
+pub(super) fn misspelled(key: &str) -> Option<String> {
+    if key.trim().is_empty() {
+        return Some("the key is empty: SET 'key' = 'value';".to_owned());
+    }
+    if key.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '`' | '"')) {
+        return Some(format!(
+            "{key:?} is no key of Flink, so it would be without effect. Write keys in single quotes: SET 'key' = 'value';"
+        ));
+    }
+    let aliases = ALIASES.iter().flat_map(|(new, old)| [new, old]);
+    let lists = [SNAPSHOTS, PLACES, JARS, OWNED_KEYS, EARLY];
+    let mut known = aliases.chain(lists.into_iter().flatten());
+    let meant =
+        known.find(|known| known.eq_ignore_ascii_case(key)).filter(|meant| **meant != key)?;
+    Some(format!(
+        "'{key}' would be without effect: Flink's keys have one case, and this one is '{meant}'."
+    ))
 }
 
 /// Why a script may not make this setting.
@@ -85,7 +108,7 @@ pub(super) fn refusal(key: &str) -> Option<String> {
 
 /// Whether Flink reads it once, when the table environment is created.
 pub(super) fn is_early(key: &str) -> bool {
-    key == "execution.runtime-mode"
+    EARLY.contains(&key)
         || key.starts_with("table.catalog-store.")
         || key.starts_with("table.builtin-")
 }

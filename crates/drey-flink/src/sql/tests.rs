@@ -181,6 +181,31 @@ fn what_has_no_place_in_a_script_is_refused_with_advice() {
 }
 
 #[test]
+fn a_key_that_flink_would_not_find_is_refused() {
+    for (key, says) in [
+        ("'State.Checkpoints.Dir'", "this one is 'state.checkpoints.dir'"),
+        ("`execution.runtime-mode`", "single quotes"),
+        ("'Execution.Runtime-Mode'", "this one is 'execution.runtime-mode'"),
+        ("'a b'", "no key of Flink"),
+        ("''", "empty"),
+    ] {
+        refused(&format!("SET {key} = 'x';\n{INSERT}"), "line 1, column 1", says);
+    }
+    refused(&format!("RESET `a`;\n{INSERT}"), "line 1, column 1", "no key of Flink");
+    // Others have capital letters, and what is not Flink's may look as it likes.
+    for key in ["taskmanager.numberOfTaskSlots", "pipeline.my-Own_key", "execution.buffer-timeout"]
+    {
+        assert_eq!(setting::misspelled(key), None, "{key}");
+    }
+}
+
+#[test]
+fn a_character_that_flink_cannot_read_is_refused_where_it_stands() {
+    refused(&format!("-- \0\n{INSERT}"), "line 1, column 4", "U+0000");
+    refused(&format!("{INSERT};\r\nSELECT 'é\0'"), "line 2, column 10", "U+0000");
+}
+
+#[test]
 fn all_problems_are_told_at_once_and_in_order() {
     let problems = problems("SELECT 1;\nADD JAR 'x';\nSET a;\nBEGIN STATEMENT SET;");
     let places: Vec<_> = problems.iter().filter_map(|text| text.split(',').next()).collect();

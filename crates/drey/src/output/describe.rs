@@ -16,7 +16,7 @@ use crate::client::View;
 use crate::duration::{age, short};
 use crate::output::health::health;
 use crate::output::style::{Style, colour_of};
-use crate::output::table::newest;
+use crate::output::table::{flink_version, newest};
 
 /// Events at the end of the page.
 const EVENTS_SHOWN: usize = 5;
@@ -69,6 +69,11 @@ pub(crate) fn deployment(page: &Page, now: Timestamp, style: Style) -> String {
     let mut text = lines.iter().fold(String::new(), |text, line| text + line.trim_end() + "\n");
     events(&mut text, &page.events, now);
     text
+}
+
+/// `1 restart`, `2 restarts`.
+fn counted(n: i32, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 pub(super) fn labelled(label: &str, text: &str) -> String {
@@ -134,9 +139,9 @@ fn job(page: &Page, now: Timestamp) -> Option<String> {
         let seen = page.view.observed_at.unwrap_or(started.last_update_time);
         let _ = write!(
             text,
-            "; Flink says {}, {} restarts (seen {} ago)",
+            "; Flink says {}, {} (seen {} ago)",
             started.observed_flink_job_status,
-            started.observed_flink_job_restarts,
+            counted(started.observed_flink_job_restarts, "restart"),
             age(seen, now)
         );
     }
@@ -154,11 +159,22 @@ fn restore(page: &Page, explained: &Explanation, now: Timestamp) -> String {
         Some(from) => (Some(from.clone()), by_location(from)),
         None => (newest.and_then(|s| s.spec.savepoint_location.clone()), newest),
     };
-    if deployment.status.state == DeploymentState::Running && strategy == RestoreKind::LatestState {
+    let runs = deployment.status.state == DeploymentState::Running;
+    if runs && strategy == RestoreKind::LatestState && explained.has_checkpoint {
         let older = location.map(|l| format!("; before it: {l}")).unwrap_or_default();
         return format!("{strategy} -> the newest checkpoint of the running job{older}");
     }
     match (location, source) {
+        (None, _) if runs && strategy == RestoreKind::LatestState => {
+            let is_off = page.view.job().is_some_and(|job| {
+                !job.spec.flink_configuration.contains_key("execution.checkpointing.interval")
+            });
+            let off = "; execution.checkpointing.interval is not set";
+            format!(
+                "{strategy}; nothing yet: no checkpoint has completed, a failure starts it empty{}",
+                if is_off { off } else { "" }
+            )
+        }
         (None, _) => format!("{strategy}; there is no snapshot yet"),
         (Some(location), None) => format!("{strategy} -> {location}"),
         (Some(location), Some(from)) => {
@@ -178,18 +194,18 @@ fn program(page: &Page) -> String {
     });
     let script = artifact.sql_script.as_deref();
     let what = what.or_else(|| Some(format!("of {} lines", script?.lines().count())));
-    let parallelism = template.effective_parallelism();
-    // A session cluster has a Flink version of its own.
-    let place = match &spec.session_cluster_name {
-        Some(cluster) => format!("parallelism {parallelism}, on session cluster {cluster}"),
-        None => format!(
-            "Flink {}, parallelism {parallelism}, in {}",
-            artifact.flink_version.as_deref().unwrap_or("-"),
-            spec.deployment_target_name.as_deref().unwrap_or("-")
-        ),
+    let place = match (&spec.session_cluster_name, &spec.deployment_target_name) {
+        (Some(cluster), _) => format!("on session cluster {cluster}"),
+        (None, target) => format!("in {}", target.as_deref().unwrap_or("-")),
     };
-    let (what, upgrades) = (what.as_deref().unwrap_or("-"), spec.upgrade_strategy.kind);
-    format!("{} {what}; {place}; upgrades {upgrades}", artifact.kind)
+    format!(
+        "{} {}; Flink {}, parallelism {}, {place}; upgrades {}",
+        artifact.kind,
+        what.as_deref().unwrap_or("-"),
+        flink_version(&page.view.deployment, page.view.newest_job()),
+        template.effective_parallelism(),
+        spec.upgrade_strategy.kind
+    )
 }
 
 pub(super) fn events(text: &mut String, events: &[Event], now: Timestamp) {

@@ -198,3 +198,76 @@ Events (last 1 of 1):
 "
     );
 }
+
+/// A Deployment that runs, and its page.
+fn running_page(change: impl FnOnce(&mut Page)) -> String {
+    let (desired, actual) = (DesiredState::Running, DeploymentState::Running);
+    let view = View {
+        deployment: running(deployment(3, "top-speed", desired, actual), 13, None),
+        explanation: Some(Explanation::default()),
+        jobs: vec![job(13, 3, 1)],
+        observed_at: None,
+    };
+    let mut shown = Page { view, events: Vec::new(), savepoints: Vec::new() };
+    change(&mut shown);
+    page(&shown, now(), Style::PLAIN)
+}
+
+fn line<'a>(page: &'a str, label: &str) -> &'a str {
+    page.lines().find(|line| line.starts_with(label)).unwrap()
+}
+
+#[test]
+fn a_checkpoint_is_promised_only_when_one_was_seen() {
+    let off = running_page(|_| {});
+    assert_eq!(
+        line(&off, "Restore:"),
+        "Restore:   LATEST_STATE; nothing yet: no checkpoint has completed, a failure starts it empty; \
+         execution.checkpointing.interval is not set"
+    );
+    assert!(line(&off, "Job:").contains("RUNNING, 1 restart (seen"), "{off}");
+    let on = running_page(|page| {
+        let interval = ("execution.checkpointing.interval".to_owned(), "10s".to_owned());
+        page.view.jobs[0].spec.flink_configuration.extend([interval]);
+    });
+    assert!(line(&on, "Restore:").ends_with("a failure starts it empty"), "{on}");
+    let older = running_page(|page| page.savepoints = vec![savepoint(3, 38)]);
+    assert_eq!(
+        line(&older, "Restore:"),
+        "Restore:   LATEST_STATE -> file:///sp/1 (38s old, SUSPEND)"
+    );
+    let seen = running_page(|page| {
+        let has_checkpoint = true;
+        page.view.explanation = Some(Explanation { has_checkpoint, ..Explanation::default() });
+    });
+    assert!(
+        line(&seen, "Restore:").ends_with("the newest checkpoint of the running job"),
+        "{seen}"
+    );
+}
+
+#[test]
+fn on_a_session_cluster_the_version_is_the_clusters() {
+    let shared = |page: &mut Page| {
+        page.view.deployment.spec.session_cluster_name = Some("shared".to_owned());
+        page.view.jobs[0].metadata.session_cluster_name = Some("shared".to_owned());
+        page.view.jobs[0].spec.artifact.flink_version = Some("1.20.5".to_owned());
+    };
+    let text = running_page(shared);
+    assert!(line(&text, "Program:").contains("Flink 1.20.5, parallelism"), "{text}");
+    let elsewhere = running_page(|page| {
+        shared(page);
+        page.view.deployment.spec.session_cluster_name = Some("other".to_owned());
+    });
+    assert!(line(&elsewhere, "Program:").contains("Flink -, parallelism"), "{elsewhere}");
+
+    let (desired, actual) = (DesiredState::Running, DeploymentState::Running);
+    let mut shown = running(deployment(3, "top-speed", desired, actual), 13, None);
+    shown.spec.session_cluster_name = Some("shared".to_owned());
+    let mut own = job(13, 3, 0);
+    own.metadata.session_cluster_name = Some("shared".to_owned());
+    own.spec.artifact.flink_version = Some("1.20.5".to_owned());
+    let beside = Beside { jobs: vec![own], savepoints: Vec::new() };
+    let row = table::deployments(&[shown], &beside, false, now()).render(false, Style::PLAIN);
+    assert!(row.contains("RUNNING  1.20.5  2"), "{row}");
+}

@@ -118,18 +118,33 @@ fn deployment_row(
 ) -> Vec<Cell> {
     let how = health(deployment);
     let template = &deployment.spec.template.spec;
-    let version = template.artifact.flink_version.clone();
+    let own = |job: &&Job| job.metadata.deployment_id == deployment.metadata.id;
+    let newest = |_: &String| beside.jobs.iter().filter(own).max_by_key(|j| j.metadata.created_at);
+    let newest = deployment.spec.session_cluster_name.as_ref().and_then(newest);
+    let version = flink_version(deployment, newest);
     vec![
         deployment.metadata.name.clone().into(),
         Cell(how.to_string(), Some(colour_of(how))),
         deployment.spec.state.to_string().into(),
         actual(deployment, now).into(),
-        version.unwrap_or_else(|| "-".to_owned()).into(),
+        version.into(),
         template.effective_parallelism().to_string().into(),
         restarts(deployment, how, jobs).into(),
         snapshot(deployment, &beside.savepoints, now).into(),
         age(deployment.metadata.created_at, now).into(),
     ]
+}
+
+/// The Flink version of a Deployment. On a SessionCluster it is the cluster's, as far as a Job tells.
+pub(crate) fn flink_version<'a>(deployment: &'a Deployment, newest: Option<&'a Job>) -> &'a str {
+    let spec = &deployment.spec;
+    let version = match &spec.session_cluster_name {
+        None => spec.template.spec.artifact.flink_version.as_deref(),
+        cluster => newest
+            .filter(|job| job.metadata.session_cluster_name == *cluster)
+            .and_then(|job| job.spec.artifact.flink_version.as_deref()),
+    };
+    version.unwrap_or("-")
 }
 
 /// The state and, when it is only remembered, since when.

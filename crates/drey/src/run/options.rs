@@ -19,6 +19,9 @@ use crate::failure::{Failure, Result};
 const LISTEN_DEFAULT: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
+/// More CPU cores than a quota can mean; what is above is a slip of the pen.
+const QUOTA_CORES_MAX: f64 = 1_000_000.0;
+
 /// Everything that the server needs to know before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServeOptions {
@@ -119,11 +122,19 @@ fn quota(args: &Serve, file: Option<QuotaFile>) -> Result<Option<Limit>> {
     let from_file = |amount: Option<Amount>| amount.map(|amount| amount.cpu);
     let (limits, tolerated) = file.map_or((None, None), |f| (f.limits, f.tolerated_overuse));
     let cpu = args.quota_cpu.or(from_file(limits));
+    let read = |flag, given: Option<f64>, member| if given.is_some() { flag } else { member };
+    let limit = read("--quota-cpu", args.quota_cpu, "resourceQuota.limits.cpu in the config file");
+    let overuse = read(
+        "--quota-tolerated-cpu",
+        args.quota_tolerated_cpu,
+        "resourceQuota.toleratedOveruse.cpu in the config file",
+    );
     let tolerated = args.quota_tolerated_cpu.or(from_file(tolerated));
-    for (name, cores) in [("--quota-cpu", cpu), ("--quota-tolerated-cpu", tolerated)] {
-        if let Some(cores) = cores.filter(|cores| !cores.is_finite() || *cores < 0.0) {
-            return Err(Failure::usage(format!("{name} is {cores}"))
-                .why("a number of CPU cores is 0 or more, for example 16 or 2.5"));
+    for (name, cores) in [(limit, cpu), (overuse, tolerated)] {
+        if let Some(cores) = cores.filter(|cores| !(0.0..=QUOTA_CORES_MAX).contains(cores)) {
+            return Err(Failure::usage(format!("{name} is {cores}")).why(format!(
+                "a number of CPU cores is at least 0 and at most {QUOTA_CORES_MAX}, for example 16 or 2.5"
+            )));
         }
     }
     match (cpu, tolerated) {
@@ -228,13 +239,24 @@ mod tests {
     #[test]
     fn a_quota_that_makes_no_sense_is_refused_with_what_to_do() {
         for (cpu, tolerated, word) in [
-            (Some(-1.0), None, "0 or more"),
-            (Some(f64::NAN), None, "0 or more"),
-            (Some(1.0), Some(f64::INFINITY), "0 or more"),
+            (Some(-1.0), None, "--quota-cpu is -1"),
+            (Some(f64::NAN), None, "at least 0"),
+            (Some(1e300), None, "at most 1000000"),
+            (Some(1.0), Some(f64::INFINITY), "--quota-tolerated-cpu is inf"),
             (None, Some(1.0), "add --quota-cpu"),
         ] {
             let refused = quota("{}", cpu, tolerated).unwrap_err().to_string();
             assert!(refused.contains(word), "{refused}");
+        }
+        for (file, word) in [
+            ("limits: {cpu: -1}", "resourceQuota.limits.cpu in the config file is -1"),
+            (
+                "{limits: {cpu: 1}, toleratedOveruse: {cpu: -2}}",
+                "toleratedOveruse.cpu in the config file is -2",
+            ),
+        ] {
+            let refused = quota(file, None, None).unwrap_err().to_string();
+            assert!(refused.contains(word) && !refused.contains("--quota"), "{refused}");
         }
     }
 }

@@ -24,11 +24,13 @@ pub(super) fn layout(template: &TemplateSpec) -> Vec<Problem> {
     let problem = |role: &'static str| {
         let error = check(role).err()?;
         let path = match &error {
-            memory::Error::Option { key, .. } => join_path(CONFIGURATION, key),
+            memory::Error::Option { key, .. } | memory::Error::TooSmall { key: Some(key), .. } => {
+                join_path(CONFIGURATION, key)
+            }
             memory::Error::Size { .. } => {
                 join_path(CONFIGURATION, &format!("{role}.memory.process.size"))
             }
-            memory::Error::Quantity { .. } | memory::Error::TooSmall { .. } => {
+            memory::Error::Quantity { .. } | memory::Error::TooSmall { key: None, .. } => {
                 format!("spec.template.spec.resources.{role}.memory")
             }
         };
@@ -64,6 +66,7 @@ mod tests {
         let key = |key: &str| vec![format!("spec.template.spec.flinkConfiguration[\"{key}\"]")];
         let size = "taskmanager.memory.process.size";
         assert_eq!(paths("1g", &[(size, "plenty")]), key(size));
+        assert_eq!(paths("2g", &[(size, "600m")]), key(size));
         let managed = "taskmanager.memory.managed.size";
         assert_eq!(paths("1g", &[("taskmanager.memory.size", "some")]), key(managed));
     }
