@@ -49,6 +49,8 @@ fn took_up(d: &mut Draft, managers: i32) {
     d.run_mut(|run| {
         run.running_since = Some(now);
         run.scaled_to = managers;
+        // It may have been changed since the launch.
+        run.launched.spec.number_of_task_managers = managers;
     });
     d.facts.failed_starts.clear();
     d.facts.not_before = None;

@@ -5,10 +5,10 @@
 
 use drey_model::document::Document;
 use drey_model::explanation::Wait;
+use drey_model::session_cluster::Tie;
 use drey_model::write::{self, Accepted};
 use drey_model::{
-    ClusterState, Deployment, DeploymentState, DesiredClusterState, DesiredState,
-    GlobalSessionClusterDefaults, Kind, SessionCluster,
+    Deployment, DesiredClusterState, GlobalSessionClusterDefaults, Kind, SessionCluster,
 };
 use drey_store::{Filter, Object, Write};
 use jiff::Timestamp;
@@ -119,7 +119,7 @@ impl Shared {
         let object = self.object_by_name(Kind::SessionCluster, ns, name).await?;
         let facts: Facts = object.decode_facts()?;
         let users = self.users(&object).await?;
-        let active = users.into_iter().filter(|user| user.is_active).map(|user| user.name);
+        let active = users.into_iter().filter(|user| user.tie.is_active()).map(|user| user.name);
         Ok(ExplainedCluster {
             session_cluster: decode(&object)?,
             wait: facts.wait,
@@ -145,11 +145,9 @@ impl Shared {
         let mut users = Vec::new();
         for row in self.store.list(Kind::Deployment, &filter).await? {
             let deployment: Deployment = decode(&row)?;
-            let refers = names_cluster(&deployment, &cluster.name);
-            let has_job = on_it.contains(&row.id);
-            if refers || has_job {
-                let is_active = has_job || (refers && may_start(&deployment));
-                users.push(User { name: row.name, is_active, has_job, refers });
+            let tie = Tie::of(&deployment, &cluster.name, on_it.contains(&row.id));
+            if tie.exists() {
+                users.push(User { name: row.name, tie });
             }
         }
         users.sort_by(|a, b| a.name.cmp(&b.name));
@@ -160,28 +158,12 @@ impl Shared {
 /// A Deployment that has to do with a SessionCluster.
 struct User {
     name: String,
-    /// It runs there, or is on its way.
-    is_active: bool,
-    /// A Job of it may be alive there.
-    has_job: bool,
-    /// Its spec names it.
-    refers: bool,
+    tie: Tie,
 }
 
 /// Whether a Deployment refers to this cluster.
 pub(super) fn names_cluster(deployment: &Deployment, name: &str) -> bool {
     deployment.spec.session_cluster_name.as_deref() == Some(name)
-}
-
-/// Whether a Deployment that refers to a cluster may have a job there soon.
-fn may_start(deployment: &Deployment) -> bool {
-    let is_over =
-        matches!(deployment.status.state, DeploymentState::Failed | DeploymentState::Finished);
-    let is_moving = matches!(
-        deployment.status.state,
-        DeploymentState::Running | DeploymentState::Transitioning
-    );
-    is_moving || (deployment.spec.state == DesiredState::Running && !is_over)
 }
 
 impl Writer {
@@ -301,14 +283,9 @@ impl Writer {
         if !stops {
             return Ok(());
         }
-        // What waits for a cluster that has failed is no reason to keep it: stopping it is the way to mend it.
-        let is_broken = before.status.state == ClusterState::Failed;
         let users = self.users(object).await?;
-        let active: Vec<&str> = users
-            .iter()
-            .filter(|user| user.has_job || (user.is_active && !is_broken))
-            .map(|user| user.name.as_str())
-            .collect();
+        let keepers = users.iter().filter(|user| before.is_kept_by(user.tie));
+        let active: Vec<&str> = keepers.map(|user| user.name.as_str()).collect();
         if active.is_empty() {
             return Ok(());
         }
@@ -327,8 +304,7 @@ impl Writer {
     ) -> Result<(), Error> {
         let name = &object.name;
         let users = self.users(object).await?;
-        let users: Vec<&str> =
-            users.iter().filter(|u| u.refers || u.has_job).map(|u| u.name.as_str()).collect();
+        let users: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
         if !users.is_empty() {
             let noun = if users.len() == 1 { "deployment" } else { "deployments" };
             return Err(Error::conflict(format!(

@@ -37,12 +37,20 @@ fn thousandths(cores: drey_model::quota::Cores) -> u64 {
 impl Oracle {
     /// What everybody uses but this Deployment or SessionCluster.
     fn used_beside(&self, id: Uuid, universe: &Universe) -> u64 {
-        let of_shared = self.mirror.session_cluster.run.as_ref().filter(|run| {
-            let is_gone = universe.clusters.get(&run.launched.id).is_some_and(|c| c.is_removed);
-            run.launched.session_cluster_id != id && !is_gone
+        let run = self.mirror.shared().and_then(|facts| facts.run.as_ref());
+        let run = run.filter(|run| run.launched.session_cluster_id != id);
+        let of_shared = run.map_or(0, |run| {
+            let cluster = universe.clusters.get(&run.launched.id);
+            match cluster {
+                Some(cluster) if cluster.is_removed => 0,
+                // Those that live count, and those that were asked for and are coming.
+                Some(cluster) => {
+                    let managers = i32::try_from(cluster.managers + cluster.coming).unwrap_or(0);
+                    of_processes(managers.max(run.launched.spec.number_of_task_managers))
+                }
+                None => of_processes(run.launched.spec.number_of_task_managers),
+            }
         });
-        let of_shared =
-            of_shared.map_or(0, |run| of_processes(run.launched.spec.number_of_task_managers));
         self.used_by_jobs(id, universe) + of_shared
     }
 
@@ -63,7 +71,8 @@ impl Oracle {
         let Some(limit) = self.quota.filter(|_| is_counted(owner)) else { return };
         let used = self.used_beside(owner.metadata.id, scene.universe);
         let needs = cores(&new.doc);
-        if used + needs > thousandths(limit.cpu) + thousandths(limit.tolerated) {
+        // A SessionCluster that grows is not judged, and may use more than there is.
+        if needs > 0 && used + needs > thousandths(limit.cpu) + thousandths(limit.tolerated) {
             self.object("quota", || {
                 let id = short(new.doc.metadata.id);
                 format!("Job {id} takes {needs} beside {used} of {limit:?}")
@@ -90,7 +99,7 @@ impl Oracle {
     /// Why a SessionCluster that waits for cores should not; `None` when it has to.
     pub(super) fn shared_waits_in_vain(&self) -> Option<String> {
         let held = self.mirror.deployments.values().map(|d| thousandths(d.facts.claim.held)).sum();
-        self.in_vain(&self.mirror.session_cluster.claim, held)
+        self.mirror.shared().and_then(|facts| self.in_vain(&facts.claim, held))
     }
 
     /// Why a Deployment that waits for cores should not; `None` when it has to.
@@ -98,7 +107,7 @@ impl Oracle {
         let id = stored.doc.metadata.id;
         let others = self.mirror.deployments.values().filter(|d| d.doc.metadata.id != id);
         let held: u64 = others.map(|d| thousandths(d.facts.claim.held)).sum();
-        let of_shared = thousandths(self.mirror.session_cluster.claim.held);
+        let of_shared = self.mirror.shared().map_or(0, |facts| thousandths(facts.claim.held));
         self.in_vain(&stored.facts.claim, held + of_shared)
     }
 
