@@ -9,10 +9,12 @@
 
 use drey_model::defaults::Layers;
 use drey_model::document::Document;
+use drey_model::meta::Metadata;
+use drey_model::session_cluster::SessionClusterSpec;
 use drey_model::write::{
     WriteContext, create_deployment, local_target, patch_deployment, replace_deployment,
 };
-use drey_model::{Deployment, DeploymentTarget};
+use drey_model::{Deployment, DeploymentTarget, SessionCluster};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -20,14 +22,15 @@ use uuid::Uuid;
 struct World {
     layers: Layers,
     targets: Vec<DeploymentTarget>,
-    session_clusters: Vec<String>,
+    session_clusters: Vec<SessionCluster>,
 }
 
 impl World {
     /// With a target and a cluster, of which `default` is where Deployments run that do not say.
     fn new(default: Value) -> Self {
         let layers = Layers::new("1.20", [json!({ "spec": default })]);
-        let session_clusters = vec!["shared".to_owned()];
+        let metadata = Metadata { name: "shared".to_owned(), ..Metadata::default() };
+        let session_clusters = vec![SessionCluster::new(metadata, SessionClusterSpec::default())];
         let mut world = Self { layers, targets: Vec::new(), session_clusters };
         let local = local_target(&world.ctx());
         world.targets.push(local);

@@ -292,9 +292,12 @@ impl History {
             if is_written {
                 self.core.lock().coverage.count("session", "mended in calm weather");
             }
-        } else if is_down && !is_broken {
-            self.stop(object, cluster);
-        } else {
+            return;
+        }
+        if is_down && !is_broken && self.stop(object, cluster) {
+            return;
+        }
+        if let Some((object, cluster)) = self.shared() {
             self.edit_cluster(object, cluster, fits);
         }
     }

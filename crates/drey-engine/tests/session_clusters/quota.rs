@@ -6,7 +6,7 @@ use drey_model::meta::NON_PRODUCTION;
 use drey_model::quota::{Cores, Holder, Limit};
 use drey_model::{ClusterState, DesiredClusterState, EventName};
 
-use super::{World, dead};
+use super::{World, alive, dead, managers};
 
 /// A limit, and what a Deployment holds of it.
 fn limited(limit: f64, held: f64) -> Quota {
@@ -80,4 +80,25 @@ fn more_taskmanagers_are_counted_and_not_judged_and_testing_is_neither() {
     testing.want(DesiredClusterState::Running);
     assert_eq!(testing.look().len(), 1);
     assert_eq!(testing.record.facts.claim.held, Cores::ZERO);
+}
+
+#[test]
+fn a_change_while_it_starts_is_counted_at_once_and_forgotten_when_it_is_taken_back() {
+    let mut world = World::new(1);
+    world.quota = limited(9.0, 0.0);
+    world.want(DesiredClusterState::Running);
+    world.look();
+    world.record.cluster.spec.number_of_task_managers = 3;
+    world.pass(1);
+    assert_eq!(world.record.facts.claim.held, Cores::new(4.0), "three are being started");
+    world.record.cluster.spec.number_of_task_managers = 2;
+    (world.cluster, world.managers) = (alive(2), managers(2));
+    world.pass(1);
+    assert_eq!(world.state(), ClusterState::Running);
+    assert_eq!(world.record.facts.claim.held, Cores::new(3.0));
+    world.record.cluster.spec.number_of_task_managers = 1;
+    world.pass(1);
+    (world.cluster, world.managers) = (alive(1), managers(1));
+    world.pass(1);
+    assert_eq!(world.record.facts.claim.held, Cores::new(2.0));
 }

@@ -58,7 +58,6 @@ impl Writer {
             if_match.check(DEFAULTS_NAME, Some(version))?;
             let (targets, decoded) = self.target_rows(ns).await?;
             let clusters = self.session_clusters(ns).await?;
-            let clusters: Vec<String> = clusters.into_iter().map(|c| c.metadata.name).collect();
             let mut context = self.context(ns, &decoded);
             context.session_clusters = &clusters;
             let accepted = write::patch_defaults(&found.object, document, &context)

@@ -172,7 +172,7 @@ impl Writer {
         if looked_at.as_ref() == Some(artifact) {
             return Ok(());
         }
-        let problems = self.preflight.check(before, after, setting.target_of(after)?).await;
+        let problems = self.preflight.check(before, after, setting.target_of(after)).await;
         if !problems.is_empty() {
             return Err(Error::invalid(&problems));
         }

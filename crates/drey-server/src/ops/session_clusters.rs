@@ -8,7 +8,8 @@ use drey_model::explanation::Wait;
 use drey_model::session_cluster::Tie;
 use drey_model::write::{self, Accepted};
 use drey_model::{
-    Deployment, DesiredClusterState, GlobalSessionClusterDefaults, Kind, SessionCluster,
+    Deployment, DeploymentTarget, DesiredClusterState, GlobalSessionClusterDefaults, Kind,
+    SessionCluster,
 };
 use drey_store::{Filter, Object, Write};
 use jiff::Timestamp;
@@ -175,6 +176,7 @@ impl Writer {
             let (rows, targets) = self.target_rows(ns).await?;
             let accepted = write::create_session_cluster(document, &self.context(ns, &targets));
             let mut accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
+            self.check_layout(None, &accepted.object, &targets)?;
             let held = self.check_cluster_secrets(None, &mut accepted).await?;
             if self.commit(&writes(None, &accepted.object, &rows, held)?).await? {
                 self.wake(accepted.object.metadata.id);
@@ -203,6 +205,7 @@ impl Writer {
             let mut accepted = write::patch_session_cluster(&current, document, &context)
                 .map_err(|problems| Error::invalid(&problems))?;
             self.check_stop(&object, &current, &accepted.object).await?;
+            self.check_layout(Some(&current), &accepted.object, &targets)?;
             let held = self.check_cluster_secrets(Some(&current), &mut accepted).await?;
             let (id, before) = (object.id, Some((object, &current)));
             if self.commit(&writes(before, &accepted.object, &rows, held)?).await? {
@@ -236,6 +239,7 @@ impl Writer {
             if let (Some(object), Some(current)) = (&object, &current) {
                 self.check_stop(object, current, &accepted.object).await?;
             }
+            self.check_layout(current.as_ref(), &accepted.object, &targets)?;
             let held = self.check_cluster_secrets(current.as_ref(), &mut accepted).await?;
             let writes = writes(object.zip(current.as_ref()), &accepted.object, &rows, held)?;
             let done = match is_new {
@@ -295,6 +299,17 @@ impl Writer {
             object.name,
             names(active)
         )))
+    }
+
+    /// 400 when its processes could not be started.
+    fn check_layout(
+        &self,
+        before: Option<&SessionCluster>,
+        after: &SessionCluster,
+        targets: &[DeploymentTarget],
+    ) -> Result<(), Error> {
+        let problems = self.preflight.check_cluster(before, after, targets);
+        if problems.is_empty() { Ok(()) } else { Err(Error::invalid(&problems)) }
     }
 
     async fn check_deletable(

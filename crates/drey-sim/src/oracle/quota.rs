@@ -9,6 +9,7 @@ use drey_model::quota::Claim;
 use drey_model::{Deployment, Job};
 use uuid::Uuid;
 
+use super::mirror::StoredCluster;
 use super::{Oracle, Scene, StoredDeployment, StoredJob};
 use crate::core::short;
 use crate::universe::Universe;
@@ -36,13 +37,17 @@ fn thousandths(cores: drey_model::quota::Cores) -> u64 {
 
 impl Oracle {
     /// What everybody uses but this Deployment or SessionCluster.
-    fn used_beside(&self, id: Uuid, universe: &Universe) -> u64 {
+    ///
+    /// A SessionCluster that grows is counted and not judged. So what follows a launch that was judged before it grew may
+    /// stand beside more than there is, and is judged as if it had not grown.
+    fn used_beside(&self, id: Uuid, universe: &Universe, is_judged_before: bool) -> u64 {
         let run = self.mirror.shared().and_then(|facts| facts.run.as_ref());
         let run = run.filter(|run| run.launched.session_cluster_id != id);
         let of_shared = run.map_or(0, |run| {
             let cluster = universe.clusters.get(&run.launched.id);
             match cluster {
                 Some(cluster) if cluster.is_removed => 0,
+                _ if is_judged_before => of_processes(1),
                 // Those that live count, and those that were asked for and are coming.
                 Some(cluster) => {
                     let managers = i32::try_from(cluster.managers + cluster.coming).unwrap_or(0);
@@ -69,8 +74,10 @@ impl Oracle {
     /// A Job is created: its cores are there.
     pub(super) fn judge_cores(&mut self, new: &StoredJob, owner: &Deployment, scene: Scene<'_>) {
         let Some(limit) = self.quota.filter(|_| is_counted(owner)) else { return };
-        let used = self.used_beside(owner.metadata.id, scene.universe);
         let needs = cores(&new.doc);
+        let id = owner.metadata.id;
+        let held = self.mirror.deployments.get(&id).map_or(0, |d| thousandths(d.facts.claim.held));
+        let used = self.used_beside(id, scene.universe, held >= needs);
         // A SessionCluster that grows is not judged, and may use more than there is.
         if needs > 0 && used + needs > thousandths(limit.cpu) + thousandths(limit.tolerated) {
             self.object("quota", || {
@@ -81,14 +88,21 @@ impl Oracle {
     }
 
     /// A SessionCluster was written: if it launches a run, the cores for it are there.
-    pub(super) fn judge_session_cores(&mut self, new: &SessionFacts, scene: Scene<'_>) {
-        let (Some(limit), Some(run)) = (self.quota, &new.run) else { return };
+    pub(super) fn judge_session_cores(
+        &mut self,
+        old: &SessionFacts,
+        new: &StoredCluster,
+        scene: Scene<'_>,
+    ) {
+        let (Some(limit), Some(run)) = (self.quota, &new.facts.run) else { return };
         if self.mirror.run(run.launched.id).is_some() {
             return;
         }
-        let used = self.used_beside(run.launched.session_cluster_id, scene.universe);
+        let used = self.used_beside(run.launched.session_cluster_id, scene.universe, false);
         let needs = of_processes(run.launched.spec.number_of_task_managers);
-        if used + needs > thousandths(limit.ceiling()) {
+        // It holds them still, from a run that has failed.
+        let is_new = thousandths(old.claim.held) < needs;
+        if is_new && used + needs > thousandths(limit.ceiling()) {
             self.object("quota", || {
                 let id = short(run.launched.id);
                 format!("run {id} takes {needs} beside {used} of {limit:?}")

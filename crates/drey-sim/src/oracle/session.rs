@@ -93,11 +93,11 @@ impl Oracle {
         {
             self.object("lost update", || "the controller changed a cluster's spec".to_owned());
         }
+        self.judge_session_cores(&old.facts, new, scene);
+        self.judge_runs(&old, new, scene);
         if new.doc.spec.state == DesiredClusterState::Stopped {
             self.ledger.failed_starts = 0;
         }
-        self.judge_session_cores(&new.facts, scene);
-        self.judge_runs(&old, new, scene);
         self.judge_cluster_failure(&old, new);
         self.judge_release(&old, new, scene.universe);
         if let Some(why) = self.untrue_cluster(new, scene.universe) {

@@ -27,7 +27,6 @@ use secrecy::ExposeSecret;
 /// How long one file may take; a write waits for it.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-const CONFIGURATION: &str = "spec.template.spec.flinkConfiguration";
 const ARTIFACT: &str = "spec.template.spec.artifact";
 
 /// The look, with fetched files going to the cache.
