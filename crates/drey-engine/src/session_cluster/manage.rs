@@ -20,6 +20,7 @@ pub(super) fn watch(d: &mut Draft, run: &Run, since: Timestamp, processes: u32) 
         Seen::Unknown { .. } | Seen::Absent => None,
     };
     let is_complete = registered == Some(wanted) && i64::from(processes) == i64::from(wanted);
+    choose_to_release(d, i64::from(processes) - i64::from(wanted), processes);
     if run.running_since.is_none() {
         return match (is_complete, registered) {
             (true, _) => took_up(d, wanted),
@@ -33,7 +34,6 @@ pub(super) fn watch(d: &mut Draft, run: &Run, since: Timestamp, processes: u32) 
             }
         };
     }
-    choose_to_release(d, i64::from(processes) - i64::from(wanted), processes);
     if run.scaled_to != wanted {
         return scale(d, run, wanted, is_complete, registered);
     }
@@ -51,7 +51,7 @@ fn took_up(d: &mut Draft, managers: i32) {
     let now = d.now;
     d.run_mut(|run| {
         run.running_since = Some(now);
-        run.scaled_to = managers;
+        (run.scaled_to, run.most) = (managers, managers);
         // It may have been changed since the launch.
         run.launched.spec.number_of_task_managers = managers;
     });
@@ -68,7 +68,7 @@ fn scale(d: &mut Draft, run: &Run, wanted: i32, is_complete: bool, registered: O
     let is_new = run.launched.spec.number_of_task_managers != wanted;
     if is_complete {
         d.run_mut(|run| {
-            run.scaled_to = wanted;
+            (run.scaled_to, run.most) = (wanted, wanted);
             run.launched.spec.number_of_task_managers = wanted;
         });
         let message = format!("The cluster has {}", counted(wanted));

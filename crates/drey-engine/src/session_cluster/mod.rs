@@ -264,6 +264,7 @@ fn pursue_running(d: &mut Draft) {
         alive_since: None,
         running_since: None,
         scaled_to: 0,
+        most: managers,
         is_short: false,
         releasing: Vec::new(),
         end: None,

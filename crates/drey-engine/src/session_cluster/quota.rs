@@ -56,13 +56,12 @@ fn refuse(d: &mut Draft, needs: Cores, limit: Limit, others: &[Holder]) {
 /// Brings the claim up to what the record says. Cores are held from the record of a launch until its processes are gone,
 /// and from a failed run until the next one.
 pub(super) fn settle(d: &mut Draft) {
-    let run = d.facts.run.as_ref();
-    // While it grows or shrinks, the larger number may live; a run that goes on is about to have as many as the spec says.
-    let managers = run.map(|run| {
-        let known = run.launched.spec.number_of_task_managers.max(run.scaled_to);
-        let wanted = d.cluster.spec.number_of_task_managers;
-        if run.end.is_none() { known.max(wanted) } else { known }
-    });
+    let wanted = d.cluster.spec.number_of_task_managers;
+    if let Some(run) = d.facts.run.as_mut().filter(|run| run.end.is_none()) {
+        run.most = run.most.max(wanted);
+    }
+    // While it grows or shrinks, the larger number may live.
+    let managers = d.facts.run.as_ref().map(|run| run.most.max(run.scaled_to));
     let is_to_follow =
         d.cluster.spec.state == DesiredClusterState::Running && d.facts.gave_up.is_none();
     let held = match managers {

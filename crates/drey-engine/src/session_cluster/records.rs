@@ -59,6 +59,9 @@ pub struct Run {
     pub running_since: Option<Timestamp>,
     /// The number of TaskManagers that it last had complete; 0 before.
     pub scaled_to: i32,
+    /// The most TaskManagers that may live: as many as were asked for since their number was last complete.
+    #[serde(default)]
+    pub most: i32,
     /// Whether it has been said that TaskManagers are missing.
     pub is_short: bool,
     /// Resource ids of the TaskManagers that are to go.

@@ -92,6 +92,10 @@ fn a_change_while_it_starts_is_counted_at_once_and_forgotten_when_it_is_taken_ba
     world.pass(1);
     assert_eq!(world.record.facts.claim.held, Cores::new(4.0), "three are being started");
     world.record.cluster.spec.number_of_task_managers = 2;
+    (world.cluster, world.managers) = (alive(3), managers(3));
+    let actions = world.pass(1);
+    assert!(matches!(actions.as_slice(), [SessionAction::Release { .. }]), "{actions:?}");
+    assert_eq!(world.record.facts.claim.held, Cores::new(4.0), "three live");
     (world.cluster, world.managers) = (alive(2), managers(2));
     world.pass(1);
     assert_eq!(world.state(), ClusterState::Running);
