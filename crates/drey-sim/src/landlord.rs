@@ -1,7 +1,8 @@
 //! What users do to the SessionCluster: they start, scale, stop, mend, break and delete it, one step at a time towards a
-//! goal, and send away who is in the way. Their writes are checked as the server checks them.
+//! goal, send away who is in the way, and give up jobs that Flink does not cancel. Their writes are checked as the server
+//! checks them.
 
-use drey_model::meta::Metadata;
+use drey_model::meta::{FORCE_CANCELLATION, Metadata};
 use drey_model::session_cluster::{DesiredClusterState, SessionClusterSpec, Tie};
 use drey_model::{ClusterState, Deployment, DesiredState, Job, Kind, SessionCluster};
 use drey_store::{Filter, Object, Write};
@@ -312,6 +313,27 @@ impl History {
             return self.core.lock().schedule(MINUTE / 4, Entry::Mend);
         }
         self.last_wish_of_cluster();
+    }
+
+    /// Whether this time a user gives a job up that Flink does not cancel.
+    pub(crate) fn is_forcing(&self) -> bool {
+        let mut core = self.core.lock();
+        core.is_session && core.rng.chance(80)
+    }
+
+    /// Names the newest Job of a Deployment as the one to give up.
+    pub(crate) fn force(&mut self, id: Uuid) {
+        let filter = Filter { owner: Some(id), ..Filter::default() };
+        let rows = now_or_never(self.store.list(Kind::Job, &filter)).and_then(Result::ok);
+        let Some(job) = rows.unwrap_or_default().iter().filter(|j| j.open).map(|j| j.id).max()
+        else {
+            return;
+        };
+        self.core.lock().coverage.count("session", "force cancellation asked for");
+        self.edit(id, |_, deployment| {
+            let key = FORCE_CANCELLATION.to_owned();
+            deployment.metadata.annotations.insert(key, job.to_string());
+        });
     }
 
     fn slots_needed(&self) -> i32 {

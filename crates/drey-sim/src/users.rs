@@ -160,26 +160,6 @@ impl History {
         }
     }
 
-    /// Whether this time a user gives a job up that Flink does not cancel.
-    fn is_forcing(&self) -> bool {
-        let mut core = self.core.lock();
-        core.is_session && core.rng.chance(80)
-    }
-
-    fn force(&mut self, id: Uuid) {
-        let filter = Filter { owner: Some(id), ..Filter::default() };
-        let rows = now_or_never(self.store.list(Kind::Job, &filter)).and_then(Result::ok);
-        let Some(job) = rows.unwrap_or_default().iter().filter(|j| j.open).map(|j| j.id).max()
-        else {
-            return;
-        };
-        self.core.lock().coverage.count("session", "force cancellation asked for");
-        self.edit(id, |_, deployment| {
-            let key = drey_model::meta::FORCE_CANCELLATION.to_owned();
-            deployment.metadata.annotations.insert(key, job.to_string());
-        });
-    }
-
     /// The last edits, in calm weather: most Deployments get a spec that can be fulfilled.
     pub(crate) fn last_wishes(&mut self) {
         for id in self.deployments.clone() {

@@ -25,9 +25,7 @@ impl World {
             targets: Vec::new(),
             session_clusters: Vec::new(),
         };
-        let shared = yaml(
-            "metadata: {name: shared}\nspec: {deploymentTargetName: local, flinkVersion: 2.2.1}",
-        );
+        let shared = yaml("metadata: {name: shared}\nspec: {deploymentTargetName: local}");
         let local = local_target(&world.ctx(1));
         world.targets.push(local);
         let shared = create_session_cluster(&shared, &world.ctx(3)).unwrap().object;
@@ -471,36 +469,4 @@ proptest! {
             let _ = patch_defaults(&first_defaults(&world.ctx(1)), &document, &world.ctx(1));
         }
     }
-}
-
-#[test]
-fn what_a_session_cluster_decides_is_told_when_a_deployment_says_it() {
-    let world = World::new();
-    let warned = |template: &str| {
-        let text = format!(
-            "metadata: {{name: a}}\nspec: {{sessionClusterName: shared, template: {{spec: {template}}}}}"
-        );
-        let accepted = create_deployment(&yaml(&text), &world.ctx(7)).unwrap();
-        let paths = accepted.warnings.into_iter();
-        paths.map(|w| (w.path, w.message)).collect::<Vec<_>>()
-    };
-    let version = |version: &str| {
-        warned(&format!("{{artifact: {{jarUri: 'file:///a', flinkVersion: {version}}}}}"))
-    };
-    let found = version("'1.20'");
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!(found[0].0, "spec.template.spec.artifact.flinkVersion");
-    assert!(found[0].1.contains("SessionCluster shared runs Flink 2.2.1"), "{found:?}");
-    for same in ["2.2.1", "'2.2'"] {
-        assert_eq!(version(same), [], "{same}");
-    }
-    assert_eq!(version("2.2.10").len(), 1);
-    assert_eq!(
-        warned("{artifact: {jarUri: 'file:///a'}}"),
-        [],
-        "the defaults are nobody's mistake"
-    );
-    let found = warned("{artifact: {jarUri: 'file:///a'}, numberOfTaskManagers: 2, resources: {}}");
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!(found[0].0, "spec.template.spec.numberOfTaskManagers");
 }
