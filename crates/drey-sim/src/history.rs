@@ -405,7 +405,7 @@ impl History {
         {
             let mut core = self.core.lock();
             core.weather.calm_down();
-            core.oracle.is_calm = true;
+            core.oracle.calm_since = Some(core.now);
             if core.is_session {
                 core.end_hanging_cancellations();
             }

@@ -37,7 +37,7 @@ pub struct Host {
     /// The TaskManagers whose slots a job holds, one entry for each slot.
     slots: BTreeMap<Uuid, Vec<u32>>,
     /// Its TaskManagers never find the JobManager.
-    is_deaf: bool,
+    pub is_deaf: bool,
     /// Numbers of TaskManagers that Flink ever answered.
     pub listed: BTreeSet<usize>,
     /// Numbers of processes that the backend ever answered.

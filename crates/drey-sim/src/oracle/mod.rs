@@ -77,8 +77,8 @@ pub struct Oracle {
     pub quota: Option<Limit>,
     /// Whether a replica's clock ever jumped.
     pub has_jumped: bool,
-    /// Whether the weather is calm.
-    pub is_calm: bool,
+    /// Since when the weather is calm.
+    pub calm_since: Option<Micros>,
     /// What is remembered of SessionClusters.
     ledger: session::Ledger,
     /// Whether commits fail because of the weather.
@@ -112,7 +112,7 @@ impl Oracle {
             finished: BTreeSet::new(),
             quota: None,
             has_jumped: false,
-            is_calm: false,
+            calm_since: None,
             ledger: session::Ledger::default(),
             is_store_broken: false,
             epochs: (0, [None, None]),

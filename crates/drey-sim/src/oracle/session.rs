@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::mirror::StoredCluster;
 use super::{Oracle, Scene};
-use crate::core::{Core, short};
+use crate::core::{Core, MINUTE, micros, short};
 use crate::universe::{Cluster, JobManager, Universe};
 
 /// How long launched processes may take until they take jobs.
@@ -151,7 +151,7 @@ impl Oracle {
             self.judge_count(after, universe);
         }
         let Some(end) = &after.end else { return };
-        self.ledger.is_shaken |= self.is_calm;
+        self.ledger.is_shaken |= self.calm_since.is_some();
         let id = after.launched.id;
         let is_alive = is_up(universe, id);
         if end.is_wanted {
@@ -167,6 +167,14 @@ impl Oracle {
             let since = after.alive_since.unwrap_or(after.since);
             let is_due = end.at.duration_since(since) >= RUN && self.is_cluster_known(id, universe);
             let is_refused = !universe.clusters.contains_key(&id);
+            let is_deaf = universe.hosts.get(&id).is_some_and(|host| host.is_deaf);
+            // Nothing stood in its way any more, and there was time.
+            let is_late = |since| micros(end.at) - since >= MINUTE;
+            if is_alive && !is_deaf && !self.has_jumped && self.calm_since.is_some_and(is_late) {
+                self.object("not settled", || {
+                    format!("run {} was given up in calm weather: {}", short(id), end.why)
+                });
+            }
             if is_alive && !is_due && !is_refused && !self.has_jumped {
                 self.object("healthy cluster ended", || {
                     format!("run {} did not start: {}", short(id), end.why)
@@ -183,7 +191,7 @@ impl Oracle {
     }
 
     fn judge_new_run(&mut self, run: Uuid, new: &StoredCluster, universe: &Universe) {
-        self.ledger.is_shaken |= self.is_calm;
+        self.ledger.is_shaken |= self.calm_since.is_some();
         let left = self.ledger.runs.iter().find(|other| !is_gone(universe, **other)).copied();
         if let Some(left) = left {
             self.object("two runs", || format!("{} while {} is not gone", short(run), short(left)));
