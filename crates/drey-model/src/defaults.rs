@@ -19,7 +19,7 @@ pub use resource::{
 use crate::merge::{How, apply_patch, bind_artifact, drop_nulls};
 use crate::problem::Problem;
 use crate::shape::Shape;
-use crate::shape::tables::{DEPLOYMENT_DEFAULTS, IMAGE_MEMBERS};
+use crate::shape::tables::{CLUSTER_MEMBERS, DEPLOYMENT_DEFAULTS, IMAGE_MEMBERS};
 
 /// Layers of defaults, lowest first; each a normalised `{spec: {…}}`.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,8 +146,6 @@ enum Place {
 
 const PLACE_MEMBERS: [&str; 3] =
     ["deploymentTargetName", "deploymentTargetId", "sessionClusterName"];
-/// Members that session mode takes from the cluster.
-const CLUSTER_MEMBERS: [&str; 4] = ["numberOfTaskManagers", "resources", "logging", "kubernetes"];
 
 /// The highest layer that says where to run, and what it says.
 fn chosen_place(layers: &[&Value]) -> Option<(usize, Place)> {

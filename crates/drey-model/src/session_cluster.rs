@@ -16,7 +16,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::deployment::{KubernetesOptions, Logging, ResourceSpec};
+use crate::deployment::{
+    Deployment, DeploymentState, DesiredState, KubernetesOptions, Logging, ResourceSpec,
+};
 use crate::job::JobTarget;
 use crate::meta::{API_VERSION, Failure, Kind, Metadata, TextMap};
 
@@ -55,6 +57,54 @@ impl SessionCluster {
     pub fn is_at_rest(&self) -> bool {
         self.spec.state == DesiredClusterState::Stopped
             && matches!(self.status.state, ClusterState::Stopped | ClusterState::Failed)
+    }
+
+    /// Whether a Deployment keeps this cluster from being stopped (seed 001, "Force Cancellation").
+    #[must_use]
+    pub fn is_kept_by(&self, tie: Tie) -> bool {
+        // What waits for a cluster that has failed is no reason to keep it: stopping it is the way to mend it.
+        tie.has_job || (tie.is_active() && self.status.state != ClusterState::Failed)
+    }
+}
+
+/// What a Deployment has to do with a SessionCluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tie {
+    /// Its spec names it.
+    pub refers: bool,
+    /// A Job of it may be alive there, and was not given up.
+    pub has_job: bool,
+    /// It is on its way, or about to be.
+    may_start: bool,
+}
+
+impl Tie {
+    /// The tie of a Deployment to the cluster of this name. `has_news`: its spec has changed since the controller gave it
+    /// up, so it will be tried again.
+    #[must_use]
+    pub fn of(deployment: &Deployment, cluster: &str, has_job: bool, has_news: bool) -> Self {
+        let state = deployment.status.state;
+        let is_at_end = matches!(state, DeploymentState::Failed | DeploymentState::Finished);
+        let is_over = is_at_end && !has_news;
+        let is_moving = matches!(state, DeploymentState::Running | DeploymentState::Transitioning);
+        let is_wanted = deployment.spec.state == DesiredState::Running;
+        Self {
+            refers: deployment.spec.session_cluster_name.as_deref() == Some(cluster),
+            has_job,
+            may_start: is_moving || (is_wanted && !is_over),
+        }
+    }
+
+    /// Whether there is one at all.
+    #[must_use]
+    pub fn exists(self) -> bool {
+        self.refers || self.has_job
+    }
+
+    /// Whether it runs there, or is on its way.
+    #[must_use]
+    pub fn is_active(self) -> bool {
+        self.has_job || (self.refers && self.may_start)
     }
 }
 

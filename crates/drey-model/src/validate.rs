@@ -36,8 +36,8 @@ pub struct Refs<'a> {
     pub namespace: &'a str,
     /// The DeploymentTargets of the namespace.
     pub targets: &'a [DeploymentTarget],
-    /// Names of the SessionClusters of the namespace.
-    pub session_clusters: &'a [String],
+    /// The SessionClusters of the namespace.
+    pub session_clusters: &'a [SessionCluster],
 }
 
 /// Everything that is wrong with a Deployment.

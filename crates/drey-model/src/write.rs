@@ -13,6 +13,7 @@
 mod cancel;
 mod defaults;
 mod deployment;
+mod hosted;
 mod savepoint;
 mod secret;
 mod session_cluster;
@@ -40,6 +41,7 @@ use crate::defaults::Layers;
 use crate::document::{Document, KEPT_BYTES_MAX, Place};
 use crate::meta::{SPEC_VERSION, TRANSITIONING, TRANSITIONING_SINCE, TextMap};
 use crate::problem::{PROBLEMS_MAX, Problem};
+use crate::session_cluster::SessionCluster;
 use crate::shape::{Shape, normalise, point};
 use crate::target::DeploymentTarget;
 
@@ -56,8 +58,8 @@ pub struct WriteContext<'a> {
     pub layers: &'a Layers,
     /// The DeploymentTargets of the namespace.
     pub targets: &'a [DeploymentTarget],
-    /// Names of the SessionClusters of the namespace.
-    pub session_clusters: &'a [String],
+    /// The SessionClusters of the namespace.
+    pub session_clusters: &'a [SessionCluster],
 }
 
 /// A write that can be stored.

@@ -9,10 +9,12 @@
 
 use drey_model::defaults::Layers;
 use drey_model::document::Document;
+use drey_model::meta::Metadata;
+use drey_model::session_cluster::SessionClusterSpec;
 use drey_model::write::{
     WriteContext, create_deployment, local_target, patch_deployment, replace_deployment,
 };
-use drey_model::{Deployment, DeploymentTarget};
+use drey_model::{Deployment, DeploymentTarget, SessionCluster};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -20,14 +22,17 @@ use uuid::Uuid;
 struct World {
     layers: Layers,
     targets: Vec<DeploymentTarget>,
-    session_clusters: Vec<String>,
+    session_clusters: Vec<SessionCluster>,
 }
 
 impl World {
     /// With a target and a cluster, of which `default` is where Deployments run that do not say.
     fn new(default: Value) -> Self {
         let layers = Layers::new("1.20", [json!({ "spec": default })]);
-        let session_clusters = vec!["shared".to_owned()];
+        let metadata = Metadata { name: "shared".to_owned(), ..Metadata::default() };
+        let flink_version = Some("2.2.1".to_owned());
+        let spec = SessionClusterSpec { flink_version, ..SessionClusterSpec::default() };
+        let session_clusters = vec![SessionCluster::new(metadata, spec)];
         let mut world = Self { layers, targets: Vec::new(), session_clusters };
         let local = local_target(&world.ctx());
         world.targets.push(local);
@@ -146,5 +151,32 @@ fn a_cluster_that_does_not_exist_is_named_with_those_that_do() {
     assert_eq!(
         problem.message,
         "No SessionCluster 'shard' in namespace 'default'. Did you mean shared? Session clusters here: shared."
+    );
+}
+
+#[test]
+fn what_a_session_cluster_decides_is_told_when_a_deployment_says_it() {
+    let world = World::new(json!({}));
+    let warned = |template: Value| {
+        let mut template = template;
+        template["artifact"]["jarUri"] = json!("file:///a");
+        let spec = json!({"sessionClusterName": "shared", "template": {"spec": template}});
+        let accepted = create_deployment(&document(spec), &world.ctx()).unwrap();
+        let told = accepted.warnings.into_iter();
+        told.map(|w| format!("{}: {}", w.path, w.message)).collect::<Vec<_>>()
+    };
+    let version = |version: &str| warned(json!({"artifact": {"flinkVersion": version}}));
+    let other = "spec.template.spec.artifact.flinkVersion: No effect: SessionCluster shared runs Flink 2.2.1, and so does the job.";
+    assert_eq!(version("1.20"), [other]);
+    assert_eq!(version("2.2.10"), [other]);
+    for same in ["2.2.1", "2.2"] {
+        assert_eq!(version(same), [""; 0], "{same}");
+    }
+    assert_eq!(warned(json!({})), [""; 0], "what the defaults say is nobody's mistake");
+    assert_eq!(
+        warned(json!({"numberOfTaskManagers": 2, "resources": {}})),
+        [
+            "spec.template.spec.numberOfTaskManagers: No effect on a SessionCluster: what shared says holds."
+        ]
     );
 }

@@ -9,11 +9,13 @@
 
 use drey_model::defaults::{Layers, fill_absent};
 use drey_model::document::{Document, Format, parse, to_json_pretty, to_yaml};
+use drey_model::meta::Metadata;
+use drey_model::session_cluster::SessionClusterSpec;
 use drey_model::write::{
     WriteContext, create_deployment, create_target, local_target, patch_deployment,
     replace_deployment, replace_target,
 };
-use drey_model::{Deployment, DeploymentSpec, DeploymentTarget, Problem};
+use drey_model::{Deployment, DeploymentSpec, DeploymentTarget, Problem, SessionCluster};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -25,7 +27,7 @@ const SUPPLIED: [&str; 2] = ["a", "b.c"];
 struct World {
     layers: Layers,
     targets: Vec<DeploymentTarget>,
-    session_clusters: Vec<String>,
+    session_clusters: Vec<SessionCluster>,
 }
 
 impl World {
@@ -35,7 +37,8 @@ impl World {
             "kubernetes": {"pods": {"volumes": [{"name": "v", "x": 1}]}, "labels": {"l": "m"}},
         }}}});
         let layers = Layers::new("1.20", [layer]);
-        let session_clusters = vec!["shared".to_owned()];
+        let metadata = Metadata { name: "shared".to_owned(), ..Metadata::default() };
+        let session_clusters = vec![SessionCluster::new(metadata, SessionClusterSpec::default())];
         let mut world = Self { layers, targets: Vec::new(), session_clusters };
         let local = local_target(&world.ctx());
         let patched = create_target(

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::Shared;
 use crate::error::Error;
-use crate::ops::{Writer, cluster_at_rest, orphaned_on};
+use crate::ops::{Writer, cluster_at_rest, is_late, orphaned_on};
 
 /// While a namespace is on its way out, it is looked at this often, and after every change in the store; otherwise for
 /// namespaces that another server was asked to end.
@@ -220,7 +220,7 @@ pub(crate) async fn at_rest(
     let open = store.deployment(object.id).await?.map(|(_, open)| open);
     for row in open.iter().flatten().filter(|row| row.kind == Kind::Job) {
         let cluster = orphaned_on(row)?;
-        if given_up == GivenUp::LetGo && cluster.is_some() {
+        if is_late(row)? || (given_up == GivenUp::LetGo && cluster.is_some()) {
             continue;
         }
         let job: Job = row.decode()?;

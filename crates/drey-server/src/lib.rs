@@ -37,7 +37,7 @@ pub use bootstrap::{Error as BootstrapError, bootstrap};
 pub use hosts::Hosts;
 pub use metrics::count_by;
 pub use openapi::{openapi, swagger};
-pub use preflight::Preflight;
+pub use preflight::{Preflight, Processes};
 pub use router::router;
 pub use routes::{Access, Deadline, Method, Permission, Resource, Route, Tag, routes};
 pub use serve::serve;

@@ -1,14 +1,16 @@
-//! A look at what a Deployment refers to outside the server, before it is stored.
+//! A look at what a Deployment or a SessionCluster refers to outside the server, before it is stored.
 //!
 //! An upgrade takes the running job down before the new artifact is fetched, so a Deployment that is to run is refused
 //! at the API when its artifact is not there. Owns when to look; the binary brings how.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use drey_model::deployment::{Artifact, TemplateSpec};
+use drey_model::deployment::{Artifact, ResourceSpec};
+use drey_model::meta::TextMap;
 use drey_model::validate::without_effect;
-use drey_model::{Deployment, DeploymentTarget, DesiredState, Problem};
+use drey_model::{Deployment, DeploymentTarget, DesiredState, Problem, SessionCluster};
 
 /// What a SessionCluster decides for the Deployments on it.
 const FLINK_VERSION: &str = "spec.template.spec.artifact.flinkVersion";
@@ -22,7 +24,20 @@ pub(crate) struct Found {
     pub(crate) warnings: Vec<Problem>,
 }
 
-type Layout = dyn Fn(&TemplateSpec) -> Vec<Problem> + Send + Sync;
+/// What says how the processes of a Flink cluster are laid out.
+#[derive(Debug, Clone, Copy)]
+pub struct Processes<'a> {
+    /// Where it stands in the document.
+    pub path: &'a str,
+    /// Keys `jobmanager` and `taskmanager`.
+    pub resources: &'a BTreeMap<String, ResourceSpec>,
+    /// Flink configuration.
+    pub flink_configuration: &'a TextMap,
+    /// How many TaskManagers.
+    pub task_managers: i32,
+}
+
+type Layout = dyn Fn(&Processes<'_>) -> Vec<Problem> + Send + Sync;
 type Problems = Pin<Box<dyn Future<Output = Vec<Problem>> + Send>>;
 
 /// How to look at what local processes will run: the artifact, and whether the processes can be laid out.
@@ -54,7 +69,7 @@ impl Preflight {
     #[must_use]
     pub fn with_layout(
         self,
-        layout: impl Fn(&TemplateSpec) -> Vec<Problem> + Send + Sync + 'static,
+        layout: impl Fn(&Processes<'_>) -> Vec<Problem> + Send + Sync + 'static,
     ) -> Self {
         Self { layout: Arc::new(layout), ..self }
     }
@@ -77,11 +92,17 @@ impl Preflight {
             && old.is_none_or(|old| {
                 old.resources != template.resources
                     || old.flink_configuration != template.flink_configuration
+                    || old.effective_task_managers() != template.effective_task_managers()
             });
         let is_local = target.is_some_and(|t| t.spec.local.is_some());
         let mut found = Found::default();
         if is_laid_out_anew && is_local {
-            found.problems = (self.layout)(template);
+            found.problems = (self.layout)(&Processes {
+                path: "spec.template.spec",
+                resources: &template.resources,
+                flink_configuration: &template.flink_configuration,
+                task_managers: template.effective_task_managers(),
+            });
         }
         if is_new && is_local && after.spec.state == DesiredState::Running {
             let namespace = after.metadata.namespace.clone();
@@ -92,5 +113,31 @@ impl Preflight {
             found.warnings.extend(idle.into_iter().map(without_effect));
         }
         found
+    }
+
+    /// What is wrong with the processes of a SessionCluster, unless they are as before.
+    pub(crate) fn check_cluster(
+        &self,
+        before: Option<&SessionCluster>,
+        after: &SessionCluster,
+        targets: &[DeploymentTarget],
+    ) -> Vec<Problem> {
+        let spec = &after.spec;
+        let is_as_before = before.is_some_and(|old| {
+            old.spec.deployment_target_name == spec.deployment_target_name
+                && old.spec.resources == spec.resources
+                && old.spec.number_of_task_managers >= spec.number_of_task_managers
+                && old.spec.flink_configuration == spec.flink_configuration
+        });
+        let target = targets.iter().find(|t| t.metadata.name == spec.deployment_target_name);
+        if is_as_before || target.is_none_or(|t| t.spec.local.is_none()) {
+            return Vec::new();
+        }
+        (self.layout)(&Processes {
+            path: "spec",
+            resources: &spec.resources,
+            flink_configuration: &spec.flink_configuration,
+            task_managers: spec.number_of_task_managers,
+        })
     }
 }

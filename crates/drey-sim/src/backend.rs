@@ -61,13 +61,20 @@ impl ClusterBackend for FakeBackend {
         let run = run.clone();
         let call = self.call("ensure-session", true);
         match ask(&self.0, call, move |core| core.ensure_session(&run)).await {
-            Reply::Done(()) => Ok(()),
+            Reply::Done(Ok(())) => Ok(()),
+            Reply::Done(Err(why)) => Err(Error::Refused(why)),
             Reply::Unavailable | Reply::TimedOut => Err(silent("starting a session cluster")),
         }
     }
 
-    async fn release(&self, _: Uuid, _: &[String]) -> Result<(), Error> {
-        Ok(())
+    async fn release(&self, run: Uuid, task_managers: &[String]) -> Result<(), Error> {
+        self.0.lock().intends(&Effect::Release(run, task_managers));
+        let names = task_managers.to_vec();
+        let call = self.call("release", true);
+        match ask(&self.0, call, move |core| core.release(run, &names)).await {
+            Reply::Done(()) => Ok(()),
+            Reply::Unavailable | Reply::TimedOut => Err(silent("ending TaskManagers")),
+        }
     }
 
     async fn fetch(&self, job: &Job) -> Result<(), Error> {
@@ -91,7 +98,9 @@ impl ClusterBackend for FakeBackend {
     async fn inspect(&self, job_id: Uuid) -> Seen<SeenCluster> {
         let call = self.call("inspect", false);
         let answer = ask(&self.0, call, move |core: &mut Core| {
-            core.universe.clusters.get(&job_id).and_then(|c| c.seen(job_id))
+            let seen = core.universe.clusters.get(&job_id).and_then(|c| c.seen(job_id));
+            core.note_shown(job_id, seen.as_ref());
+            seen
         });
         let seen = seen(answer.await);
         self.0.lock().oracle.answered(job_id, "cluster", !matches!(seen, Seen::Unknown { .. }));

@@ -26,6 +26,9 @@ impl Core {
             Change::Removed(id) => self.removed(id),
             Change::SnapshotWritten(trigger) => self.snapshot_written(trigger),
             Change::OperationEnds(trigger) => self.operation_ends(trigger),
+            Change::Registered(run, number) => self.registered(run, number),
+            Change::Deregistered(run, number) => self.deregistered(run, number),
+            Change::ManagerEnds(run, number) => self.manager_ends(run, number),
         }
         self.oracle.judge_world(&self.universe, self.now);
     }
@@ -50,6 +53,10 @@ impl Core {
             cluster.has_ended = true;
             return;
         }
+        if self.start_fails(id) {
+            return;
+        }
+        let Some(cluster) = self.cluster(id) else { return };
         cluster.job_manager = JobManager::Alive;
         self.tell("flink", || format!("JobManager of {} is up", short(id)));
         let rest = self.rng.between(50, 800) * MILLI;
@@ -117,6 +124,9 @@ impl Core {
         if let Some(cluster) = self.alive(id).filter(|c| c.coming > 0) {
             cluster.coming -= 1;
             cluster.managers += 1;
+            if self.universe.hosts.contains_key(&id) {
+                return self.host_manager_up(id);
+            }
             self.try_to_run(id);
         }
     }
@@ -126,7 +136,7 @@ impl Core {
         let Some(cluster) = self.alive(id) else { return };
         let Some(run) = &cluster.run else { return };
         let waits = matches!(run.status, FlinkStatus::Created | FlinkStatus::Restarting);
-        if waits && cluster.managers >= cluster.wanted && !cluster.behaviour.is_starved {
+        if waits && !cluster.behaviour.is_starved && self.take_slots(id) {
             let after = self.rng.between(10, 300) * MILLI;
             self.change_in(after, Change::AllRunning(id));
         }
@@ -135,8 +145,9 @@ impl Core {
     fn all_running(&mut self, id: Uuid) {
         let now = self.now;
         let is_calm = self.weather.is_calm;
+        let has_slots = self.take_slots(id);
         let Some(cluster) = self.alive(id) else { return };
-        let (behaviour, has_slots) = (cluster.behaviour, cluster.managers >= cluster.wanted);
+        let behaviour = cluster.behaviour;
         let Some(run) = &mut cluster.run else { return };
         let waits = matches!(run.status, FlinkStatus::Created | FlinkStatus::Restarting);
         if !waits || !has_slots {
@@ -181,6 +192,7 @@ impl Core {
         let status = if is_over { "FAILED" } else { "RESTARTING" };
         self.tell("flink", || format!("job {} is {status}: {why}", short(id)));
         self.fail_operations(id, "the job is not running any more");
+        self.free_slots(id);
         self.try_to_run(id);
     }
 
@@ -240,6 +252,7 @@ impl Core {
         run.counting_since = None;
         cluster.has_ended = true;
         self.delete_checkpoints(id);
+        self.free_slots(id);
         self.tell("flink", || format!("job {} is FINISHED", short(id)));
     }
 
@@ -266,6 +279,9 @@ impl Core {
             run.running = 0;
             run.counting_since = None;
             self.fail_operations(id, "the job is being cancelled");
+            if self.hangs_cancelling(id) {
+                return true;
+            }
             let after = self.rng.between(20, 1500) * MILLI;
             self.change_in(after, Change::Cancelled(id));
         }
@@ -280,6 +296,7 @@ impl Core {
             run.status = FlinkStatus::Canceled;
             cluster.has_ended = true;
             self.tell("flink", || format!("job {} is CANCELED", short(id)));
+            self.free_slots(id);
         }
     }
 
@@ -288,6 +305,7 @@ impl Core {
             cluster.is_removed = true;
             cluster.managers = 0;
             cluster.has_ended = true;
+            self.clear_host(id, true);
             self.tell("backend", || format!("cluster {} is gone", short(id)));
             for hosted in self.hosted(id) {
                 self.removed(hosted);
@@ -310,6 +328,7 @@ impl Core {
         if let Some(cluster) = self.alive(id) {
             cluster.job_manager = JobManager::Dead(why.to_owned());
             cluster.has_ended = true;
+            self.clear_host(id, false);
             self.lose_operations(id);
         }
     }
@@ -321,9 +340,9 @@ impl Core {
 
     /// A TaskManager process ends.
     pub fn kill_manager(&mut self, id: Uuid) {
-        if self.alive(id).is_some_and(|c| c.host.is_some()) {
-            // Another one takes its place at once, as far as the job can tell.
-            return self.task_fails(id, "TaskManager is no longer reachable");
+        let run = self.alive(id).and_then(|c| c.host).unwrap_or(id);
+        if self.universe.hosts.contains_key(&run) {
+            return self.kill_one_of(run);
         }
         if let Some(cluster) = self.alive(id).filter(|c| c.managers > 0) {
             cluster.managers -= 1;
@@ -337,6 +356,7 @@ impl Core {
             cluster.run = None;
             cluster.has_ended = true;
             self.lose_operations(id);
+            self.free_slots(id);
         }
     }
 

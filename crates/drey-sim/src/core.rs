@@ -56,6 +56,10 @@ pub enum Entry {
     Lease(usize),
     /// A replica starts.
     Start(usize),
+    /// Users do something to the session cluster.
+    Landlord,
+    /// They go on mending it, in calm weather.
+    Mend,
     /// Calm weather from here on.
     Calm,
     /// Has everything come to rest?
@@ -114,6 +118,8 @@ pub struct Core {
     pub dying: Option<usize>,
     /// Whether Deployments run in session mode, mostly.
     pub is_session: bool,
+    /// Whether there is a session cluster now.
+    pub has_shared: bool,
     /// Deployments whose spec was written in calm weather.
     pub fresh_specs: BTreeSet<Uuid>,
     /// The real store.
@@ -128,7 +134,12 @@ impl Core {
     #[must_use]
     pub fn new(seed: u64, store: Store, is_told: bool) -> Self {
         let mut rng = Rng::new(seed);
-        let weather = Weather::drawn(&mut rng);
+        // Not by chance: histories without it go as they always did.
+        let is_session = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 62 == 0;
+        let mut weather = Weather::drawn(&mut rng);
+        if is_session {
+            weather.draw_for_session(&mut rng);
+        }
         let oracle = Oracle::new(&store);
         Self {
             now: 0,
@@ -142,8 +153,8 @@ impl Core {
             set_back: 0,
             current: None,
             dying: None,
-            // Not by chance: histories without it go as they always did.
-            is_session: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 62 == 0,
+            is_session,
+            has_shared: false,
             fresh_specs: BTreeSet::new(),
             store,
             agenda: BinaryHeap::new(),

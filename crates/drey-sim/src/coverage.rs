@@ -8,7 +8,7 @@ use drey_model::EventName;
 use crate::core::Tally;
 
 /// Faults that every big run has to see.
-pub const FAULTS: [&str; 29] = [
+pub const FAULTS: [&str; 35] = [
     "request lost",
     "answer lost",
     "request late",
@@ -38,22 +38,50 @@ pub const FAULTS: [&str; 29] = [
     "clock back",
     "crash",
     "leader paused",
+    "session jobmanager killed",
+    "session taskmanager killed",
+    "session cluster start fails",
+    "taskmanagers never register",
+    "release slow",
+    "cancellation hangs",
 ];
 
-/// Names of events that this controller never logs: session clusters, and what the server writes.
-const NOT_OURS: [EventName; 14] = [
+/// What users do to session clusters, and what comes of it.
+const SESSION: [&str; 19] = [
+    "created stopped",
+    "started",
+    "started while STOPPING",
+    "scaled up while serving",
+    "scaled down while serving",
+    "scaled while starting",
+    "stop refused",
+    "stopped",
+    "stopped when FAILED",
+    "mended in calm weather",
+    "deleted",
+    "moved onto it",
+    "moved off it",
+    "force cancellation asked for",
+    "job given up",
+    "job waits for slots",
+    "busy TaskManager released",
+    "idle TaskManager released",
+    "program deleted",
+];
+const CLUSTER_STATES: [&str; 6] =
+    ["STOPPED", "STARTING", "RUNNING", "UPDATING", "STOPPING", "FAILED"];
+/// Why a session cluster is FAILED.
+const CLUSTER_FAILURES: [&str; 3] =
+    ["TooManyFailedAttempts", "ClusterRefused", "ReferenceDoesNotExist"];
+
+/// Names of events that this controller never logs.
+const NOT_OURS: [EventName; 8] = [
     EventName::FoundAJobToWaitForItsTermination,
     EventName::AwaitingSavepointCompletionToTransitionToSuspended,
     EventName::AwaitingAJobToTerminate,
-    EventName::SpinningUpAClusterForASessionCluster,
-    EventName::SessionClusterSuccessfullyStarted,
-    EventName::AwaitingForAClusterToSpinUp,
     EventName::AwaitingForASavepointToComplete,
     EventName::AnUnRecoverableFailureWhileTriggeringASavepoint,
     EventName::RecoverableFailureWhileCheckingASavepointStatus,
-    EventName::SessionClusterSuccessfullyStopped,
-    EventName::FailedToStopSessionCluster,
-    EventName::TerminatingASessionClusterDueToAnUnrecoverableFailure,
     EventName::External,
     // Two live Jobs cannot come about; the oracle would have stopped the history before.
     EventName::MultipleNonTerminalJobs,
@@ -88,7 +116,16 @@ impl Coverage {
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
         use strum::VariantArray as _;
-        let actions = ["ensure-cluster", "cancel", "stop", "savepoint", "remove-cluster"];
+        let actions = [
+            "ensure-cluster",
+            "ensure-session",
+            "submit",
+            "release",
+            "cancel",
+            "stop",
+            "savepoint",
+            "remove-cluster",
+        ];
         let states = ["RUNNING", "SUSPENDED", "CANCELLED", "TRANSITIONING", "FAILED", "FINISHED"];
         let events = EventName::VARIANTS.iter().filter(|e| !NOT_OURS.contains(e));
         let expected = FAULTS
@@ -96,6 +133,9 @@ impl Coverage {
             .map(|f| ("fault", (*f).to_owned()))
             .chain(actions.iter().map(|a| ("action", (*a).to_owned())))
             .chain(states.iter().map(|s| ("state", (*s).to_owned())))
+            .chain(SESSION.iter().map(|s| ("session", (*s).to_owned())))
+            .chain(CLUSTER_STATES.iter().map(|s| ("cluster", (*s).to_owned())))
+            .chain(CLUSTER_FAILURES.iter().map(|s| ("cluster failure", (*s).to_owned())))
             .chain(events.map(|e| ("event", e.to_string())));
         expected
             .filter(|(kind, name)| self.of(kind, name) == 0)

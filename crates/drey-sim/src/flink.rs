@@ -141,7 +141,12 @@ impl FlinkApi for FakeFlink {
 
     async fn task_managers(&self, rest: &str) -> Seen<Vec<TaskManager>> {
         let run = place(rest);
-        self.look("task-managers", (rest, run), move |core| Some(core.task_managers(run))).await
+        let seen = self
+            .look("task-managers", (rest, run), move |core| Some(core.task_managers(run)))
+            .await;
+        let is_answer = !matches!(seen, Seen::Unknown { .. });
+        self.0.lock().oracle.answered(run, "task-managers", is_answer);
+        seen
     }
 
     async fn jars(&self, rest: &str) -> Seen<Vec<Jar>> {
@@ -161,6 +166,7 @@ impl FlinkApi for FakeFlink {
     async fn delete_jar(&self, rest: &str, jar: &str) -> Result<(), Error> {
         let (run, jar) = (place(rest), jar.to_owned());
         let work = move |core: &mut Core| {
+            core.coverage.count("session", "program deleted");
             core.universe.jars.entry(run).or_default().remove(&jar);
             Ok(())
         };

@@ -17,6 +17,7 @@ use crate::backend::FakeBackend;
 use crate::core::{Core, Entry, MINUTE, Micros, SECOND, Shared, Task, micros};
 use crate::coverage::Coverage;
 use crate::flink::FakeFlink;
+use crate::landlord::Goal;
 use crate::oracle;
 use crate::sim_world::SimWorld;
 use crate::users::NAMESPACE;
@@ -59,6 +60,7 @@ pub struct History {
     pub(crate) store: Store,
     pub(crate) deployments: Vec<Uuid>,
     pub(crate) session_cluster: Option<Uuid>,
+    pub(crate) goal: Goal,
     pub(crate) replicas: [Replica; 2],
     pub(crate) storm_ends: Micros,
     slots: BTreeMap<Task, Slot>,
@@ -107,6 +109,7 @@ pub fn run(seed: u64, is_told: bool) -> Outcome {
         store,
         deployments: Vec::new(),
         session_cluster: None,
+        goal: Goal::default(),
         replicas: <[Replica; 2]>::default(),
         storm_ends: 0,
         slots: BTreeMap::new(),
@@ -144,6 +147,9 @@ impl History {
         let (first, mishap, ends) =
             (core.rng.between(0, 20 * SECOND), core.weather.mishap_every, self.storm_ends);
         core.schedule(first, Entry::User);
+        if core.is_session {
+            core.schedule(first, Entry::Landlord);
+        }
         if mishap > 0 {
             core.schedule(mishap * SECOND, Entry::Mishap);
         }
@@ -174,6 +180,8 @@ impl History {
             }
             Entry::World(change) => self.core.lock().change(change),
             Entry::User => self.user_acts(),
+            Entry::Landlord => self.landlord_acts(),
+            Entry::Mend => self.mend(),
             Entry::Mishap => self.mishap(),
             Entry::Lease(replica) => self.tend_lease(replica),
             Entry::Start(replica) => self.start(replica),
@@ -397,6 +405,10 @@ impl History {
         {
             let mut core = self.core.lock();
             core.weather.calm_down();
+            core.oracle.calm_since = Some(core.now);
+            if core.is_session {
+                core.end_hanging_cancellations();
+            }
             core.repair_store();
             core.universe.flink_out_until.clear();
             core.universe.backend_out_until = 0;
@@ -408,11 +420,13 @@ impl History {
             core.schedule(5 * SECOND, Entry::Check);
         }
         self.last_wishes();
+        self.last_wish_of_cluster();
     }
 
     fn check(&mut self) {
         let mut core = self.core.lock();
-        let is_settled = self.deployments.iter().all(|id| oracle::settled(&core, *id).is_ok());
+        let is_settled = oracle::cluster_settled(&core).is_ok()
+            && self.deployments.iter().all(|id| oracle::settled(&core, *id).is_ok());
         self.calm_checks = if is_settled { self.calm_checks + 1 } else { 0 };
         self.is_over = self.calm_checks >= CHECKS;
         core.schedule(5 * SECOND, Entry::Check);
@@ -422,6 +436,7 @@ impl History {
         self.is_over = true;
         let mut core = self.core.lock();
         let late = self.deployments.iter().find_map(|id| oracle::settled(&core, *id).err());
+        let late = late.or_else(|| oracle::cluster_settled(&core).err());
         let why = late.unwrap_or_else(|| "it never rests".to_owned());
         core.oracle.object("not settled", || why);
     }

@@ -20,6 +20,8 @@ pub mod core;
 pub mod coverage;
 pub mod flink;
 pub mod history;
+pub mod host;
+mod landlord;
 mod mishaps;
 pub mod model;
 pub mod mutants;

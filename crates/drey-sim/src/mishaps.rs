@@ -1,8 +1,10 @@
 //! What goes wrong by itself, when the agenda says so.
 
+use uuid::Uuid;
+
 use crate::core::{Core, Entry, MINUTE, SECOND, short};
 use crate::history::History;
-use crate::universe::Progress;
+use crate::universe::{Cluster, Progress};
 use crate::wait::now_or_never;
 use crate::weather::Mishap;
 
@@ -88,7 +90,28 @@ impl Core {
         }
     }
 
+    /// A session cluster is hit whether or not a job runs there.
+    fn hurt_session_cluster(&mut self, mishap: Mishap) -> bool {
+        let is_up = |id: &&Uuid| self.universe.clusters.get(id).is_some_and(Cluster::answers);
+        let Some(run) = self.universe.hosts.keys().find(is_up).copied() else { return false };
+        match mishap {
+            Mishap::JobManagerKilled => {
+                self.fault("session jobmanager killed", || short(run));
+                self.kill_job_manager(run, "killed by signal 9");
+            }
+            Mishap::TaskManagerKilled => {
+                self.fault("session taskmanager killed", || short(run));
+                self.kill_one_of(run);
+            }
+            _ => return false,
+        }
+        true
+    }
+
     fn hurt(&mut self, mishap: Mishap) {
+        if self.is_session && self.rng.chance(400) && self.hurt_session_cluster(mishap) {
+            return;
+        }
         let jobs = self.universe.running_jobs();
         if jobs.is_empty() {
             return;

@@ -1,38 +1,17 @@
 //! Session mode in the fake world: clusters that jobs share, programs, submissions.
 
-use drey_model::meta::{Metadata, TextMap};
-use drey_model::seen::{Jar, Program, TaskManager};
-use drey_model::session_cluster::{DesiredClusterState, SessionClusterSpec};
-use drey_model::{DeploymentSpec, Job, Kind, SessionCluster, SessionRun};
-use drey_store::Write;
+use drey_model::meta::TextMap;
+use drey_model::seen::{Jar, Program};
+use drey_model::{DeploymentSpec, Job, SessionRun};
 use uuid::Uuid;
 
-use crate::core::{Core, SECOND, short};
-use crate::history::{History, row};
+use crate::core::{Core, MINUTE, SECOND, short};
+use crate::host::Host;
 use crate::universe::{Behaviour, Change, Cluster, JobManager};
-use crate::users::NAMESPACE;
 
 const MILLI: i64 = 1000;
 /// The session cluster's name.
-const SHARED: &str = "shared";
-
-impl History {
-    /// The session cluster that Deployments share; it is wanted for the whole history.
-    pub(crate) fn create_session_cluster(&mut self) {
-        let id = self.core.lock().id();
-        let name = SHARED.to_owned();
-        let metadata =
-            Metadata { id, name, namespace: NAMESPACE.to_owned(), ..Metadata::default() };
-        let spec = SessionClusterSpec {
-            state: DesiredClusterState::Running,
-            deployment_target_name: "local".to_owned(),
-            ..SessionClusterSpec::default()
-        };
-        let cluster = SessionCluster::new(metadata, spec);
-        self.write(&[Write::Create(row(Kind::SessionCluster, SHARED, id, None, &cluster))]);
-        self.session_cluster = Some(id);
-    }
-}
+pub(crate) const SHARED: &str = "shared";
 
 /// On the session cluster, or on a cluster of its own.
 pub(crate) fn share(spec: &mut DeploymentSpec, is_shared: bool) {
@@ -47,18 +26,74 @@ impl Core {
         jobs.map(|(id, _)| *id).collect()
     }
 
-    /// Launches a run, once ever, or replaces its lost TaskManagers.
-    pub(crate) fn ensure_session(&mut self, run: &SessionRun) {
-        if let Some(cluster) = self.universe.clusters.get(&run.id) {
+    /// Launches a run, once ever, or starts the TaskManagers that it lacks.
+    ///
+    /// # Errors
+    /// Refused, with a reason.
+    pub(crate) fn ensure_session(&mut self, run: &SessionRun) -> Result<(), String> {
+        let wanted = u32::try_from(run.spec.number_of_task_managers).unwrap_or(1);
+        if let Some(cluster) = self.universe.clusters.get_mut(&run.id) {
+            cluster.wanted = wanted;
             if cluster.job_manager == JobManager::Alive {
                 self.start_managers(run.id);
             }
-            return;
+            return Ok(());
+        }
+        let cluster = Cluster::shared(run);
+        if cluster.behaviour.is_refused {
+            return Err("this target does not run such clusters".to_owned());
         }
         self.tell("backend", || format!("session cluster {} is being prepared", short(run.id)));
-        self.universe.clusters.insert(run.id, Cluster::shared(run));
-        let after = self.rng.between(20, 1500) * MILLI;
+        self.oracle.launching(run.id, &cluster, &self.universe);
+        let is_deaf = self.rng.chance(self.weather.deaf_managers);
+        if is_deaf {
+            self.fault("taskmanagers never register", || short(run.id));
+        }
+        self.universe.clusters.insert(run.id, cluster);
+        self.universe.hosts.insert(run.id, Host::new(is_deaf));
+        let mut after = self.rng.between(20, 1500) * MILLI;
+        if self.rng.chance(self.weather.dawdles) {
+            after = self.rng.between(MINUTE, 20 * MINUTE);
+            self.fault("preparation slow", || format!("{} s", after / SECOND));
+        }
         self.change_in(after, Change::Prepared(run.id));
+        Ok(())
+    }
+
+    /// Whether the JobManager of a run ends as soon as it was started.
+    pub(crate) fn start_fails(&mut self, run: Uuid) -> bool {
+        let Some(cluster) = self.universe.clusters.get(&run) else { return true };
+        if !self.universe.hosts.contains_key(&run) {
+            return false;
+        }
+        let is_broken = cluster.behaviour.throws;
+        if !is_broken && !self.rng.chance(self.weather.cluster_start_fails) {
+            return false;
+        }
+        self.fault("session cluster start fails", || short(run));
+        if let Some(cluster) = self.universe.clusters.get_mut(&run) {
+            cluster.job_manager = JobManager::Dead("exit code 1".to_owned());
+            cluster.has_ended = true;
+        }
+        true
+    }
+
+    /// Whether Flink never cancels this job, on a cluster that it shares.
+    pub(crate) fn hangs_cancelling(&mut self, id: Uuid) -> bool {
+        let is_shared = self.universe.clusters.get(&id).is_some_and(|c| c.host.is_some());
+        let hangs = is_shared && self.rng.chance(self.weather.cancel_hangs);
+        if hangs {
+            self.fault("cancellation hangs", || short(id));
+        }
+        hangs
+    }
+
+    /// In calm weather Flink cancels what it was asked to.
+    pub(crate) fn end_hanging_cancellations(&mut self) {
+        let jobs: Vec<Uuid> = self.universe.clusters.keys().copied().collect();
+        for id in jobs {
+            self.change_in(SECOND, Change::Cancelled(id));
+        }
     }
 
     /// Fetches a program.
@@ -79,13 +114,6 @@ impl Core {
         };
         self.universe.programs.insert(job.metadata.id, program);
         Ok(())
-    }
-
-    /// The TaskManagers that a JobManager knows.
-    pub(crate) fn task_managers(&self, run: Uuid) -> Vec<TaskManager> {
-        let count = self.universe.clusters.get(&run).map_or(0, |c| c.managers);
-        let manager = |n| TaskManager { id: format!("tm-{n}"), slots: 4, free_slots: 4 };
-        (0..count).map(manager).collect()
     }
 
     /// The programs that were uploaded to it.

@@ -13,11 +13,15 @@ use drey_model::{Job, SessionRun};
 use uuid::Uuid;
 
 use crate::core::{Micros, SECOND, timestamp};
+use crate::host::Host;
 
 /// Records that a running job takes in per second.
 const RECORDS_PER_SECOND: i64 = 100;
 /// How old a stale answer of Flink may be (`web.refresh-interval`).
 const STALE_MAX: Micros = 3 * SECOND;
+
+/// The key in whose value a session cluster says how it behaves, as a program does in the name of its jar.
+pub const OPTIONS: &str = "env.java.opts.all";
 
 /// A change that happens by itself; of a Job's cluster, or of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,9 @@ pub enum Change {
     Removed(Uuid),
     SnapshotWritten(Uuid),
     OperationEnds(Uuid),
+    Registered(Uuid, u32),
+    Deregistered(Uuid, u32),
+    ManagerEnds(Uuid, u32),
 }
 
 /// What a program does, read from the name of its jar.
@@ -107,6 +114,8 @@ pub struct Cluster {
     pub managers: u32,
     /// TaskManagers on their way.
     pub coming: u32,
+    /// Slots that its job needs on a cluster that it shares.
+    pub slots: u32,
     /// Its JobManager.
     pub job_manager: JobManager,
     /// Session mode: the cluster that the job shares. What happens to that one happens here too.
@@ -137,6 +146,7 @@ impl Cluster {
             wanted: u32::try_from(job.spec.number_of_task_managers).unwrap_or(1),
             managers: 0,
             coming: 0,
+            slots: u32::try_from(job.spec.parallelism).unwrap_or(1).max(1),
             job_manager: JobManager::NotYet,
             host: None,
             is_rest_up: false,
@@ -153,6 +163,8 @@ impl Cluster {
     pub fn shared(run: &SessionRun) -> Self {
         let mut cluster = Self::of(&Job::new(JobMetadata::default(), JobSpec::default()));
         cluster.deployment = run.session_cluster_id;
+        cluster.behaviour =
+            Behaviour::of(run.spec.flink_configuration.get(OPTIONS).map(String::as_str));
         cluster.wanted = u32::try_from(run.spec.number_of_task_managers).unwrap_or(1);
         cluster.is_submitted = true;
         cluster
@@ -380,6 +392,8 @@ pub struct Universe {
     pub snapshots: Vec<Snapshot>,
     /// By trigger id.
     pub operations: BTreeMap<Uuid, Operation>,
+    /// Session mode: TaskManagers, by run.
+    pub hosts: BTreeMap<Uuid, Host>,
     /// Session mode: programs that were fetched, by Job id.
     pub programs: BTreeMap<Uuid, Program>,
     /// Session mode: names of the programs that were uploaded, by run.

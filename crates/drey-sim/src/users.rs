@@ -148,6 +148,9 @@ impl History {
             (core.rng.weighted(&WISHES), target)
         };
         let Some(id) = target else { return self.create(0) };
+        if self.is_forcing() {
+            return self.force(id);
+        }
         match wish {
             Wish::TakeSavepoint => self.take_savepoint(id),
             Wish::RegisterSavepoint => self.register_savepoint(id),
@@ -180,7 +183,7 @@ impl History {
     }
 
     /// Reads, changes and writes a Deployment as the server does.
-    fn edit(&mut self, id: Uuid, change: impl FnOnce(&mut Core, &mut Deployment)) {
+    pub(crate) fn edit(&mut self, id: Uuid, change: impl FnOnce(&mut Core, &mut Deployment)) {
         let Some(mut object) = self.read(Kind::Deployment, id) else { return };
         let Ok(mut deployment) = object.decode::<Deployment>() else { return };
         let before = deployment.clone();
@@ -351,7 +354,7 @@ impl History {
         }
     }
 
-    fn read(&self, kind: Kind, id: Uuid) -> Option<Object> {
+    pub(crate) fn read(&self, kind: Kind, id: Uuid) -> Option<Object> {
         now_or_never(self.store.by_id(kind, id)).and_then(Result::ok).flatten()
     }
 
@@ -415,7 +418,7 @@ fn spec(core: &mut Core) -> DeploymentSpec {
     };
     spec.upgrade_strategy.kind = upgrade(core);
     spec.restore_strategy.kind = restore(core);
-    if core.is_session {
+    if core.has_shared {
         share(&mut spec, true);
     }
     spec
@@ -454,7 +457,14 @@ fn apply(core: &mut Core, wish: Wish, deployment: &mut Deployment) {
             spec.max_job_creation_attempts = core.rng.between(1, 4) as i32;
             spec.job_failure_expiration_time = core.rng.chance(300).then(|| "20 s".to_owned());
         }
-        Wish::Target if core.is_session => share(spec, core.rng.chance(600)),
+        Wish::Target if core.is_session => {
+            let wants_shared = core.rng.chance(600) && core.has_shared;
+            if wants_shared != spec.session_cluster_name.is_some() {
+                let kind = if wants_shared { "moved onto it" } else { "moved off it" };
+                core.coverage.count("session", kind);
+            }
+            share(spec, wants_shared);
+        }
         Wish::Target => {
             let name = if core.rng.chance(500) { "nowhere" } else { "local" };
             spec.deployment_target_name = Some(name.to_owned());

@@ -38,6 +38,12 @@ pub struct Weather {
     pub ensure_fails: u32,
     /// A removal, a preparation takes minutes.
     pub dawdles: u32,
+    /// The JobManager of a session cluster ends as soon as it is started.
+    pub cluster_start_fails: u32,
+    /// The TaskManagers of a run of a session cluster never find their JobManager.
+    pub deaf_managers: u32,
+    /// Flink never cancels a job on a session cluster.
+    pub cancel_hangs: u32,
     /// Weights of mishaps, in the order of [`Mishap::ALL`].
     pub mishaps: Vec<(u32, Mishap)>,
     /// Mean seconds between two mishaps; 0: none.
@@ -141,6 +147,16 @@ impl Weather {
         let is_stormy = weather.mishaps.iter().any(|(weight, _)| *weight > 0);
         weather.mishap_every = if is_stormy { rng.pick(&[0, 5, 10, 20, 40, 60]) } else { 0 };
         weather
+    }
+
+    /// What goes wrong with session clusters.
+    pub fn draw_for_session(&mut self, rng: &mut Rng) {
+        let mut some = |often: u32, per_mille: u32| {
+            if rng.chance(often) { 1 + rng.below(u64::from(per_mille)) as u32 } else { 0 }
+        };
+        self.cluster_start_fails = some(300, 700);
+        self.deaf_managers = some(150, 300);
+        self.cancel_hangs = some(300, 500);
     }
 
     /// How many Deployments there are: enough to be in each other's way when cores are few.

@@ -60,7 +60,10 @@ pub(super) fn watch(d: &mut Draft, run: &Run, since: Timestamp, processes: u32) 
     if run.running_since.is_none() {
         return match (is_complete, registered) {
             (true, _) => took_up(d, wanted),
-            (false, None) => d.wait_or_fail("the JobManager to answer", since, RUN),
+            // Silence is no reason to end it.
+            (false, None) => {
+                d.wait("the JobManager to answer".to_owned(), since, next_mark(since, RUN, d.now));
+            }
             (false, Some(n)) => {
                 let what = format!("{} to register, {n} did", counted(wanted));
                 d.wait_or_fail(&what, since, RUN);

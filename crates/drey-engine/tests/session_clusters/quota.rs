@@ -223,3 +223,28 @@ fn more_taskmanagers_are_counted_and_not_judged_and_testing_is_neither() {
     assert_eq!(testing.look().len(), 1);
     assert_eq!(testing.record.facts.claim.held, Cores::ZERO);
 }
+
+#[test]
+fn a_change_while_it_starts_is_counted_at_once_and_forgotten_when_it_is_taken_back() {
+    let mut world = World::new(1);
+    world.quota = limited(9.0, 0.0);
+    world.want(DesiredClusterState::Running);
+    world.look();
+    world.record.cluster.spec.number_of_task_managers = 3;
+    world.pass(1);
+    assert_eq!(world.record.facts.claim.held, Cores::new(4.0), "three are being started");
+    world.record.cluster.spec.number_of_task_managers = 2;
+    (world.cluster, world.managers) = (alive(3), managers(3));
+    let actions = world.pass(1);
+    assert!(matches!(actions.as_slice(), [SessionAction::Release { .. }]), "{actions:?}");
+    assert_eq!(world.record.facts.claim.held, Cores::new(4.0), "three live");
+    (world.cluster, world.managers) = (alive(2), managers(2));
+    world.pass(1);
+    assert_eq!(world.state(), ClusterState::Running);
+    assert_eq!(world.record.facts.claim.held, Cores::new(3.0));
+    world.record.cluster.spec.number_of_task_managers = 1;
+    world.pass(1);
+    (world.cluster, world.managers) = (alive(1), managers(1));
+    world.pass(1);
+    assert_eq!(world.record.facts.claim.held, Cores::new(2.0));
+}

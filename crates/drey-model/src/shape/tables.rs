@@ -260,6 +260,9 @@ const ARTIFACT: Shape = Shape::Object(&[
     member("flinkImageTag", Shape::Text),
 ]);
 
+/// Members of a template that session mode takes from the cluster.
+pub(crate) const CLUSTER_MEMBERS: [&str; 4] =
+    ["numberOfTaskManagers", "resources", "logging", "kubernetes"];
 /// Members that say which Flink image runs.
 pub const IMAGE_MEMBERS: [&str; 3] =
     ["flinkImageRegistry", "flinkImageRepository", "flinkImageTag"];

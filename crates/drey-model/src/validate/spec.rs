@@ -28,7 +28,8 @@ pub(super) fn one_place(spec: &DeploymentSpec, problems: &mut Vec<Problem>) {
 /// A target or a session cluster, and it exists (Q42).
 pub(super) fn place(spec: &DeploymentSpec, refs: &Refs<'_>, problems: &mut Vec<Problem>) {
     let targets: Vec<&str> = refs.targets.iter().map(|t| t.metadata.name.as_str()).collect();
-    let clusters: Vec<&str> = refs.session_clusters.iter().map(String::as_str).collect();
+    let clusters: Vec<&str> =
+        refs.session_clusters.iter().map(|c| c.metadata.name.as_str()).collect();
     match (&spec.deployment_target_name, &spec.session_cluster_name) {
         (Some(_), Some(_)) => {}
         (None, None) => {

@@ -12,11 +12,9 @@ fn refs_with<T>(test: impl FnOnce(&Refs<'_>) -> T) -> T {
         DeploymentTarget::new(metadata, DeploymentTargetSpec::default())
     };
     let targets = [target("prod-eu"), target("staging")];
-    test(&Refs {
-        namespace: "default",
-        targets: &targets,
-        session_clusters: &["shared".to_owned()],
-    })
+    let metadata = Metadata { name: "shared".to_owned(), ..Metadata::default() };
+    let shared = SessionCluster::new(metadata, SessionClusterSpec::default());
+    test(&Refs { namespace: "default", targets: &targets, session_clusters: &[shared] })
 }
 
 fn deployment(edit: &Value) -> Deployment {

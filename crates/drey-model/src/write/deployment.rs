@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{Accepted, Draft, WriteContext, has, texts, with_system};
+use super::{Accepted, Draft, WriteContext, has, hosted, texts, with_system};
 use crate::defaults::{expand_created, fill_absent, settle};
 use crate::deployment::{Deployment, DeploymentSpec, DeploymentStatus};
 use crate::document::Document;
@@ -224,6 +224,7 @@ fn finish(
         }
     };
     warn_of_foreign_members(&mut draft, &merged);
+    hosted::warn(&mut draft, &spec, ctx.session_clusters);
     draft.warnings.extend(deployment_warnings(&spec));
     let metadata = bookkept(&merged, &spec, current, metadata, ctx);
     let mut deployment = Deployment::new(metadata, spec);

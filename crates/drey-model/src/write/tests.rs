@@ -10,11 +10,12 @@ use crate::deployment::{ArtifactKind, Deployment, DeploymentState, DesiredState}
 use crate::document::{Format, parse, to_yaml};
 use crate::meta::STOP_WITH_DRAIN;
 use crate::savepoint::{SavepointOrigin, SavepointState};
+use crate::session_cluster::SessionCluster;
 
 struct World {
     layers: Layers,
     targets: Vec<DeploymentTarget>,
-    session_clusters: Vec<String>,
+    session_clusters: Vec<SessionCluster>,
 }
 
 impl World {
@@ -22,10 +23,13 @@ impl World {
         let mut world = Self {
             layers: Layers::new("1.20", []),
             targets: Vec::new(),
-            session_clusters: vec!["shared".to_owned()],
+            session_clusters: Vec::new(),
         };
+        let shared = yaml("metadata: {name: shared}\nspec: {deploymentTargetName: local}");
         let local = local_target(&world.ctx(1));
         world.targets.push(local);
+        let shared = create_session_cluster(&shared, &world.ctx(3)).unwrap().object;
+        world.session_clusters.push(shared);
         world.target("kind: DeploymentTarget\nmetadata: {name: prod-eu}\nspec:\n  kubernetes: {namespace: jobs}\n  deploymentPatchSet:\n  - {op: add, path: /spec/template/spec/flinkConfiguration/state.savepoints.dir, value: 's3://b'}\n  - {op: add, path: /metadata/labels/where, value: eu}\n  - {op: test, path: /spec/template/spec/artifact/kind, value: JAR}\n");
         world
     }

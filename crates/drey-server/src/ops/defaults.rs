@@ -4,12 +4,12 @@
 use drey_model::defaults::DEFAULTS_NAME;
 use drey_model::document::Document;
 use drey_model::write::{self, Accepted};
-use drey_model::{DeploymentDefaults, GlobalDeploymentDefaults};
+use drey_model::{DeploymentDefaults, GlobalDeploymentDefaults, SessionCluster};
 use drey_store::{Object, Write};
 use serde_json::Value;
 
 use super::setting::{hold, stored_defaults};
-use super::{Attempts, Writer};
+use super::{Attempts, Writer, decode};
 use crate::app::Shared;
 use crate::error::Error;
 use crate::wire::IfMatch;
@@ -58,7 +58,8 @@ impl Writer {
             if_match.check(DEFAULTS_NAME, Some(version))?;
             let (targets, decoded) = self.target_rows(ns).await?;
             let cluster_rows = self.cluster_rows(ns).await?;
-            let clusters: Vec<String> = cluster_rows.iter().map(|row| row.name.clone()).collect();
+            let clusters: Vec<SessionCluster> =
+                cluster_rows.iter().map(decode).collect::<Result<_, _>>()?;
             let mut context = self.context(ns, &decoded);
             context.session_clusters = &clusters;
             let accepted = write::patch_defaults(&found.object, document, &context)

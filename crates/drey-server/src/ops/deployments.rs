@@ -176,7 +176,7 @@ impl Writer {
         let after = &accepted.object;
         let artifact = &after.spec.template.spec.artifact;
         if looked_at.as_ref().is_none_or(|looked| looked.at != *artifact) {
-            let found = self.preflight.check(before, after, setting.target_of(after)?).await;
+            let found = self.preflight.check(before, after, setting.target_of(after)).await;
             if !found.problems.is_empty() {
                 return Err(Error::invalid(&found.problems));
             }

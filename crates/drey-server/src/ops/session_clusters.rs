@@ -5,10 +5,11 @@
 
 use drey_model::document::Document;
 use drey_model::explanation::{Explanation, Wait};
+use drey_model::session_cluster::Tie;
 use drey_model::write::{self, Accepted};
 use drey_model::{
-    ClusterState, Deployment, DeploymentState, DesiredClusterState, DesiredState,
-    GlobalSessionClusterDefaults, Kind, SessionCluster,
+    ClusterState, Deployment, DeploymentTarget, DesiredClusterState, GlobalSessionClusterDefaults,
+    Kind, SessionCluster,
 };
 use drey_store::{Filter, Object, Write};
 use jiff::Timestamp;
@@ -94,6 +95,9 @@ struct Session {
     run: Uuid,
     #[serde(default)]
     orphaned_at: Option<Timestamp>,
+    /// Set while its Flink job may appear although it is taken for gone.
+    #[serde(default)]
+    late: Option<String>,
 }
 
 /// What the processes of a Job are called: by its own id, or by that of the run that it shares.
@@ -133,7 +137,7 @@ impl Shared {
         let object = self.object_by_name(Kind::SessionCluster, ns, name).await?;
         let facts: Facts = object.decode_facts()?;
         let users = self.users(&object).await?;
-        let active = users.into_iter().filter(|user| user.is_active).map(|user| user.name);
+        let active = users.into_iter().filter(|user| user.tie.is_active()).map(|user| user.name);
         Ok(ExplainedCluster {
             session_cluster: decode(&object)?,
             wait: facts.wait,
@@ -151,7 +155,7 @@ impl Shared {
         let mut on_it = std::collections::BTreeSet::new();
         for row in &jobs {
             let facts: JobFacts = row.decode_facts()?;
-            let session = facts.session.filter(|s| s.orphaned_at.is_none());
+            let session = facts.session.filter(|s| s.orphaned_at.is_none() && s.late.is_none());
             if session.is_some_and(|s| s.name == cluster.name) {
                 on_it.extend(row.owner);
             }
@@ -160,12 +164,13 @@ impl Shared {
         let mut users = Vec::new();
         for row in self.store.list(Kind::Deployment, &filter).await? {
             let deployment: Deployment = decode(&row)?;
-            let refers = names_cluster(&deployment, &cluster.name);
-            let has_job = on_it.contains(&row.id);
-            if refers || has_job {
-                let facts: DeploymentFacts = row.decode_facts()?;
-                let is_active = has_job || (refers && may_start(&deployment, &facts));
-                users.push(User { name: row.name, is_active, has_job, refers });
+            let facts: DeploymentFacts = row.decode_facts()?;
+            // What was given up is tried again with its next spec, which the controller may not have seen yet.
+            let has_news =
+                facts.explanation.is_some_and(|e| e.spec_version < deployment.spec_version());
+            let tie = Tie::of(&deployment, &cluster.name, on_it.contains(&row.id), has_news);
+            if tie.exists() {
+                users.push(User { name: row.name, tie });
             }
         }
         users.sort_by(|a, b| a.name.cmp(&b.name));
@@ -176,32 +181,12 @@ impl Shared {
 /// A Deployment that has to do with a SessionCluster.
 struct User {
     name: String,
-    /// It runs there, or is on its way.
-    is_active: bool,
-    /// A Job of it may be alive there.
-    has_job: bool,
-    /// Its spec names it.
-    refers: bool,
+    tie: Tie,
 }
 
 /// Whether a Deployment refers to this cluster.
 pub(super) fn names_cluster(deployment: &Deployment, name: &str) -> bool {
     deployment.spec.session_cluster_name.as_deref() == Some(name)
-}
-
-/// Whether a Deployment that refers to a cluster may have a job there soon.
-fn may_start(deployment: &Deployment, facts: &DeploymentFacts) -> bool {
-    let is_at_end =
-        matches!(deployment.status.state, DeploymentState::Failed | DeploymentState::Finished);
-    // What was given up is tried again with its next spec, which the controller may not have seen yet.
-    let explanation = facts.explanation.as_ref();
-    let has_news = explanation.is_some_and(|e| e.spec_version < deployment.spec_version());
-    let is_over = is_at_end && !has_news;
-    let is_moving = matches!(
-        deployment.status.state,
-        DeploymentState::Running | DeploymentState::Transitioning
-    );
-    is_moving || (deployment.spec.state == DesiredState::Running && !is_over)
 }
 
 impl Writer {
@@ -213,6 +198,7 @@ impl Writer {
             let (rows, targets) = self.target_rows(ns).await?;
             let accepted = write::create_session_cluster(document, &self.context(ns, &targets));
             let mut accepted = accepted.map_err(|problems| Error::invalid(&problems))?;
+            self.check_layout(None, &accepted.object, &targets)?;
             let held = self.check_cluster_secrets(None, &mut accepted).await?;
             if self.commit(&writes(None, &accepted.object, &rows, held)?).await? {
                 self.wake(accepted.object.metadata.id);
@@ -242,6 +228,7 @@ impl Writer {
                 .map_err(|problems| Error::invalid(&problems))?;
             check_start(&current, &accepted.object)?;
             self.check_stop(&object, &current, &accepted.object).await?;
+            self.check_layout(Some(&current), &accepted.object, &targets)?;
             let held = self.check_cluster_secrets(Some(&current), &mut accepted).await?;
             let (id, before) = (object.id, Some((object, &current)));
             if self.commit(&writes(before, &accepted.object, &rows, held)?).await? {
@@ -276,6 +263,7 @@ impl Writer {
                 check_start(current, &accepted.object)?;
                 self.check_stop(object, current, &accepted.object).await?;
             }
+            self.check_layout(current.as_ref(), &accepted.object, &targets)?;
             let held = self.check_cluster_secrets(current.as_ref(), &mut accepted).await?;
             let writes = writes(object.zip(current.as_ref()), &accepted.object, &rows, held)?;
             let done = match is_new {
@@ -323,14 +311,9 @@ impl Writer {
         if !stops {
             return Ok(());
         }
-        // What waits for a cluster that has failed is no reason to keep it: stopping it is the way to mend it.
-        let is_broken = before.status.state == ClusterState::Failed;
         let users = self.users(object).await?;
-        let active: Vec<&str> = users
-            .iter()
-            .filter(|user| user.has_job || (user.is_active && !is_broken))
-            .map(|user| user.name.as_str())
-            .collect();
+        let keepers = users.iter().filter(|user| before.is_kept_by(user.tie));
+        let active: Vec<&str> = keepers.map(|user| user.name.as_str()).collect();
         if active.is_empty() {
             return Ok(());
         }
@@ -342,6 +325,17 @@ impl Writer {
         )))
     }
 
+    /// 400 when its processes could not be started.
+    fn check_layout(
+        &self,
+        before: Option<&SessionCluster>,
+        after: &SessionCluster,
+        targets: &[DeploymentTarget],
+    ) -> Result<(), Error> {
+        let problems = self.preflight.check_cluster(before, after, targets);
+        if problems.is_empty() { Ok(()) } else { Err(Error::invalid(&problems)) }
+    }
+
     async fn check_deletable(
         &self,
         object: &Object,
@@ -349,8 +343,7 @@ impl Writer {
     ) -> Result<(), Error> {
         let name = &object.name;
         let users = self.users(object).await?;
-        let users: Vec<&str> =
-            users.iter().filter(|u| u.refers || u.has_job).map(|u| u.name.as_str()).collect();
+        let users: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
         if !users.is_empty() {
             let noun = if users.len() == 1 { "deployment" } else { "deployments" };
             return Err(Error::conflict(format!(
@@ -429,6 +422,13 @@ pub(crate) fn cluster_at_rest(object: &Object, current: &SessionCluster) -> Resu
          it.",
         object.name, current.status.state
     )))
+}
+
+/// Whether the Job of a row is gone as far as anybody can tell, and only watched in case its Flink job appears late: that
+/// keeps nothing from being deleted.
+pub(crate) fn is_late(job: &Object) -> Result<bool, Error> {
+    let facts: JobFacts = job.decode_facts()?;
+    Ok(facts.session.is_some_and(|session| session.late.is_some()))
 }
 
 /// The SessionCluster on which the Job of a row was given up; `None` when it was not.

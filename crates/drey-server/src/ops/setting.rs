@@ -27,7 +27,7 @@ pub(super) struct Setting<'a> {
     rows: Vec<Object>,
     targets: Vec<DeploymentTarget>,
     cluster_rows: Vec<Object>,
-    cluster_names: Vec<String>,
+    clusters: Vec<SessionCluster>,
     defaults: Defaults,
     layers: Layers,
 }
@@ -46,7 +46,7 @@ impl Shared {
         let defaults = self.defaults_row(ns).await?;
         let (rows, targets) = self.target_rows(ns).await?;
         let cluster_rows = self.cluster_rows(ns).await?;
-        let cluster_names = cluster_rows.iter().map(|row| row.name.clone()).collect();
+        let clusters = cluster_rows.iter().map(decode).collect::<Result<_, _>>()?;
         let layers = self.layers.with(defaults.object.layer());
         let shared = self;
         Ok(Setting {
@@ -55,7 +55,7 @@ impl Shared {
             rows,
             targets,
             cluster_rows,
-            cluster_names,
+            clusters,
             defaults,
             layers,
         })
@@ -111,25 +111,22 @@ impl Setting<'_> {
     pub(super) fn context(&self) -> WriteContext<'_> {
         WriteContext {
             layers: &self.layers,
-            session_clusters: &self.cluster_names,
+            session_clusters: &self.clusters,
             ..self.shared.context(self.namespace, &self.targets)
         }
     }
 
     /// The target that a Deployment runs in: its own, or that of its SessionCluster.
-    pub(super) fn target_of(
-        &self,
-        deployment: &Deployment,
-    ) -> Result<Option<&DeploymentTarget>, Error> {
+    pub(super) fn target_of(&self, deployment: &Deployment) -> Option<&DeploymentTarget> {
         let spec = &deployment.spec;
         let name = match &spec.session_cluster_name {
             None => spec.deployment_target_name.clone(),
-            Some(name) => match self.cluster_rows.iter().find(|row| row.name == *name) {
-                Some(row) => Some(decode::<SessionCluster>(row)?.spec.deployment_target_name),
-                None => None,
-            },
+            Some(name) => {
+                let cluster = self.clusters.iter().find(|cluster| cluster.metadata.name == *name);
+                cluster.map(|cluster| cluster.spec.deployment_target_name.clone())
+            }
         };
-        Ok(self.targets.iter().find(|target| Some(&target.metadata.name) == name.as_ref()))
+        self.targets.iter().find(|target| Some(&target.metadata.name) == name.as_ref())
     }
 
     /// What has to be written beside a Deployment so that what it was worked out from still holds.

@@ -1,7 +1,7 @@
 //! A Deployment that is to run is stored only when its artifact is there.
 
 use drey_model::Problem;
-use drey_server::Preflight;
+use drey_server::{Preflight, Processes};
 use serde_json::json;
 
 use crate::world::{DEPLOYMENTS, Server, deployment};
@@ -53,11 +53,7 @@ async fn memory_that_does_not_suffice_is_refused_when_it_is_asked_for_and_does_n
  {
     let mut server = Server::start().await;
     let path = "spec.template.spec.resources.taskmanager.memory";
-    server.app.preflight = Preflight::default().with_layout(move |template| {
-        let memory = template.resources.get("taskmanager").and_then(|r| r.memory.as_deref());
-        let is_small = memory == Some("1G");
-        is_small.then(|| Problem::new(path, "Too small.")).into_iter().collect()
-    });
+    server.app.preflight = Preflight::default().with_layout(no_gigabyte);
     server.deploy("one").await;
     server.restart();
     let edit = |memory: &str| json!({"spec": {"template": {"spec": {"resources": {"taskmanager": {"memory": memory}}}}}});
@@ -120,4 +116,40 @@ async fn on_a_cluster_a_version_that_nobody_knows_is_a_warning() {
         let moved = server.json("PATCH", &format!("{DEPLOYMENTS}/{name}"), home).await;
         moved.refused(400, "BadRequest");
     }
+}
+
+/// A look that finds TaskManagers of 1G too small.
+fn no_gigabyte(processes: &Processes<'_>) -> Vec<Problem> {
+    let memory = processes.resources.get("taskmanager").and_then(|r| r.memory.as_deref());
+    let path = format!("{}.resources.taskmanager.memory", processes.path);
+    (memory == Some("1G")).then(|| Problem::new(path, "Too small.")).into_iter().collect()
+}
+
+#[tokio::test]
+async fn the_memory_of_a_session_cluster_has_to_suffice_but_does_not_keep_it_from_being_scaled() {
+    let mut server = Server::start().await;
+    server.app.preflight = Preflight::default().with_layout(no_gigabyte);
+    server.restart();
+    let clusters = "/api/v1/namespaces/default/sessionclusters";
+    let cluster = |memory: &str| {
+        json!({"metadata": {"name": "shared"}, "spec": {
+            "deploymentTargetName": "local", "resources": {"taskmanager": {"memory": memory}},
+        }})
+    };
+    let message = server.json("POST", clusters, cluster("1G")).await.refused(400, "BadRequest");
+    assert!(message.contains("spec.resources.taskmanager.memory: Too small."), "{message}");
+    server.json("POST", clusters, cluster("2G")).await.expect(201);
+    let shared = format!("{clusters}/shared");
+    server.json("PUT", &shared, cluster("1G")).await.refused(400, "BadRequest");
+    let smaller = json!({"spec": {"resources": {"taskmanager": {"memory": "1G"}}}});
+    server.json("PATCH", &shared, smaller.clone()).await.refused(400, "BadRequest");
+
+    // Stored before there was such a check.
+    server.app.preflight = Preflight::default();
+    server.restart();
+    server.json("PATCH", &shared, smaller).await.expect(200);
+    server.app.preflight = Preflight::default().with_layout(no_gigabyte);
+    server.restart();
+    let more = json!({"spec": {"numberOfTaskManagers": 3}});
+    server.json("PATCH", &shared, more).await.expect(200);
 }

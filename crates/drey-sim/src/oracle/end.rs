@@ -57,9 +57,10 @@ pub fn settled(core: &Core, id: Uuid) -> Result<(), String> {
         }
         (DesiredState::Running, DeploymentState::Transitioning)
             if stored.doc.spec.session_cluster_name.is_some()
-                && core.oracle.mirror.session_cluster.claim.refused.is_some() =>
+                && !core.oracle.is_cluster_serving() =>
         {
-            core.oracle.shared_waits_in_vain(&core.universe).map_or(Ok(()), Err)
+            // What the cluster waits for is judged there; a job that runs elsewhere goes on until it takes jobs.
+            Ok(())
         }
         // With attempts that expire before the next one fails, what cannot start is tried for ever, as declared.
         (DesiredState::Running, DeploymentState::Transitioning)
@@ -82,6 +83,9 @@ fn failed(core: &Core, id: Uuid) -> Result<(), String> {
     match reason {
         "ClusterNotRemoved" | "CheckpointsNotListed" => {
             Err(format!("FAILED with {reason} in calm weather"))
+        }
+        "SessionClusterNotRunning" if core.oracle.is_cluster_serving() => {
+            Err("it waits for a SessionCluster that is RUNNING".to_owned())
         }
         _ if desired == DesiredState::Cancelled => {
             Err(format!("FAILED with {reason} and CANCELLED is desired"))

@@ -3,6 +3,7 @@
 use drey_engine::facts::{How, JobFacts};
 use drey_model::deployment::UpgradeKind;
 use drey_model::diff::deviates;
+use drey_model::meta::FORCE_CANCELLATION;
 use drey_model::seen::FlinkStatus;
 use drey_model::{DesiredState, JobState, SavepointOrigin, SavepointState};
 use jiff::SignedDuration;
@@ -59,6 +60,10 @@ impl Oracle {
         }
         let state = new.doc.status.state;
         let is_final = state.is_terminal() && !old.doc.status.state.is_terminal();
+        if !old.is_orphan() && new.is_orphan() {
+            self.judge_orphan(new);
+        }
+        let is_final = is_final && !new.is_orphan();
         if is_final && new.facts.alive_since.is_some() && is_alive(scene.universe, id) {
             self.object("false status", || {
                 format!("Job {} is {state} and its Flink job lives", short(id))
@@ -222,6 +227,17 @@ impl Oracle {
         }
     }
 
+    /// A Job is given up only when its end is waited for, and if the user named it (seed 001, "Force Cancellation").
+    fn judge_orphan(&mut self, new: &StoredJob) {
+        let id = new.doc.metadata.id;
+        let owner = self.mirror.deployments.get(&new.doc.metadata.deployment_id);
+        let named = owner.and_then(|o| o.doc.metadata.annotations.get(FORCE_CANCELLATION));
+        let is_named = named.is_some_and(|text| *text == id.to_string());
+        if !is_named || (new.facts.cancel.is_none() && new.facts.end.is_none()) {
+            self.object("job given up", || format!("nobody asked for {}", short(id)));
+        }
+    }
+
     fn judge_cancelled(&mut self, new: &StoredJob, scene: Scene<'_>) {
         let id = new.doc.metadata.id;
         let (Some(end), Some(cancel)) = (&new.facts.end, &new.facts.cancel) else {
@@ -237,7 +253,8 @@ impl Oracle {
             self.over_at.insert(new.doc.metadata.deployment_id, scene.universe.snapshots.len());
         }
         let has_started = new.doc.status.started.is_some();
-        if has_started && is_running && is_alive(scene.universe, id) && !is_patient {
+        let is_alive = is_alive(scene.universe, id) && !new.is_orphan();
+        if has_started && is_running && is_alive && !is_patient {
             self.object("hasty end", || {
                 format!("Job {} was ended without asking Flink", short(id))
             });

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drey_engine::session_cluster::Run;
 use drey_engine::{DeploymentFacts, JobFacts, SavepointFacts, SessionFacts};
-use drey_model::{Deployment, Event, Job, Savepoint};
+use drey_model::{Deployment, Event, Job, Savepoint, SessionCluster};
 use drey_store::Object;
 use uuid::Uuid;
 
@@ -29,6 +29,14 @@ pub struct StoredJob {
     pub is_open: bool,
 }
 
+impl StoredJob {
+    /// Whether a user gave it up while Flink did not cancel it.
+    #[must_use]
+    pub fn is_orphan(&self) -> bool {
+        self.facts.session.as_ref().is_some_and(|session| session.orphaned_at.is_some())
+    }
+}
+
 /// A Savepoint as stored.
 #[derive(Debug, Clone)]
 pub struct StoredSavepoint {
@@ -36,6 +44,15 @@ pub struct StoredSavepoint {
     pub doc: Savepoint,
     /// The controller's facts.
     pub facts: Option<SavepointFacts>,
+}
+
+/// A SessionCluster as stored.
+#[derive(Debug, Clone)]
+pub struct StoredCluster {
+    /// The document.
+    pub doc: SessionCluster,
+    /// The controller's facts.
+    pub facts: SessionFacts,
 }
 
 /// One change, decoded.
@@ -50,7 +67,7 @@ pub enum Change {
     /// A line was logged.
     Event(Box<Event>),
     /// A SessionCluster was written.
-    SessionCluster(Box<SessionFacts>),
+    SessionCluster(Box<StoredCluster>),
     /// Something was deleted.
     Gone(Uuid),
     /// Nothing that matters here.
@@ -66,8 +83,8 @@ pub struct Mirror {
     pub jobs: BTreeMap<Uuid, StoredJob>,
     /// By id.
     pub savepoints: BTreeMap<Uuid, StoredSavepoint>,
-    /// The only SessionCluster.
-    pub session_cluster: SessionFacts,
+    /// The only SessionCluster, while there is one.
+    pub session_cluster: Option<StoredCluster>,
     /// What was deleted.
     pub gone: BTreeSet<Uuid>,
     /// Locations of Savepoints that were deleted.
@@ -101,7 +118,10 @@ impl Mirror {
                 facts: row.facts.as_ref().map(|_| row.decode_facts()).transpose()?,
             })),
             Kind::Event => Change::Event(Box::new(row.decode()?)),
-            Kind::SessionCluster => Change::SessionCluster(Box::new(row.decode_facts()?)),
+            Kind::SessionCluster => Change::SessionCluster(Box::new(StoredCluster {
+                doc: row.decode()?,
+                facts: row.decode_facts()?,
+            })),
             Kind::DeploymentTarget | Kind::DeploymentDefaults | Kind::SecretValue => Change::Other,
         })
     }
@@ -118,9 +138,12 @@ impl Mirror {
             Change::Savepoint(s) => {
                 self.savepoints.insert(s.doc.metadata.id, *s);
             }
-            Change::SessionCluster(facts) => self.session_cluster = *facts,
+            Change::SessionCluster(cluster) => self.session_cluster = Some(*cluster),
             Change::Gone(id) => {
                 self.deployments.remove(&id);
+                if self.session_cluster.as_ref().is_some_and(|c| c.doc.metadata.id == id) {
+                    self.session_cluster = None;
+                }
                 self.jobs.remove(&id);
                 let savepoint = self.savepoints.remove(&id);
                 self.forgotten.extend(savepoint.and_then(|s| s.doc.spec.savepoint_location));
@@ -133,7 +156,13 @@ impl Mirror {
     /// The run of the SessionCluster, if this is the one.
     #[must_use]
     pub fn run(&self, id: Uuid) -> Option<&Run> {
-        self.session_cluster.run.as_ref().filter(|run| run.launched.id == id)
+        self.shared()?.run.as_ref().filter(|run| run.launched.id == id)
+    }
+
+    /// The controller's facts about the SessionCluster.
+    #[must_use]
+    pub fn shared(&self) -> Option<&SessionFacts> {
+        self.session_cluster.as_ref().map(|cluster| &cluster.facts)
     }
 
     /// The Jobs of a Deployment, the oldest first.

@@ -9,6 +9,7 @@ mod jobs;
 mod mirror;
 mod quota;
 mod restore;
+mod session;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 pub use end::settled;
 pub use mirror::{Change, Mirror, StoredDeployment, StoredJob, StoredSavepoint};
+pub use session::cluster_settled;
 
 use crate::core::{Core, MINUTE, Micros, short};
 use crate::universe::{Cluster, Universe};
@@ -40,6 +42,8 @@ pub enum Effect<'a> {
     Ensure(&'a Job),
     /// Launch a run of a session cluster, or replace what was lost.
     EnsureSession(&'a SessionRun),
+    /// End these TaskManagers of a run.
+    Release(Uuid, &'a [String]),
     /// Submit to a session cluster.
     Submit(&'a Job),
     /// Remove.
@@ -73,6 +77,10 @@ pub struct Oracle {
     pub quota: Option<Limit>,
     /// Whether a replica's clock ever jumped.
     pub has_jumped: bool,
+    /// Since when the weather is calm.
+    pub calm_since: Option<Micros>,
+    /// What is remembered of SessionClusters.
+    ledger: session::Ledger,
     /// Whether commits fail because of the weather.
     pub is_store_broken: bool,
     /// The epoch of the lease, and the one under which each replica believes to lead.
@@ -104,6 +112,8 @@ impl Oracle {
             finished: BTreeSet::new(),
             quota: None,
             has_jumped: false,
+            calm_since: None,
+            ledger: session::Ledger::default(),
             is_store_broken: false,
             epochs: (0, [None, None]),
             answers: BTreeMap::new(),
@@ -270,7 +280,12 @@ impl Core {
                 self.coverage.count("state", &new.doc.status.state.to_string());
                 self.oracle.judge_deployment(new, scene);
             }
-            Change::Job(new) => self.oracle.judge_job(new, scene),
+            Change::Job(new) => {
+                if new.is_orphan() {
+                    self.coverage.count("session", "job given up");
+                }
+                self.oracle.judge_job(new, scene);
+            }
             Change::Savepoint(new) => self.oracle.judge_savepoint(new, scene),
             Change::Event(event) => {
                 self.coverage.count("event", &event.metadata.name.to_string());
@@ -285,7 +300,14 @@ impl Core {
                     );
                 }
             }
-            Change::SessionCluster(new) => self.oracle.judge_session_cores(new, scene),
+            Change::SessionCluster(new) => {
+                self.coverage.count("cluster", &new.doc.status.state.to_string());
+                let failure = new.facts.gave_up.as_ref();
+                if let Some(failure) = failure {
+                    self.coverage.count("cluster failure", &failure.reason);
+                }
+                self.oracle.judge_session_cluster(new, scene);
+            }
             Change::Gone(_) | Change::Other => {}
         }
         self.oracle.mirror.apply(change);
@@ -299,6 +321,7 @@ impl Core {
             match effect {
                 Effect::Ensure(_) => "ensure-cluster",
                 Effect::EnsureSession(_) => "ensure-session",
+                Effect::Release(..) => "release",
                 Effect::Submit(_) => "submit",
                 Effect::Remove(_) => "remove-cluster",
                 Effect::Cancel(_) => "cancel",
@@ -312,6 +335,7 @@ impl Core {
                 mirror.jobs.get(&job.metadata.id).is_some_and(|r| r.doc.spec == job.spec)
             }
             Effect::EnsureSession(run) => mirror.run(run.id).is_some_and(|r| r.end.is_none()),
+            Effect::Release(run, names) => self.oracle.is_released(*run, names),
             Effect::Submit(job) => mirror.jobs.get(&job.metadata.id).is_some_and(|r| {
                 let submission = r.facts.session.as_ref().and_then(|s| s.submission.as_ref());
                 r.doc.spec == job.spec && submission.is_some_and(|s| s.is_open)
@@ -331,6 +355,7 @@ impl Core {
         let subject = match effect {
             Effect::Ensure(job) | Effect::Submit(job) => job.metadata.id,
             Effect::EnsureSession(run) => run.id,
+            Effect::Release(run, _) => *run,
             Effect::Remove(id) | Effect::Cancel(id) => *id,
             Effect::Snapshot(t, _) => t.trigger_id,
         };
@@ -340,6 +365,9 @@ impl Core {
         let text = self.story.is_told.then(|| match effect {
             Effect::Ensure(job) => format!("→ ensure {}", short(job.metadata.id)),
             Effect::EnsureSession(run) => format!("→ ensure session {}", short(run.id)),
+            Effect::Release(run, names) => {
+                format!("→ release {} of {}", names.join(", "), short(*run))
+            }
             Effect::Submit(job) => format!("→ submit {}", short(job.metadata.id)),
             Effect::Remove(id) => format!("→ remove {}", short(*id)),
             Effect::Cancel(id) => format!("→ cancel {}", short(*id)),

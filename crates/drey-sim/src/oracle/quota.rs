@@ -9,6 +9,7 @@ use drey_model::quota::Claim;
 use drey_model::{Deployment, DeploymentState, DesiredState, Job};
 use uuid::Uuid;
 
+use super::mirror::StoredCluster;
 use super::{Oracle, Scene, StoredDeployment, StoredJob};
 use crate::core::short;
 use crate::universe::Universe;
@@ -36,13 +37,16 @@ fn thousandths(cores: drey_model::quota::Cores) -> u64 {
 
 impl Oracle {
     /// What everybody uses but this Deployment or SessionCluster.
-    fn used_beside(&self, id: Uuid, universe: &Universe) -> u64 {
-        self.used_by_jobs(id, universe) + self.used_by_shared(id, universe)
+    ///
+    /// A SessionCluster that grows is counted and not judged. So what follows a launch that was judged before it grew may
+    /// stand beside more than there is, and is judged as if it had not grown.
+    fn used_beside(&self, id: Uuid, universe: &Universe, is_judged_before: bool) -> u64 {
+        self.used_by_jobs(id, universe) + self.used_by_shared(id, universe, is_judged_before)
     }
 
     /// As many TaskManagers as live, and as are to be started.
-    fn used_by_shared(&self, beside: Uuid, universe: &Universe) -> u64 {
-        let run = self.mirror.session_cluster.run.as_ref();
+    fn used_by_shared(&self, beside: Uuid, universe: &Universe, is_judged_before: bool) -> u64 {
+        let run = self.mirror.shared().and_then(|facts| facts.run.as_ref());
         let Some(run) = run.filter(|run| run.launched.session_cluster_id != beside) else {
             return 0;
         };
@@ -50,7 +54,11 @@ impl Oracle {
         if cluster.is_some_and(|c| c.is_removed) {
             return 0;
         }
-        let living = cluster.map_or(0, |c| i32::try_from(c.managers).unwrap_or(i32::MAX));
+        if is_judged_before {
+            return of_processes(1);
+        }
+        let living =
+            cluster.map_or(0, |c| i32::try_from(c.managers + c.coming).unwrap_or(i32::MAX));
         of_processes(living.max(run.launched.spec.number_of_task_managers))
     }
 
@@ -69,9 +77,12 @@ impl Oracle {
     /// A Job is created: its cores are there.
     pub(super) fn judge_cores(&mut self, new: &StoredJob, owner: &Deployment, scene: Scene<'_>) {
         let Some(limit) = self.quota.filter(|_| is_counted(owner)) else { return };
-        let used = self.used_beside(owner.metadata.id, scene.universe);
         let needs = cores(&new.doc);
-        if used + needs > thousandths(limit.cpu) + thousandths(limit.tolerated) {
+        let id = owner.metadata.id;
+        let held = self.mirror.deployments.get(&id).map_or(0, |d| thousandths(d.facts.claim.held));
+        let used = self.used_beside(id, scene.universe, held >= needs);
+        // A SessionCluster that grows is not judged, and may use more than there is.
+        if needs > 0 && used + needs > thousandths(limit.cpu) + thousandths(limit.tolerated) {
             self.object("quota", || {
                 let id = short(new.doc.metadata.id);
                 format!("Job {id} takes {needs} beside {used} of {limit:?}")
@@ -80,14 +91,21 @@ impl Oracle {
     }
 
     /// A SessionCluster was written: if it launches a run, the cores for it are there.
-    pub(super) fn judge_session_cores(&mut self, new: &SessionFacts, scene: Scene<'_>) {
-        let (Some(limit), Some(run)) = (self.quota, &new.run) else { return };
+    pub(super) fn judge_session_cores(
+        &mut self,
+        old: &SessionFacts,
+        new: &StoredCluster,
+        scene: Scene<'_>,
+    ) {
+        let (Some(limit), Some(run)) = (self.quota, &new.facts.run) else { return };
         if self.mirror.run(run.launched.id).is_some() {
             return;
         }
-        let used = self.used_beside(run.launched.session_cluster_id, scene.universe);
+        let used = self.used_beside(run.launched.session_cluster_id, scene.universe, false);
         let needs = of_processes(run.launched.spec.number_of_task_managers);
-        if used + needs > thousandths(limit.ceiling()) {
+        // It holds them still, from a run that has failed.
+        let is_new = thousandths(old.claim.held) < needs;
+        if is_new && used + needs > thousandths(limit.ceiling()) {
             self.object("quota", || {
                 let id = short(run.launched.id);
                 format!("run {id} takes {needs} beside {used} of {limit:?}")
@@ -98,7 +116,7 @@ impl Oracle {
     /// Why a SessionCluster that waits for cores should not; `None` when it has to.
     pub(super) fn shared_waits_in_vain(&self, universe: &Universe) -> Option<String> {
         let used = self.used_by_jobs(Uuid::nil(), universe) + self.awaited(Uuid::nil());
-        self.in_vain(&self.mirror.session_cluster.claim, used)
+        self.mirror.shared().and_then(|facts| self.in_vain(&facts.claim, used))
     }
 
     /// Why a Deployment that waits for cores should not; `None` when it has to.
@@ -108,7 +126,8 @@ impl Oracle {
         universe: &Universe,
     ) -> Option<String> {
         let id = stored.doc.metadata.id;
-        self.in_vain(&stored.facts.claim, self.used_beside(id, universe) + self.awaited(id))
+        let used = self.used_beside(id, universe, false) + self.awaited(id);
+        self.in_vain(&stored.facts.claim, used)
     }
 
     /// What others may keep for a next attempt while nothing of them runs: what that attempt needs, and no more.

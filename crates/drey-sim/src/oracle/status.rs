@@ -125,8 +125,10 @@ impl Oracle {
     fn judge_state(&mut self, new: &StoredDeployment, universe: &Universe) {
         let id = new.doc.metadata.id;
         let state = new.doc.status.state;
-        let live = universe.live(id);
+        let mut live = universe.live(id);
         let jobs: Vec<_> = self.mirror.jobs_of(id).cloned().collect();
+        // Those that a user gave up may live.
+        live.retain(|id| !jobs.iter().any(|j| j.doc.metadata.id == *id && j.is_orphan()));
         let last = jobs.last();
         let contradiction = match state {
             DeploymentState::Suspended | DeploymentState::Cancelled if !live.is_empty() => {
@@ -171,8 +173,10 @@ impl Oracle {
             let behaviour = Behaviour::of(jar);
             !behaviour.never_starts()
                 && !behaviour.is_incompatible
-                && (d.doc.spec.deployment_target_name.as_deref() == Some("local")
-                    || d.doc.spec.session_cluster_name.is_some())
+                && match d.doc.spec.session_cluster_name {
+                    Some(_) => self.is_cluster_serving() && !self.ledger.is_shaken,
+                    None => d.doc.spec.deployment_target_name.as_deref() == Some("local"),
+                }
         })
     }
 }

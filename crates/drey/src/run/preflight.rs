@@ -7,6 +7,7 @@
 //! not missing.
 
 mod layout;
+mod machine;
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,13 +22,12 @@ use drey_model::causes::causes;
 use drey_model::deployment::{Artifact, ArtifactKind};
 use drey_model::secret::mask::Mask;
 use drey_model::secret::placeholder;
-use drey_server::Preflight;
+use drey_server::{Preflight, Processes};
 use secrecy::ExposeSecret;
 
 /// How long one file may take; a write waits for it.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-const CONFIGURATION: &str = "spec.template.spec.flinkConfiguration";
 const ARTIFACT: &str = "spec.template.spec.artifact";
 
 /// The look, with fetched files going to the cache.
@@ -40,7 +40,13 @@ pub(super) fn preflight(
     let look = move |namespace: String, artifact| {
         look(artifacts.of(&namespace), secrets.clone(), namespace, artifact)
     };
-    Ok(Preflight::new(look).with_layout(layout::layout))
+    Ok(Preflight::new(look).with_layout(processes))
+}
+
+fn processes(processes: &Processes<'_>) -> Vec<Problem> {
+    let mut problems = layout::layout(processes);
+    problems.extend(machine::too_large(processes));
+    problems
 }
 
 async fn look(
