@@ -124,6 +124,7 @@ pub fn session_cluster_warnings(spec: &SessionClusterSpec) -> Vec<Problem> {
     let shape = shape(spec);
     template::warn_owned(&shape, OWNED_KEYS, &mut warnings);
     template::warn_owned(&shape, template::OWNED_OF_SESSIONS, &mut warnings);
+    template::warn_high_availability(&shape, &mut warnings);
     template::warn_cluster(&shape, &mut warnings);
     warnings.into_iter().map(of_cluster).collect()
 }

@@ -2,7 +2,7 @@
 //! Deployments use too. And which lines of its configuration have no effect there.
 
 use super::template::{OWNED_KEYS, SPEC};
-use crate::configuration::is_of_cluster;
+use crate::configuration::{is_high_availability, is_of_cluster};
 use crate::deployment::{DeploymentSpec, TemplateSpec};
 use crate::problem::{Problem, join_path};
 use crate::secret::placeholder::is_filled;
@@ -32,7 +32,8 @@ pub(super) fn check(spec: &DeploymentSpec, problems: &mut Vec<Problem>) {
 pub(super) fn warn(template: &TemplateSpec, warnings: &mut Vec<Problem>) {
     let configuration = format!("{SPEC}.flinkConfiguration");
     let lines = template.flink_configuration.keys();
-    for key in lines.filter(|key| is_of_cluster(key) && !OWNED_KEYS.contains(&key.trim())) {
+    let is_told = |key: &str| OWNED_KEYS.contains(&key.trim()) || is_high_availability(key);
+    for key in lines.filter(|key| is_of_cluster(key) && !is_told(key)) {
         let message = format!(
             "{} is a setting of the whole cluster, so it is ignored here. Write it into flinkConfiguration of the \
              SessionCluster.",

@@ -81,6 +81,7 @@ pub(super) fn check_cluster(spec: &TemplateSpec, problems: &mut Vec<Problem>) {
 pub(super) fn warn(spec: &DeploymentSpec, warnings: &mut Vec<Problem>) {
     let template = &spec.template.spec;
     warn_owned(template, OWNED_KEYS, warnings);
+    warn_high_availability(template, warnings);
     if spec.session_cluster_name.is_some() {
         return session::warn(template, warnings);
     }
@@ -106,19 +107,23 @@ pub(super) fn warn_owned(template: &TemplateSpec, owned: &[&str], warnings: &mut
     }
 }
 
-/// The part that says what a cluster is made of.
-pub(super) fn warn_cluster(template: &TemplateSpec, warnings: &mut Vec<Problem>) {
+/// Lines that hold on no cluster of local processes, shared or not.
+pub(super) fn warn_high_availability(template: &TemplateSpec, warnings: &mut Vec<Problem>) {
     let configuration = format!("{SPEC}.flinkConfiguration");
     let is_wish = |value: &str| !value.trim().eq_ignore_ascii_case("none");
     let lines = template.flink_configuration.iter();
     for (key, _) in lines.filter(|(key, value)| is_high_availability(key) && is_wish(value)) {
         let message = format!(
-            "{} is ignored: local processes run without Flink's high availability. When a JobManager dies, Drey starts \
-             the job again from its newest snapshot.",
+            "{} is ignored: local processes run without it. Drey restarts the job from its newest snapshot.",
             key.trim()
         );
         warnings.push(Problem::new(join_path(&configuration, key), message));
     }
+}
+
+/// The part that says what a cluster is made of.
+pub(super) fn warn_cluster(template: &TemplateSpec, warnings: &mut Vec<Problem>) {
+    let configuration = format!("{SPEC}.flinkConfiguration");
     for (role, resource) in &template.resources {
         let key = format!("{role}.memory.process.size");
         let (Some(size), Some(memory)) =

@@ -308,7 +308,7 @@ fn on_a_shared_cluster_each_line_about_whole_clusters_is_warned_of_and_nothing_e
         assert!(line.as_ref().is_some_and(|line| line.contains(said)), "{key}: {line:?}");
     };
     let whole = "Write it into flinkConfiguration of the SessionCluster";
-    told("high-availability", whole);
+    told("high-availability", "local processes run without it");
     told("taskmanager.memory.process.size", whole);
     told("taskmanager.numberOfTaskSlots", whole);
     told("rest.port", "Drey sets rest.port itself");

@@ -22,7 +22,7 @@ pub(super) fn too_large(processes: &Processes<'_>) -> Option<Problem> {
 fn available() -> Option<u64> {
     static BYTES: OnceLock<Option<u64>> = OnceLock::new();
     *BYTES.get_or_init(|| {
-        let mut system = System::new();
+        let mut system = System::new().ok()?;
         system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
         let limit = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory);
         Some(system.total_memory().min(limit)).filter(|bytes| *bytes > 0)
