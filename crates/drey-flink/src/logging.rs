@@ -170,15 +170,16 @@ mod tests {
 
     #[test]
     fn a_template_is_filled_in_and_wins_over_the_profile() {
-        let template = "<C n=\"{{ deploymentName }}\">{%- for name, level in userConfiguredLoggers -%}<Logger name=\"{{ name }}\" \
-                        level=\"{{level}}\"/>{%- endfor -%}<Root level=\"{{ rootLoggerLogLevel }}\"/></C>";
+        let template = "<Configuration n=\"{{ deploymentName }}\">{%- for name, level in userConfiguredLoggers -%}<Logger name=\"{{ name }}\" \
+                        level=\"{{level}}\"/>{%- endfor -%}<Root level=\"{{ rootLoggerLogLevel }}\"/></Configuration>";
         let file = rendered(&[("", "ERROR"), ("a.b", "debug")], Some(template));
         assert_eq!(file.name, "log4j.xml");
         assert_eq!(
             file.text,
-            "<C n=\"top-speed\"><Logger name=\"a.b\" level=\"DEBUG\"/><Root level=\"ERROR\"/></C>"
+            "<Configuration n=\"top-speed\"><Logger name=\"a.b\" level=\"DEBUG\"/><Root level=\"ERROR\"/></Configuration>"
         );
-        let broken = rendered(&[("", "ERROR")], Some("<C>{{ nonsense }}</C>"));
+        let broken =
+            rendered(&[("", "ERROR")], Some("<Configuration>{{ nonsense }}</Configuration>"));
         assert!(broken.text.contains("rootLogger.level = ERROR\n"), "{broken:?}");
     }
 }

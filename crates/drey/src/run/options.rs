@@ -133,7 +133,7 @@ fn quota(args: &Serve, file: Option<QuotaFile>) -> Result<Option<Limit>> {
     for (name, cores) in [(limit, cpu), (overuse, tolerated)] {
         if let Some(cores) = cores.filter(|cores| !(0.0..=QUOTA_CORES_MAX).contains(cores)) {
             return Err(Failure::usage(format!("{name} is {cores}")).why(format!(
-                "a number of CPU cores is at least 0 and at most {QUOTA_CORES_MAX}, for example 16 or 2.5"
+                "a number of CPU cores is 0 or more and at most {QUOTA_CORES_MAX}, for example 16 or 2.5"
             )));
         }
     }
@@ -240,7 +240,7 @@ mod tests {
     fn a_quota_that_makes_no_sense_is_refused_with_what_to_do() {
         for (cpu, tolerated, word) in [
             (Some(-1.0), None, "--quota-cpu is -1"),
-            (Some(f64::NAN), None, "at least 0"),
+            (Some(f64::NAN), None, "0 or more"),
             (Some(1e300), None, "at most 1000000"),
             (Some(1.0), Some(f64::INFINITY), "--quota-tolerated-cpu is inf"),
             (None, Some(1.0), "add --quota-cpu"),
