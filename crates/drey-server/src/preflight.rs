@@ -45,6 +45,7 @@ type Problems = Pin<Box<dyn Future<Output = Vec<Problem>> + Send>>;
 pub struct Preflight {
     artifact: Arc<dyn Fn(String, Artifact) -> Problems + Send + Sync>,
     layout: Arc<Layout>,
+    room: Arc<Layout>,
 }
 
 impl Default for Preflight {
@@ -62,6 +63,7 @@ impl Preflight {
         Self {
             artifact: Arc::new(move |namespace, artifact| Box::pin(look(namespace, artifact))),
             layout: Arc::new(|_| Vec::new()),
+            room: Arc::new(|_| Vec::new()),
         }
     }
 
@@ -72,6 +74,24 @@ impl Preflight {
         layout: impl Fn(&Processes<'_>) -> Vec<Problem> + Send + Sync + 'static,
     ) -> Self {
         Self { layout: Arc::new(layout), ..self }
+    }
+
+    /// The same, with a way to tell whether there is room for all of them; it only computes.
+    #[must_use]
+    pub fn with_room(
+        self,
+        room: impl Fn(&Processes<'_>) -> Vec<Problem> + Send + Sync + 'static,
+    ) -> Self {
+        Self { room: Arc::new(room), ..self }
+    }
+
+    /// What is wrong with processes that are laid out anew, or else with their number if that has grown.
+    fn look_at(&self, processes: &Processes<'_>, is_new: bool, has_grown: bool) -> Vec<Problem> {
+        let mut problems = if is_new { (self.layout)(processes) } else { Vec::new() };
+        if is_new || has_grown {
+            problems.extend((self.room)(processes));
+        }
+        problems
     }
 
     /// What is wrong with what the new Deployment refers to. Nothing is looked at again that has not changed.
@@ -88,21 +108,22 @@ impl Preflight {
         let before = before.filter(|before| has_own_cluster(before) || !is_alone);
         let old = before.map(|d| &d.spec.template.spec);
         let is_new = old.is_none_or(|old| old.artifact != template.artifact);
-        let is_laid_out_anew = is_alone
-            && old.is_none_or(|old| {
-                old.resources != template.resources
-                    || old.flink_configuration != template.flink_configuration
-                    || old.effective_task_managers() != template.effective_task_managers()
-            });
+        let is_laid_out_anew = old.is_none_or(|old| {
+            old.resources != template.resources
+                || old.flink_configuration != template.flink_configuration
+        });
+        let task_managers = template.effective_task_managers();
+        let has_grown = old.is_some_and(|old| old.effective_task_managers() < task_managers);
         let is_local = target.is_some_and(|t| t.spec.local.is_some());
         let mut found = Found::default();
-        if is_laid_out_anew && is_local {
-            found.problems = (self.layout)(&Processes {
+        if is_alone && is_local {
+            let processes = Processes {
                 path: "spec.template.spec",
                 resources: &template.resources,
                 flink_configuration: &template.flink_configuration,
-                task_managers: template.effective_task_managers(),
-            });
+                task_managers,
+            };
+            found.problems = self.look_at(&processes, is_laid_out_anew, has_grown);
         }
         if is_new && is_local && after.spec.state == DesiredState::Running {
             let namespace = after.metadata.namespace.clone();
@@ -123,21 +144,23 @@ impl Preflight {
         targets: &[DeploymentTarget],
     ) -> Vec<Problem> {
         let spec = &after.spec;
-        let is_as_before = before.is_some_and(|old| {
-            old.spec.deployment_target_name == spec.deployment_target_name
-                && old.spec.resources == spec.resources
-                && old.spec.number_of_task_managers >= spec.number_of_task_managers
-                && old.spec.flink_configuration == spec.flink_configuration
-        });
         let target = targets.iter().find(|t| t.metadata.name == spec.deployment_target_name);
-        if is_as_before || target.is_none_or(|t| t.spec.local.is_none()) {
+        if target.is_none_or(|t| t.spec.local.is_none()) {
             return Vec::new();
         }
-        (self.layout)(&Processes {
+        let is_new = before.is_none_or(|old| {
+            old.spec.deployment_target_name != spec.deployment_target_name
+                || old.spec.resources != spec.resources
+                || old.spec.flink_configuration != spec.flink_configuration
+        });
+        let task_managers = spec.number_of_task_managers;
+        let has_grown = before.is_some_and(|old| old.spec.number_of_task_managers < task_managers);
+        let processes = Processes {
             path: "spec",
             resources: &spec.resources,
             flink_configuration: &spec.flink_configuration,
-            task_managers: spec.number_of_task_managers,
-        })
+            task_managers,
+        };
+        self.look_at(&processes, is_new, has_grown)
     }
 }

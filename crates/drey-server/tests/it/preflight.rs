@@ -101,7 +101,9 @@ async fn on_a_cluster_a_version_that_nobody_knows_is_a_warning() {
         json!({"metadata": {"name": "shared"}, "spec": {"deploymentTargetName": "local"}});
     let clusters = "/api/v1/namespaces/default/sessionclusters";
     server.json("POST", clusters, cluster).await.expect(201);
-    for (version, why) in [("9.9", "Unheard of. It has no effect"), ("1.2", "Write flinkVersion")] {
+    for (version, why) in
+        [("9.9", "No effect: SessionCluster shared runs Flink"), ("1.2", "Write flinkVersion")]
+    {
         let mut body = deployment(&format!("on-{}", version.replace('.', "-")));
         body["spec"]["state"] = json!("RUNNING");
         body["spec"]["template"]["spec"]["artifact"]["flinkVersion"] = json!(version);
@@ -152,4 +154,26 @@ async fn the_memory_of_a_session_cluster_has_to_suffice_but_does_not_keep_it_fro
     server.restart();
     let more = json!({"spec": {"numberOfTaskManagers": 3}});
     server.json("PATCH", &shared, more).await.expect(200);
+
+    // Too many for this machine.
+    let at_most = |p: &Processes<'_>| {
+        let path = format!("{}.numberOfTaskManagers", p.path);
+        (p.task_managers > 3).then(|| Problem::new(path, "Too many.")).into_iter().collect()
+    };
+    server.app.preflight = Preflight::default().with_room(at_most);
+    server.restart();
+    let many = json!({"spec": {"numberOfTaskManagers": 4}});
+    let message = server.json("PATCH", &shared, many.clone()).await.refused(400, "BadRequest");
+    assert!(message.contains("spec.numberOfTaskManagers: Too many."), "{message}");
+    server.app.preflight = Preflight::default();
+    server.restart();
+    server.json("PATCH", &shared, many).await.expect(200);
+    server.app.preflight = Preflight::default().with_room(at_most);
+    server.restart();
+    let fewer = json!({"spec": {"numberOfTaskManagers": 2}});
+    server.json("PATCH", &shared, fewer).await.expect(200);
+    let mut body = deployment("large");
+    body["spec"]["template"]["spec"]["numberOfTaskManagers"] = json!(4);
+    let message = server.json("POST", DEPLOYMENTS, body).await.refused(400, "BadRequest");
+    assert!(message.contains("spec.template.spec.numberOfTaskManagers: Too many."), "{message}");
 }

@@ -22,7 +22,7 @@ use drey_model::causes::causes;
 use drey_model::deployment::{Artifact, ArtifactKind};
 use drey_model::secret::mask::Mask;
 use drey_model::secret::placeholder;
-use drey_server::{Preflight, Processes};
+use drey_server::Preflight;
 use secrecy::ExposeSecret;
 
 /// How long one file may take; a write waits for it.
@@ -40,13 +40,7 @@ pub(super) fn preflight(
     let look = move |namespace: String, artifact| {
         look(artifacts.of(&namespace), secrets.clone(), namespace, artifact)
     };
-    Ok(Preflight::new(look).with_layout(processes))
-}
-
-fn processes(processes: &Processes<'_>) -> Vec<Problem> {
-    let mut problems = layout::layout(processes);
-    problems.extend(machine::too_large(processes));
-    problems
+    Ok(Preflight::new(look).with_layout(layout::layout).with_room(machine::room))
 }
 
 async fn look(

@@ -10,12 +10,13 @@ use drey_model::Problem;
 use drey_server::Processes;
 use sysinfo::{MemoryRefreshKind, System};
 
-const GIB: f64 = 1_073_741_824.0;
+const GB: f64 = 1_000_000_000.0;
 
 /// A cluster that does not fit into this machine's memory.
-pub(super) fn too_large(processes: &Processes<'_>) -> Option<Problem> {
-    let why = more_than(available()?, processes)?;
-    Some(Problem::new(format!("{}.numberOfTaskManagers", processes.path), why))
+pub(super) fn room(processes: &Processes<'_>) -> Vec<Problem> {
+    let why = available().and_then(|available| more_than(available, processes));
+    let path = format!("{}.numberOfTaskManagers", processes.path);
+    why.map(|why| Problem::new(path, why)).into_iter().collect()
 }
 
 /// Bytes of memory that processes here may use; `None` when the system does not tell.
@@ -43,18 +44,18 @@ fn more_than(available: u64, processes: &Processes<'_>) -> Option<String> {
     }
     let most = available.saturating_sub(manager) / each.max(1);
     Some(format!(
-        "{count} TaskManagers of {} GiB and a JobManager of {} GiB need {} GiB of memory, and this machine has {} GiB: \
+        "{count} TaskManagers of {} GB and a JobManager of {} GB need {} GB of memory, and this machine has {} GB: \
          at most {most} TaskManagers of this size fit",
-        gib(each),
-        gib(manager),
-        gib(all),
-        gib(available)
+        gb(each),
+        gb(manager),
+        gb(all),
+        gb(available)
     ))
 }
 
 #[allow(clippy::cast_precision_loss, reason = "for people, one digit")]
-fn gib(bytes: u64) -> String {
-    let text = format!("{:.1}", bytes as f64 / GIB);
+fn gb(bytes: u64) -> String {
+    let text = format!("{:.1}", bytes as f64 / GB);
     text.strip_suffix(".0").unwrap_or(&text).to_owned()
 }
 
@@ -71,10 +72,10 @@ mod tests {
     fn a_cluster_may_take_all_memory_and_no_more() {
         let resource = |memory: &str| ResourceSpec { cpu: 1.0, memory: Some(memory.to_owned()) };
         let resources = BTreeMap::from([
-            ("jobmanager".to_owned(), resource("1Gi")),
-            ("taskmanager".to_owned(), resource("1536Mi")),
+            ("jobmanager".to_owned(), resource("1G")),
+            ("taskmanager".to_owned(), resource("1.5G")),
         ]);
-        let gib = 1 << 30;
+        let giga = 1_000_000_000;
         let none = TextMap::new();
         let look = |available, task_managers| {
             let path = "spec";
@@ -86,13 +87,13 @@ mod tests {
             };
             more_than(available, &all)
         };
-        assert_eq!(look(4 * gib, 2), None);
+        assert_eq!(look(4 * giga, 2), None);
         assert_eq!(
-            look(4 * gib, 3).unwrap(),
-            "3 TaskManagers of 1.5 GiB and a JobManager of 1 GiB need 5.5 GiB of memory, and this machine has 4 GiB: \
+            look(4 * giga, 3).unwrap(),
+            "3 TaskManagers of 1.5 GB and a JobManager of 1 GB need 5.5 GB of memory, and this machine has 4 GB: \
              at most 2 TaskManagers of this size fit"
         );
-        assert!(look(gib, i32::MAX).unwrap().contains("at most 0 TaskManagers"));
-        assert!(available().is_some_and(|bytes| bytes > gib / 4));
+        assert!(look(giga, i32::MAX).unwrap().contains("at most 0 TaskManagers"));
+        assert!(available().is_some_and(|bytes| bytes > giga / 4));
     }
 }
