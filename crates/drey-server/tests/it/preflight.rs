@@ -101,9 +101,7 @@ async fn on_a_cluster_a_version_that_nobody_knows_is_a_warning() {
         json!({"metadata": {"name": "shared"}, "spec": {"deploymentTargetName": "local"}});
     let clusters = "/api/v1/namespaces/default/sessionclusters";
     server.json("POST", clusters, cluster).await.expect(201);
-    for (version, why) in
-        [("9.9", "No effect: SessionCluster shared runs Flink"), ("1.2", "Write flinkVersion")]
-    {
+    for version in ["9.9", "1.2"] {
         let mut body = deployment(&format!("on-{}", version.replace('.', "-")));
         body["spec"]["state"] = json!("RUNNING");
         body["spec"]["template"]["spec"]["artifact"]["flinkVersion"] = json!(version);
@@ -113,6 +111,7 @@ async fn on_a_cluster_a_version_that_nobody_knows_is_a_warning() {
         let made = server.json("POST", DEPLOYMENTS, body.clone()).await;
         let warning = made.header("drey-warning").to_owned();
         let name = made.expect(201)["metadata"]["name"].as_str().unwrap().to_owned();
+        let why = "No effect: SessionCluster shared runs Flink 1.20";
         assert!(warning.contains(why), "{version}: {warning}");
         let home = json!({"spec": {"sessionClusterName": null, "deploymentTargetName": "local"}});
         let moved = server.json("PATCH", &format!("{DEPLOYMENTS}/{name}"), home).await;
