@@ -21,7 +21,7 @@ pub fn settled(core: &Core, id: Uuid) -> Result<(), String> {
     if state == DeploymentState::Failed {
         return failed(core, id);
     }
-    let open: Vec<_> = core.oracle.mirror.jobs_of(id).filter(|j| j.is_open).collect();
+    let open: Vec<_> = core.oracle.mirror.jobs_of(id).filter(|j| j.is_awaited()).collect();
     let live = core.universe.live(id);
     let desired = stored.doc.spec.state;
     match (desired, state) {

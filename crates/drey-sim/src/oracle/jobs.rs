@@ -1,6 +1,6 @@
 //! Judging Jobs and Savepoints: when they may be created, cancelled and ended, and whether their records are true.
 
-use drey_engine::facts::{How, JobFacts};
+use drey_engine::facts::How;
 use drey_model::deployment::UpgradeKind;
 use drey_model::diff::deviates;
 use drey_model::meta::FORCE_CANCELLATION;
@@ -107,10 +107,8 @@ impl Oracle {
                 "a Job is created although the transition was given up".to_owned()
             });
         }
-        // What may appear late is watched, and nobody waits for it.
-        let is_late = |f: &JobFacts| f.session.as_ref().is_some_and(|s| s.late.is_some());
-        let awaited = |j: &&StoredJob| j.is_open && !is_late(&j.facts);
-        let open = self.mirror.jobs_of(deployment).find(awaited).map(|j| j.doc.metadata.id);
+        let open = self.mirror.jobs_of(deployment).find(|j| j.is_awaited());
+        let open = open.map(|j| j.doc.metadata.id);
         if let Some(other) = open {
             self.object("two jobs", || {
                 format!("{} while {} is not closed", short(id), short(other))

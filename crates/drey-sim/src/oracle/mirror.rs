@@ -35,6 +35,13 @@ impl StoredJob {
     pub fn is_orphan(&self) -> bool {
         self.facts.session.as_ref().is_some_and(|session| session.orphaned_at.is_some())
     }
+
+    /// Whether something waits for it. What may only appear late is watched, and nothing waits for it.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        let may_be_late = self.facts.session.as_ref().is_some_and(|s| s.late.is_some());
+        self.is_open && !may_be_late
+    }
 }
 
 /// A Savepoint as stored.
