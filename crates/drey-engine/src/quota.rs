@@ -33,6 +33,9 @@ const NAMED_MAX: usize = 5;
 pub(crate) const LATER: &str =
     "It starts as soon as there is room; nothing that runs is stopped for it";
 
+/// What becomes of one that needs more than there will ever be.
+const NEVER: &str = "It never fits: ask for less, or have the quota raised";
+
 /// Who asks for cores.
 pub(crate) struct Asker<'a> {
     pub(crate) quota: &'a Quota,
@@ -85,10 +88,9 @@ pub(crate) fn judge(
         (Some(limit), None, Some(others)) => {
             let sum = sum(needs, limit, others);
             let users = named(others, &asker.metadata.namespace);
-            let why = format!(
-                "The CPU quota has no room. Cores: {sum}. In use: {users}. {}",
-                asker.outlook
-            );
+            let outlook = if needs > limit.ceiling() { NEVER } else { asker.outlook };
+            let why =
+                format!("The CPU quota has no room. Cores: {sum}. In use: {users}. {outlook}");
             (format!("free CPU cores: {sum}"), why)
         }
     };
@@ -206,7 +208,8 @@ fn unreadable(holder: &Unreadable, metadata: &Metadata) -> (String, String) {
 /// `4 needed, 1 of 6 free, 3 missing`.
 fn sum(needs: Cores, limit: Limit, others: &[Holder]) -> String {
     let free = limit.ceiling().less(used(others));
-    let missing = needs.less(free);
+    // More may be in use than the quota allows: that has to come free, too.
+    let missing = (used(others) + needs).less(limit.ceiling());
     format!("{needs} needed, {free} of {} free, {missing} missing", ceiling(limit))
 }
 
