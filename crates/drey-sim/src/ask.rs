@@ -14,7 +14,7 @@ const MILLI: Micros = 1000;
 /// After this long without an answer, a call gives up.
 const TIMEOUT: Micros = 4 * SECOND;
 /// How late a request may arrive.
-const LATEST: Micros = 20 * SECOND;
+pub(crate) const LATEST: Micros = 20 * SECOND;
 
 /// What is asked, and of whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

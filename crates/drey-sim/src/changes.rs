@@ -395,7 +395,8 @@ impl Core {
         };
         let runs = progress == Progress::InProgress;
         let directory = directory.to_owned();
-        let operation = Operation { job, is_stop, directory, progress, is_forgotten: false };
+        let begun = self.now;
+        let operation = Operation { job, is_stop, directory, progress, is_forgotten: false, begun };
         self.universe.operations.insert(trigger, operation);
         self.tell("flink", || format!("operation {} begins (stop: {is_stop})", short(trigger)));
         let hangs = self.weather.savepoint_hangs;

@@ -15,6 +15,8 @@ use crate::core::{Core, MINUTE, Micros, SECOND, short};
 use crate::universe::Change;
 
 const MILLI: Micros = 1000;
+/// How long one look may take.
+const LOOK_MAX: Micros = 15 * SECOND;
 /// Slots of each TaskManager.
 pub const SLOTS: u32 = 2;
 /// How long Flink may list a TaskManager that is gone (`heartbeat.timeout`).
@@ -42,8 +44,8 @@ pub struct Host {
     pub listed: BTreeSet<usize>,
     /// Numbers of processes that the backend ever answered.
     pub shown: BTreeSet<u32>,
-    /// The last of them.
-    pub shown_last: Option<u32>,
+    /// The last of them with their times: several look at the same moment.
+    shown_lately: Vec<(Micros, u32)>,
 }
 
 fn name(number: u32) -> String {
@@ -51,6 +53,11 @@ fn name(number: u32) -> String {
 }
 
 impl Host {
+    /// The largest number of processes that whoever decides now may have been shown.
+    pub(crate) fn shown_at_most(&self) -> u32 {
+        self.shown_lately.iter().map(|(_, n)| *n).max().unwrap_or(0)
+    }
+
     /// A run without TaskManagers yet.
     #[must_use]
     pub fn new(is_deaf: bool) -> Self {
@@ -258,7 +265,8 @@ impl Core {
     pub(crate) fn note_shown(&mut self, id: Uuid, seen: Option<&SeenCluster>) {
         if let (Some(host), Some(cluster)) = (self.universe.hosts.get_mut(&id), seen) {
             host.shown.insert(cluster.task_managers);
-            host.shown_last = Some(cluster.task_managers);
+            host.shown_lately.retain(|(at, _)| *at + LOOK_MAX >= self.now);
+            host.shown_lately.push((self.now, cluster.task_managers));
         }
     }
 }

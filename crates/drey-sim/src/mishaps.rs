@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use crate::ask::LATEST;
 use crate::core::{Core, Entry, MINUTE, SECOND, short};
 use crate::history::History;
 use crate::universe::{Cluster, Progress};
@@ -139,9 +140,12 @@ impl Core {
                 self.vanish(id);
             }
             _ => {
-                let done = self.universe.operations.values_mut();
+                // Flink remembers for five minutes, which is longer than any request is under way.
+                let long_ago = self.now - LATEST;
+                let all = self.universe.operations.values_mut().filter(|o| o.job == id);
                 let mut count = 0;
-                for operation in done.filter(|o| o.job == id && o.progress != Progress::InProgress)
+                for operation in
+                    all.filter(|o| o.progress != Progress::InProgress && o.begun < long_ago)
                 {
                     operation.is_forgotten = true;
                     count += 1;

@@ -381,6 +381,8 @@ pub struct Operation {
     pub progress: Progress,
     /// Whether the JobManager has forgotten it.
     pub is_forgotten: bool,
+    /// When it began.
+    pub begun: Micros,
 }
 
 /// All of it.

@@ -334,7 +334,10 @@ impl Core {
             Effect::Ensure(job) => {
                 mirror.jobs.get(&job.metadata.id).is_some_and(|r| r.doc.spec == job.spec)
             }
-            Effect::EnsureSession(run) => mirror.run(run.id).is_some_and(|r| r.end.is_none()),
+            // A leader that was paused between its decision and this may be late.
+            Effect::EnsureSession(run) => {
+                mirror.run(run.id).is_some_and(|r| r.end.is_none() || self.oracle.epochs.0 > 0)
+            }
             Effect::Release(run, names) => self.oracle.is_released(*run, names),
             Effect::Submit(job) => mirror.jobs.get(&job.metadata.id).is_some_and(|r| {
                 let submission = r.facts.session.as_ref().and_then(|s| s.submission.as_ref());

@@ -81,6 +81,7 @@ impl Oracle {
                     "the controller created a SessionCluster".to_owned()
                 });
             }
+            self.ledger.failed_starts = 0;
             return;
         };
         if scene.author.is_none() {
@@ -234,7 +235,7 @@ impl Oracle {
                 self.ledger.listed.iter().partition(|tm| run.releasing.contains(&tm.id));
             let busiest = go.iter().map(used).max();
             let is_rude = stay.iter().map(used).min().is_some_and(|idlest| busiest > Some(idlest));
-            let shown = universe.hosts.get(&id).and_then(|h| h.shown_last).unwrap_or(0);
+            let shown = universe.hosts.get(&id).map_or(0, Host::shown_at_most);
             let surplus = i64::from(shown) - i64::from(managers(&new.doc));
             if is_rude || run.releasing.len() as i64 > surplus {
                 let names = run.releasing.join(", ");
