@@ -35,6 +35,8 @@ pub struct Processes<'a> {
     pub flink_configuration: &'a TextMap,
     /// How many TaskManagers.
     pub task_managers: i32,
+    /// The Flink version of a SessionCluster; that of a Deployment is looked at with its artifact.
+    pub flink_version: Option<&'a str>,
 }
 
 type Layout = dyn Fn(&Processes<'_>) -> Vec<Problem> + Send + Sync;
@@ -122,6 +124,7 @@ impl Preflight {
                 resources: &template.resources,
                 flink_configuration: &template.flink_configuration,
                 task_managers,
+                flink_version: None,
             };
             found.problems = self.look_at(&processes, is_laid_out_anew, has_grown);
         }
@@ -151,6 +154,7 @@ impl Preflight {
         let is_new = before.is_none_or(|old| {
             old.spec.deployment_target_name != spec.deployment_target_name
                 || old.spec.resources != spec.resources
+                || old.spec.flink_version != spec.flink_version
                 || old.spec.flink_configuration != spec.flink_configuration
         });
         let task_managers = spec.number_of_task_managers;
@@ -160,6 +164,7 @@ impl Preflight {
             resources: &spec.resources,
             flink_configuration: &spec.flink_configuration,
             task_managers,
+            flink_version: spec.flink_version.as_deref(),
         };
         self.look_at(&processes, is_new, has_grown)
     }

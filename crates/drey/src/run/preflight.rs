@@ -22,7 +22,7 @@ use drey_model::causes::causes;
 use drey_model::deployment::{Artifact, ArtifactKind};
 use drey_model::secret::mask::Mask;
 use drey_model::secret::placeholder;
-use drey_server::Preflight;
+use drey_server::{Preflight, Processes};
 use secrecy::ExposeSecret;
 
 /// How long one file may take; a write waits for it.
@@ -40,7 +40,13 @@ pub(super) fn preflight(
     let look = move |namespace: String, artifact| {
         look(artifacts.of(&namespace), secrets.clone(), namespace, artifact)
     };
-    Ok(Preflight::new(look).with_layout(layout::layout).with_room(machine::room))
+    Ok(Preflight::new(look).with_layout(processes).with_room(machine::room))
+}
+
+fn processes(processes: &Processes<'_>) -> Vec<Problem> {
+    let version = processes.flink_version.and_then(unknown_release);
+    let version = version.map(|why| Problem::new(format!("{}.flinkVersion", processes.path), why));
+    layout::layout(processes).into_iter().chain(version).collect()
 }
 
 async fn look(
@@ -130,9 +136,14 @@ async fn python(artifacts: &Artifacts, artifact: &Artifact) -> Option<Problem> {
 }
 
 fn unknown_version(artifact: &Artifact) -> Option<Problem> {
-    let version = artifact.flink_version.as_deref()?.parse::<Version>();
+    unknown_release(artifact.flink_version.as_deref()?).map(|why| at("flinkVersion", why))
+}
+
+/// Why no release of Flink is meant by this.
+fn unknown_release(version: &str) -> Option<String> {
+    let version = version.parse::<Version>();
     let known = version.and_then(|version| versions::resolve(&version));
-    known.err().map(|error| at("flinkVersion", causes(&error)))
+    known.err().map(|error| causes(&error))
 }
 
 /// `None`: it takes too long to tell.

@@ -90,6 +90,13 @@ fn a_cluster_is_compared_refused_and_deleted_with_reasons() {
     for part in ["spec.numberOfTaskManagers: ", "spec.flinkVersion: ", "it is still STOPPED"] {
         assert!(err(&refused).contains(part), "{part}: {}", err(&refused));
     }
+    let never = server
+        .file("never.yaml", &shared("  numberOfTaskManagers: 100000\n").replace("1.20", "1.13"));
+    let refused = server.drey(&["apply", "-f", &never]);
+    ends(&refused, 6);
+    for part in ["spec.flinkVersion: ", "100000 TaskManagers of 2 GB", "this machine has"] {
+        assert!(err(&refused).contains(part), "{part}: {}", err(&refused));
+    }
 
     let used = server.drey(&["delete", "sc", "shared", "--yes"]);
     ends(&used, 5);

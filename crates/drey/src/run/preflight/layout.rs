@@ -52,8 +52,13 @@ mod tests {
         let resources = BTreeMap::from([("taskmanager".to_owned(), resource)]);
         let flink_configuration = pairs.collect();
         let flink_configuration = &flink_configuration;
-        let processes =
-            Processes { path, resources: &resources, flink_configuration, task_managers: 1 };
+        let processes = Processes {
+            path,
+            resources: &resources,
+            flink_configuration,
+            task_managers: 1,
+            flink_version: None,
+        };
         layout(&processes).into_iter().map(|problem| problem.path).collect()
     }
 

@@ -84,6 +84,7 @@ mod tests {
                 resources: &resources,
                 flink_configuration: &none,
                 task_managers,
+                flink_version: None,
             };
             more_than(available, &all)
         };
