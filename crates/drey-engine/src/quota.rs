@@ -29,12 +29,24 @@ const RECHECK: SignedDuration = SignedDuration::from_secs(60);
 const GLANCE: SignedDuration = SignedDuration::from_secs(1);
 /// Deployments that a message names.
 const NAMED_MAX: usize = 5;
-/// What becomes of a launch that is refused.
-pub(crate) const LATER: &str =
-    "It starts as soon as there is room; nothing that runs is stopped for it";
+/// What becomes of who is refused.
+pub(crate) struct Outlook {
+    /// When there is room.
+    later: &'static str,
+    /// If more is needed than there will ever be.
+    never: &'static str,
+}
 
-/// What becomes of one that needs more than there will ever be.
-const NEVER: &str = "It never fits: ask for less, or have the quota raised";
+/// Of a launch.
+pub(crate) const LAUNCH: Outlook = Outlook {
+    later: "It starts as soon as there is room; nothing that runs is stopped for it",
+    never: "It never fits: ask for less, or have the quota raised",
+};
+/// Of an upgrade.
+const UPGRADE: Outlook = Outlook {
+    later: "The job goes on with its earlier template and is upgraded as soon as there is room",
+    never: "The job goes on with its earlier template; the new one never fits: ask for less, or have the quota raised",
+};
 
 /// Who asks for cores.
 pub(crate) struct Asker<'a> {
@@ -42,7 +54,7 @@ pub(crate) struct Asker<'a> {
     pub(crate) metadata: &'a Metadata,
     pub(crate) needs: Cores,
     /// What becomes of it if it is refused.
-    pub(crate) outlook: &'a str,
+    pub(crate) outlook: Outlook,
 }
 
 /// What the quota says.
@@ -88,7 +100,8 @@ pub(crate) fn judge(
         (Some(limit), None, Some(others)) => {
             let sum = sum(needs, limit, others);
             let users = named(others, &asker.metadata.namespace);
-            let outlook = if needs > limit.ceiling() { NEVER } else { asker.outlook };
+            let Outlook { later, never } = &asker.outlook;
+            let outlook = if needs > limit.ceiling() { never } else { later };
             let why =
                 format!("The CPU quota has no room. Cores: {sum}. In use: {users}. {outlook}");
             (format!("free CPU cores: {sum}"), why)
@@ -123,7 +136,7 @@ pub(crate) fn held(metadata: &Metadata, claim: &Claim, used: Cores, next: Option
 
 /// Whether a new Job may be launched now. If not, the Deployment waits, and holds nothing meanwhile.
 pub(crate) fn admits_launch(d: &mut Draft) -> bool {
-    let is_admitted = admits(d, None, LATER);
+    let is_admitted = admits(d, None, LAUNCH);
     if !is_admitted {
         d.facts.claim.held = Cores::ZERO;
     }
@@ -132,12 +145,10 @@ pub(crate) fn admits_launch(d: &mut Draft) -> bool {
 
 /// Whether the running Job may be taken down for an upgrade now. If not, it goes on.
 pub(crate) fn admits_upgrade(d: &mut Draft, running: Uuid) -> bool {
-    let outlook =
-        "The job goes on with its earlier template and is upgraded as soon as there is room";
-    admits(d, Some(running), outlook)
+    admits(d, Some(running), UPGRADE)
 }
 
-fn admits(d: &mut Draft, running: Option<Uuid>, outlook: &str) -> bool {
+fn admits(d: &mut Draft, running: Option<Uuid>, outlook: Outlook) -> bool {
     let metadata = &d.deployment.metadata;
     let needs = Cores::of_spec(&d.deployment.spec);
     let asker = Asker { quota: &d.quota, metadata, needs, outlook };

@@ -127,6 +127,18 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
     proptest::collection::vec(turn(), 1..32)
 }
 
+/// How one kind of request is answered.
+fn answered(world: &mut World, which: u8) -> &mut Answer {
+    let answers = &mut world.answers;
+    match which {
+        0 => &mut answers.ensure,
+        1 => &mut answers.remove,
+        2 => &mut answers.cancel,
+        3 => &mut answers.submit,
+        _ => &mut answers.snapshot,
+    }
+}
+
 fn take(world: &mut World, turn: Turn) {
     let now = world.now;
     let current = world.current();
@@ -155,13 +167,7 @@ fn take(world: &mut World, turn: Turn) {
         }
         Turn::Operation(what) => operation(world, what),
         Turn::Directory(what) => directory(world, what),
-        Turn::Answers(which, answer) => match which {
-            0 => world.answers.ensure = answer,
-            1 => world.answers.remove = answer,
-            2 => world.answers.cancel = answer,
-            3 => world.answers.submit = answer,
-            _ => world.answers.snapshot = answer,
-        },
+        Turn::Answers(which, answer) => *answered(world, which) = answer,
         Turn::Target(has) => world.has_target = has,
         Turn::Quota(limit, others) => {
             let limit = Limit { cpu: Cores::new(limit), tolerated: Cores::new(0.5) };

@@ -8,12 +8,12 @@ use drey_model::quota::{Claim, Cores, EXCEEDED};
 use drey_model::{DesiredClusterState, EventName};
 
 use super::Draft;
-use crate::quota::{Asker, LATER, Verdict, held, judge};
+use crate::quota::{Asker, LAUNCH, Verdict, held, judge};
 
 /// Whether a run may be launched now. If not, the cluster waits, and holds nothing meanwhile.
 pub(super) fn admits_launch(d: &mut Draft) -> bool {
     let needs = needs(d);
-    let asker = Asker { quota: &d.quota, metadata: &d.cluster.metadata, needs, outlook: LATER };
+    let asker = Asker { quota: &d.quota, metadata: &d.cluster.metadata, needs, outlook: LAUNCH };
     let shown = d.facts.last_failure.as_ref();
     let (what, since, until) = match judge(&asker, &mut d.facts.claim, shown, d.now) {
         Verdict::Admitted => return true,
