@@ -5,12 +5,14 @@
 
 use drey_model::EventName;
 use drey_model::seen::{ClusterPhase, Seen, TaskManager};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Draft, RUN, Run, SessionAction};
 use crate::draft::{SaturatingAdd, next_mark};
 use crate::phase::STABLE_POLL;
 
+/// How long a TaskManager that was asked for may take to be seen as a process.
+const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(10);
 /// What is waited for while a cluster that takes jobs says nothing.
 const NO_ANSWER: &str = "an answer from Flink about its TaskManagers";
 
@@ -23,11 +25,18 @@ pub(super) fn count_processes(d: &mut Draft) {
         }
         Seen::Present(_) | Seen::Absent | Seen::Unknown { .. } => None,
     };
+    let now = d.now;
     let before = d.run_mut(|run| {
         let before = std::mem::replace(&mut run.launched.spec.number_of_task_managers, wanted);
-        // A start goes on with the number that it began with, so there what is seen may not be all yet.
+        if before != wanted {
+            run.changed_at = Some(now);
+        }
+        // What is seen may not be all yet: a start goes on with the number that it began with, and what was asked for a
+        // moment ago may be on its way also when less is wanted by now.
+        let is_settled = run.running_since.is_some()
+            && run.changed_at.is_none_or(|at| now >= at.saturating_add_or_max(ON_ITS_WAY));
         run.managers_max = match living {
-            Some(living) if run.running_since.is_some() => living.max(wanted),
+            Some(living) if is_settled => living.max(wanted),
             living => run.managers_max.max(wanted).max(living.unwrap_or(0)),
         };
         (before, run.running_since.is_some(), run.scaled_to)

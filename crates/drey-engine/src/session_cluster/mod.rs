@@ -270,6 +270,7 @@ fn pursue_running(d: &mut Draft) {
         running_since: None,
         scaled_to: 0,
         managers_max: managers,
+        changed_at: None,
         is_short: false,
         releasing: Vec::new(),
         end: None,

@@ -62,6 +62,9 @@ pub struct Run {
     /// The most TaskManagers that may live: those that were asked for, and those that were seen.
     #[serde(default)]
     pub managers_max: i32,
+    /// When their wanted number changed last.
+    #[serde(default)]
+    pub changed_at: Option<Timestamp>,
     /// Whether it has been said that TaskManagers are missing.
     pub is_short: bool,
     /// Resource ids of the TaskManagers that are to go.

@@ -84,7 +84,10 @@ fn a_scaling_that_is_taken_back_costs_what_lives_and_then_nothing() {
     world.scale(6);
     assert_eq!((world.state(), world.held()), (ClusterState::Updating, Cores::new(7.0)));
     world.scale(2);
-    assert_eq!((world.state(), world.held()), (ClusterState::Running, Cores::new(3.0)));
+    assert_eq!((world.state(), world.held()), (ClusterState::Running, Cores::new(7.0)));
+    world.pass(10);
+    let held = Cores::new(3.0);
+    assert_eq!((world.state(), world.held()), (ClusterState::Running, held), "nobody came");
     let said = [EventName::StateTransitionIsNeeded, EventName::StateTransitionIsCompleted];
     assert_eq!(world.events[world.events.len() - 2..], said);
 
@@ -97,6 +100,7 @@ fn a_scaling_that_is_taken_back_costs_what_lives_and_then_nothing() {
         assert_eq!((world.state(), world.held()), (ClusterState::Updating, Cores::new(7.0)));
     }
     world.live(1);
+    world.pass(10);
     assert_eq!((world.state(), world.held()), (ClusterState::Running, Cores::new(2.0)));
 }
 
@@ -245,6 +249,6 @@ fn a_change_while_it_starts_is_counted_at_once_and_forgotten_when_it_is_taken_ba
     world.record.cluster.spec.number_of_task_managers = 1;
     world.pass(1);
     (world.cluster, world.managers) = (alive(1), managers(1));
-    world.pass(1);
+    world.pass(10);
     assert_eq!(world.record.facts.claim.held, Cores::new(2.0));
 }

@@ -76,6 +76,7 @@ impl World {
             running_since: Some(self.now),
             scaled_to: 3,
             managers_max: 3,
+            changed_at: None,
             is_short: false,
             releasing: Vec::new(),
             end: None,
