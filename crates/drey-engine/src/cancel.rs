@@ -29,7 +29,6 @@ pub(crate) fn advance(d: &mut Draft, id: Uuid) {
         return session::advance_cancel(d, id, &seen, &cancel);
     }
     let has_started = record.job.status.started.is_some();
-    let stops_nothing = record.facts.stops.is_empty();
     let confirmed = match &seen.cluster {
         Seen::Absent => Some(true),
         Seen::Unknown { .. } => None,
@@ -46,12 +45,7 @@ pub(crate) fn advance(d: &mut Draft, id: Uuid) {
         },
     };
     if let Some(confirmed) = confirmed {
-        let has_finished = seen.job.present().is_some_and(|j| j.status == FlinkStatus::Finished);
-        if has_finished && stops_nothing {
-            // It finished by itself before it could be cancelled, and its checkpoints are gone with it.
-            d.forget_state();
-            d.job_facts(id, |f| f.checkpointed = false);
-        }
+        note_finish(d, id, &seen);
         d.end(id, How::Cancelled, &cancel.why, confirmed);
         return;
     }
@@ -68,6 +62,15 @@ pub(crate) fn advance(d: &mut Draft, id: Uuid) {
         return;
     }
     d.wait("Flink to cancel the job", cancel.since, until);
+}
+
+/// A job that finished by itself before it could be cancelled has taken its checkpoints with it.
+pub(crate) fn note_finish(d: &mut Draft, id: Uuid, seen: &Observation) {
+    let has_finished = seen.job.present().is_some_and(|j| j.status == FlinkStatus::Finished);
+    if has_finished && d.job(id).is_some_and(|r| r.facts.stops.is_empty()) {
+        d.forget_state();
+        d.job_facts(id, |f| f.checkpointed = false);
+    }
 }
 
 /// The request that a cancellation under way calls for: none while Flink is at it.

@@ -90,13 +90,15 @@ pub(crate) fn absorb_reports(d: &mut Draft) {
 /// Brings a Job's records up to what was seen.
 pub(crate) fn advance(d: &mut Draft, id: Uuid) {
     let seen = d.observation(id);
-    if let Seen::Present(job) = &seen.job {
-        note_checkpoint(d, id, job);
-    }
     let Some(record) = d.job(id) else { return };
     if record.facts.end.is_some() {
         return clear(d, id, &seen);
     }
+    // Of one that has ended a stale answer may tell what is gone since.
+    if let Seen::Present(job) = &seen.job {
+        note_checkpoint(d, id, job);
+    }
+    let Some(record) = d.job(id) else { return };
     match record.job.status.state {
         JobState::Starting | JobState::Standby => start::advance(d, id, &seen),
         JobState::Started => watch(d, id, &seen),

@@ -218,7 +218,10 @@ fn orphan(d: &mut Draft, id: Uuid) {
 /// cluster, tells that the job is over (seed 001, "Force Cancellation").
 pub(crate) fn advance_cancel(d: &mut Draft, id: Uuid, seen: &Observation, cancel: &Cancel) {
     let what = match still_there(d, id, seen) {
-        None => return d.end(id, How::Cancelled, &cancel.why, true),
+        None => {
+            cancel::note_finish(d, id, seen);
+            return d.end(id, How::Cancelled, &cancel.why, true);
+        }
         Some(_) if is_forced(d, id) => return orphan(d, id),
         Some(what) => what,
     };

@@ -46,9 +46,7 @@ impl Shared {
     }
 
     /// Probes the processes that were alive when this backend opened, until the last of them has ended.
-    pub(super) async fn watch_adopted(self: Arc<Self>) {
-        let shared = self.clone();
-        let Ok(mut adopted) = blocking(move || shared.living()).await else { return };
+    pub(super) async fn watch_adopted(self: Arc<Self>, mut adopted: Vec<(Arc<Cluster>, Slot)>) {
         while !adopted.is_empty() {
             tokio::select! {
                 () = self.cancel.cancelled() => return,
@@ -67,7 +65,7 @@ impl Shared {
         }
     }
 
-    fn living(&self) -> std::io::Result<Vec<(Arc<Cluster>, Slot)>> {
+    pub(super) fn living(&self) -> std::io::Result<Vec<(Arc<Cluster>, Slot)>> {
         let mut living = Vec::new();
         for id in self.list()? {
             let cluster = self.cluster(id);

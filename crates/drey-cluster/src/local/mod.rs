@@ -218,8 +218,10 @@ impl LocalBackend {
             opening.continue_removals()
         });
         opened.await.map_err(failed("opening the data directory"))?;
-        let adopted = shared.clone();
-        shared.tasks.spawn(async move { adopted.watch_adopted().await });
+        let (looking, watching) = (shared.clone(), shared.clone());
+        let adopted = blocking(move || looking.living()).await;
+        let adopted = adopted.map_err(failed("looking for the processes of an earlier server"))?;
+        shared.tasks.spawn(async move { watching.watch_adopted(adopted).await });
         let keeper = shared.clone();
         shared.tasks.spawn(async move { keeper.keep().await });
         Ok(Self { shared, _stop: stop })

@@ -346,6 +346,7 @@ impl Core {
             Effect::Remove(id) => {
                 mirror.jobs.get(id).is_some_and(|r| r.facts.end.is_some())
                     || mirror.run(*id).is_some_and(|r| r.end.is_some())
+                    || (self.oracle.epochs.0 > 0 && self.oracle.is_past_run(*id))
             }
             Effect::Cancel(id) => mirror.jobs.get(id).is_some_and(|r| r.facts.cancel.is_some()),
             Effect::Snapshot(t, is_stop) => mirror.savepoints.get(&t.trigger_id).is_some_and(|r| {

@@ -66,6 +66,11 @@ impl Oracle {
         self.ledger.listed = list.to_vec();
     }
 
+    /// Whether this was a run that nothing is recorded of any more: a leader that was paused may be late.
+    pub(super) fn is_past_run(&self, run: Uuid) -> bool {
+        self.ledger.runs.contains(&run) && self.mirror.run(run).is_none()
+    }
+
     /// Whether all of these were chosen and recorded before.
     pub(super) fn is_released(&self, run: Uuid, names: &[String]) -> bool {
         let chosen = self.ledger.released.get(&run);
