@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::backoff;
 use crate::cancel;
 use crate::draft::{Draft, SaturatingAdd, next_mark};
-use crate::facts::{How, Rest, SavepointFacts, SavepointRecord};
+use crate::facts::{How, JobRecord, Rest, SavepointFacts, SavepointRecord};
 use crate::phase::{STABLE_POLL, UNREACHABLE_AFTER};
 use crate::restarts;
 use crate::savepoint;
@@ -90,15 +90,14 @@ pub(crate) fn absorb_reports(d: &mut Draft) {
 /// Brings a Job's records up to what was seen.
 pub(crate) fn advance(d: &mut Draft, id: Uuid) {
     let seen = d.observation(id);
+    // Of one that has ended for certain a stale answer may tell what is gone since.
+    if let Some(job) = seen.job.present().filter(|_| d.job(id).is_some_and(JobRecord::may_live)) {
+        note_checkpoint(d, id, job);
+    }
     let Some(record) = d.job(id) else { return };
     if record.facts.end.is_some() {
         return clear(d, id, &seen);
     }
-    // Of one that has ended a stale answer may tell what is gone since.
-    if let Seen::Present(job) = &seen.job {
-        note_checkpoint(d, id, job);
-    }
-    let Some(record) = d.job(id) else { return };
     match record.job.status.state {
         JobState::Starting | JobState::Standby => start::advance(d, id, &seen),
         JobState::Started => watch(d, id, &seen),
