@@ -4,7 +4,7 @@ use drey_model::seen::Program;
 use drey_model::session_cluster::SessionClusterSpec;
 use drey_model::target::LocalTarget;
 
-use super::tests::{World, alive, dead, noted, until};
+use super::tests::{World, alive, dead, launched, until};
 use super::*;
 
 pub(super) fn run(task_managers: i32) -> SessionRun {
@@ -49,7 +49,7 @@ async fn a_session_cluster_needs_no_program_and_scales_both_ways() {
     )
     .await;
 
-    noted(&world, "tm", 3).await;
+    launched(&world, 3).await;
     // The first two go: the one that stays is not the first one.
     let before = names(&world, run.id);
     backend.release(run.id, &before[..2]).await.unwrap();
@@ -107,6 +107,7 @@ async fn the_next_backend_takes_a_session_cluster_over_and_its_end_names_the_own
     let backend = world.open().await;
     let mut ends = backend.process_ends();
     alive(&backend, run.id, 2).await;
+    launched(&world, 2).await;
     world.folder(run.id).job_manager().signal(super::process::Signal::KILL).unwrap();
     dead(&backend, run.id).await;
     let owner = tokio::time::timeout(Duration::from_secs(20), ends.recv()).await.unwrap();

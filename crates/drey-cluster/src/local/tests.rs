@@ -138,12 +138,17 @@ pub(super) async fn noted(world: &World, who: &str, count: usize) {
     until(async || world.launches(who), |n| *n == count).await;
 }
 
+pub(super) async fn launched(world: &World, task_managers: usize) {
+    noted(world, "jm", 1).await;
+    noted(world, "tm", task_managers).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_calls_at_once_launch_one_cluster() {
-    let (world, id) = (World::new(), Uuid::now_v7());
-    let backend = world.open().await;
+    let world = World::new();
+    let (backend, job) = (world.open().await, world.job());
+    let id = job.metadata.id;
     assert_eq!(backend.inspect(id).await, Seen::Absent);
-    let job = world.job();
     let calls = (0..20).map(|_| {
         let (backend, job) = (backend.clone(), job.clone());
         tokio::spawn(async move { backend.ensure(&job).await })
@@ -151,12 +156,11 @@ async fn many_calls_at_once_launch_one_cluster() {
     for call in calls.collect::<Vec<_>>() {
         call.await.unwrap().unwrap();
     }
-    let id = job.metadata.id;
     alive(&backend, id, 2).await;
     for _ in 0..20 {
         backend.ensure(&job).await.unwrap();
     }
-    noted(&world, "tm", 2).await;
+    launched(&world, 2).await;
     assert_eq!(world.launches("jm"), 1);
     assert_eq!(backend.list().await.unwrap(), [id]);
     let Seen::Present(cluster) = backend.inspect(id).await else { panic!() };
@@ -175,8 +179,7 @@ async fn the_next_drey_adopts_what_runs() {
     let first = world.open().await;
     first.ensure(&job).await.unwrap();
     alive(&first, id, 2).await;
-    noted(&world, "jm", 1).await;
-    noted(&world, "tm", 2).await;
+    launched(&world, 2).await;
     drop(first);
     let second = world.open().await;
     alive(&second, id, 2).await;
@@ -266,13 +269,12 @@ async fn a_lost_task_manager_is_replaced() {
     let id = job.metadata.id;
     backend.ensure(&job).await.unwrap();
     alive(&backend, id, 2).await;
-    noted(&world, "tm", 2).await;
+    launched(&world, 2).await;
     assert!(world.folder(id).task_manager(2).signal(Signal::KILL).unwrap());
     alive(&backend, id, 1).await;
     backend.ensure(&job).await.unwrap();
     alive(&backend, id, 2).await;
-    noted(&world, "tm", 3).await;
-    assert_eq!(world.launches("jm"), 1);
+    launched(&world, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -331,8 +333,7 @@ async fn removal_ends_processes_that_do_not_want_to_end() {
     let id = job.metadata.id;
     backend.ensure(&job).await.unwrap();
     alive(&backend, id, 2).await;
-    noted(&world, "jm", 1).await;
-    noted(&world, "tm", 2).await;
+    launched(&world, 2).await;
     assert!(world.folder(id).task_manager(1).signal(Signal::STOP).unwrap());
     backend.remove(id).await.unwrap();
     backend.remove(id).await.unwrap();
