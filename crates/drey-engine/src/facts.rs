@@ -156,12 +156,14 @@ pub enum Late {
 pub struct Submission {
     /// When the first request was sent.
     pub since: Timestamp,
-    /// When the last one was.
-    pub sent_at: Timestamp,
     /// Whether nothing was heard of the last one yet.
     pub is_open: bool,
-    /// When the last one was given up that may have reached Flink and got no answer.
-    pub silent_at: Option<Timestamp>,
+    /// Whether one before may have reached Flink and got no answer.
+    pub is_silent: bool,
+    /// For how many seconds Flink was seen not to know the job, since the last one was sent or given up.
+    pub unknown_seconds: i64,
+    /// When these were last counted.
+    pub counted_at: Timestamp,
     /// The next request is not sent earlier.
     pub not_before: Timestamp,
     /// Whether Flink has accepted it.

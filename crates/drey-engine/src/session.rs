@@ -232,7 +232,8 @@ pub(crate) fn advance_cancel(d: &mut Draft, id: Uuid, seen: &Observation, cancel
 /// Why a Flink job may be alive, now or later; `None` when it cannot be.
 fn still_there(d: &mut Draft, id: Uuid, seen: &Observation) -> Option<String> {
     let record = d.job(id)?;
-    let submission = record.facts.session.as_ref().and_then(|s| s.submission.clone());
+    let submission = |record: &JobRecord| record.facts.session.as_ref()?.submission.clone();
+    let was_sent = submission(record).is_some();
     let was_alive = record.facts.alive_since.is_some();
     match &seen.cluster {
         Seen::Absent => None,
@@ -249,14 +250,14 @@ fn still_there(d: &mut Draft, id: Uuid, seen: &Observation) -> Option<String> {
             }
             (ClusterPhase::Alive, Seen::Absent) if was_alive => unknown_for_now(d, id),
             // Nothing was ever sent.
-            (ClusterPhase::Alive, _) if !was_alive && submission.is_none() => None,
+            (ClusterPhase::Alive, _) if !was_alive && !was_sent => None,
             (ClusterPhase::Alive, Seen::Unknown { why }) => {
                 Some(format!("an answer from Flink about the job ({why})"))
             }
             (ClusterPhase::Alive, Seen::Absent) => {
-                let until = submission::silent_until(d, &submission?)?;
-                d.wake(until.max(d.now));
-                (d.now < until).then(|| {
+                submission::count_unknown(d, id);
+                let unsettled = d.job(id).and_then(submission).filter(submission::is_unsettled)?;
+                (!submission::has_outlasted(d, &unsettled)).then(|| {
                     "a submission that was not answered, which may still take effect".to_owned()
                 })
             }
@@ -303,8 +304,8 @@ pub(crate) fn clear(d: &mut Draft, id: Uuid, seen: &Observation) -> Option<Await
 fn note_late(d: &mut Draft, id: Uuid, seen: &Observation) {
     let is_alive = seen.cluster.present().is_some_and(|c| c.phase == ClusterPhase::Alive);
     let Some(session) = d.job(id).and_then(|r| r.facts.session.as_ref()) else { return };
-    let silent = session.submission.as_ref().and_then(|s| submission::silent_until(d, s));
-    if is_alive && silent.is_some() && seen.job == Seen::Absent {
+    let is_unsettled = session.submission.as_ref().is_some_and(submission::is_unsettled);
+    if is_alive && is_unsettled && seen.job == Seen::Absent {
         set_late(d, id, Some(Late::Awaited));
     }
 }

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Flink runs `main()` before the job exists, and nobody can call a `main()` back. So silence means that the job may
-//! appear: the Job is not gone before it has had time for that ([`silent_until`]), and is watched until its cluster
+//! appear: the Job is not gone before it has had time for that ([`has_outlasted`]), and is watched until its cluster
 //! ends even then ([`crate::session`]). Each further request may run `main()` once more beside the first, so there are few.
 //!
 //! Owns requests and what their answers mean. Does not own where a Job may start, nor when it is gone.
@@ -32,6 +32,10 @@ const NOT_SUBMITTED: &str = "SubmissionNotAnswered";
 const TIMEOUT: SignedDuration = SignedDuration::from_mins(5);
 /// How long the call for one request may take, its upload included.
 const CALL: SignedDuration = SignedDuration::from_secs(150);
+/// How much of the time in which Flink does not know a job is recorded at once.
+const COUNT_STEP: SignedDuration = SignedDuration::from_secs(10);
+/// How much of it one pause between two looks can count for.
+const LONGEST_STEP: SignedDuration = SignedDuration::from_secs(30);
 /// Pause after a request that was not sent.
 const RETRY: SignedDuration = SignedDuration::from_secs(2);
 /// Pause after a request of which nothing was heard at all, because Drey ended meanwhile.
@@ -44,12 +48,29 @@ pub(crate) fn timeout(d: &Draft) -> SignedDuration {
     seconds.map_or(TIMEOUT, |n| SignedDuration::from_secs(i64::from(n)))
 }
 
-/// Until when a request may take effect that got no answer; `None` when there is none. A shorter timeout than the usual
-/// one makes an attempt end earlier, not Flink faster.
-pub(crate) fn silent_until(d: &Draft, submission: &Submission) -> Option<Timestamp> {
-    let unheard = submission.is_open.then(|| submission.sent_at.saturating_add_or_max(CALL));
-    let silent_at = unheard.max(submission.silent_at)?;
-    Some(silent_at.saturating_add_or_max(timeout(d).max(TIMEOUT)))
+/// Whether a request may still take effect, or has taken it unseen.
+pub(crate) fn is_unsettled(submission: &Submission) -> bool {
+    submission.is_open || submission.is_silent
+}
+
+/// Whether Flink has not known the job for so long that no request will take effect any more. A shorter timeout than
+/// the usual one makes an attempt end earlier, not Flink faster.
+pub(crate) fn has_outlasted(d: &Draft, submission: &Submission) -> bool {
+    let call = if submission.is_open { CALL } else { SignedDuration::ZERO };
+    submission.unknown_seconds >= (timeout(d).max(TIMEOUT) + call).as_secs()
+}
+
+/// Flink was asked and does not know the job. Only time in which it is asked counts: neither a clock that jumps nor a
+/// machine that sleeps makes Flink faster.
+pub(crate) fn count_unknown(d: &mut Draft, id: Uuid) {
+    let now = d.now;
+    change(d, id, |s| {
+        let step = now.duration_since(s.counted_at);
+        if is_unsettled(s) && (step >= COUNT_STEP || step.is_negative()) {
+            s.unknown_seconds += step.clamp(SignedDuration::ZERO, LONGEST_STEP).as_secs();
+            s.counted_at = now;
+        }
+    });
 }
 
 /// Flink knows the job: returns since when that was seen.
@@ -63,6 +84,7 @@ pub(crate) fn taken(d: &mut Draft, id: Uuid) -> Timestamp {
 
 /// Sees a Job that Flink does not know to its submission.
 pub(crate) fn prepare(d: &mut Draft, id: Uuid, session: &SessionJob, seen: &Observation) {
+    count_unknown(d, id);
     let created = d.job(id).map_or(d.now, |r| r.job.metadata.created_at);
     match (&seen.program, &session.submission) {
         (Some(Seen::Present(Program::Ready { sha256, .. })), before) => {
@@ -100,7 +122,7 @@ fn wait(d: &mut Draft, id: Uuid, submission: &Submission) {
     }
     let last = submission.trouble.as_ref().map_or(String::new(), |why| format!(": {why}"));
     let why = format!("its submission has not succeeded within {} s{last}", limit.as_secs());
-    d.end_start(id, &why, silent_until(d, submission).is_none());
+    d.end_start(id, &why, !is_unsettled(submission));
 }
 
 /// Records the request that was chosen; the action follows from the record. A Job that this decision has cancelled since
@@ -119,13 +141,13 @@ pub(crate) fn record(d: &mut Draft) {
         d.event(EventName::AwaitingAJobToStart, Some(id), message);
     }
     let before = session.submission.as_ref();
-    // Of a request that is open still, nothing will be heard any more.
-    let unheard = before.filter(|s| s.is_open).map(|s| s.sent_at);
     let submission = Submission {
         since: before.map_or(now, |s| s.since),
-        sent_at: now,
         is_open: true,
-        silent_at: unheard.max(before.and_then(|s| s.silent_at)),
+        // Of one that is open still, nothing will be heard any more.
+        is_silent: before.is_some_and(is_unsettled),
+        unknown_seconds: 0,
+        counted_at: now,
         not_before: now.saturating_add_or_max(REPEAT),
         accepted: false,
         trouble: before.and_then(|s| s.trouble.clone()),
@@ -153,7 +175,7 @@ fn change(d: &mut Draft, id: Uuid, change: impl FnOnce(&mut Submission)) {
 fn accept(d: &mut Draft, id: Uuid) {
     change(d, id, |s| {
         s.is_open = false;
-        s.silent_at = None;
+        s.is_silent = false;
         s.accepted = true;
     });
 }
@@ -175,7 +197,7 @@ pub(crate) fn refused(d: &mut Draft, id: Uuid, why: &str) {
     });
     let Some(record) = d.job(id).filter(|r| r.facts.end.is_none()) else { return };
     let submission = record.facts.session.as_ref().and_then(|s| s.submission.as_ref());
-    let is_settled = submission.is_none_or(|s| silent_until(d, s).is_none());
+    let is_settled = submission.is_none_or(|s| !is_unsettled(s));
     if record.job.status.state == JobState::Starting && is_settled {
         d.end_start(id, why, true);
     }
@@ -198,7 +220,7 @@ pub(crate) fn postponed(d: &mut Draft, id: Uuid) {
     change(d, id, |s| {
         s.is_open = false;
         s.not_before = now.saturating_add_or_max(RETRY);
-        if s.silent_at.is_none() {
+        if !s.is_silent {
             s.since = now;
         }
     });
@@ -211,7 +233,9 @@ pub(crate) fn unanswered(d: &mut Draft, id: Uuid, why: &str) {
     let pause = timeout(d) / 2;
     change(d, id, |s| {
         s.is_open = false;
-        s.silent_at = Some(now);
+        s.is_silent = true;
+        s.unknown_seconds = 0;
+        s.counted_at = now;
         s.not_before = now.saturating_add_or_max(pause);
         s.trouble = Some(format!("Flink has not answered ({why}); its log may tell why"));
     });

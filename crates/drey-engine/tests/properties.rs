@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use world::{Answer, World, cluster, flink_job, oracle, spec};
 
-const LOOKS_MAX: usize = 400;
+const LOOKS_MAX: usize = 800;
 
 /// One thing that happens.
 #[derive(Debug, Clone)]
@@ -415,8 +415,7 @@ fn distort_job(record: &mut JobRecord, next: &mut impl FnMut() -> Timestamp) {
     facts.gone_at = facts.gone_at.map(|_| next());
     if let Some(submission) = facts.session.as_mut().and_then(|s| s.submission.as_mut()) {
         submission.since = next();
-        submission.sent_at = next();
-        submission.silent_at = submission.silent_at.map(|_| next());
+        submission.counted_at = next();
     }
     if let Some(cancel) = &mut facts.cancel {
         cancel.since = next();
