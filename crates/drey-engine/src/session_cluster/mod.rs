@@ -263,6 +263,7 @@ fn pursue_running(d: &mut Draft) {
     };
     let managers = spec.number_of_task_managers;
     d.facts.not_before = None;
+    d.facts.last_run = Some(d.id);
     d.facts.run = Some(Run {
         launched,
         since: d.now,

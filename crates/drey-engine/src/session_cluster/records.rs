@@ -29,6 +29,8 @@ pub struct SessionClusterRecord {
 pub struct SessionFacts {
     /// The run whose processes may exist.
     pub run: Option<Run>,
+    /// The newest run, also when nothing of it is left but its logs.
+    pub last_run: Option<Uuid>,
     /// When runs failed before they took jobs; emptied by one that does.
     pub failed_starts: Vec<Timestamp>,
     /// When runs that took jobs failed; only the recent ones, to pace recovery.

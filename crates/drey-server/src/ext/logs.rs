@@ -1,15 +1,17 @@
-//! `/ext/v1/namespaces/{ns}/jobs/{id}/logs`: a Job's logs, in pieces or followed.
+//! `/ext/v1/namespaces/{ns}/jobs/{id}/logs` and `…/sessionclusters/{name}/logs`: the logs of a Job, or of the newest run
+//! of a SessionCluster, in pieces or followed.
 //!
 //! | parameter | meaning |
 //! |---|---|
 //! | `offset` | first byte; without it the end of the file is read |
 //! | `limit` | bytes at most, 64 KiB unless given, 1 MiB at most |
 //! | `tail` | the last so many lines (of the last 1 MiB) |
-//! | `follow=true` | goes on as the file grows, until the Job has ended or the client leaves |
+//! | `follow=true` | goes on as the file grows, until its writer has ended or the client leaves |
 //!
 //! The answer is text, with the position in `Drey-Log-*` headers; `Accept: application/json` gives the piece with its
 //! position as JSON, and `Accept: text/event-stream` with `follow` gives the same pieces as events whose id is the
-//! offset to go on from. A Job in session mode has the logs of the cluster that it shares. A file name is only ever one of the listed names, so no path can be smuggled in.
+//! offset to go on from. A Job in session mode has the logs of the cluster that it shares. A file name is
+//! only ever one of the listed names, so no path can be smuggled in.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -34,7 +36,7 @@ use uuid::Uuid;
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::ops::cluster_of;
+use crate::ops::{LastRun, cluster_of};
 use crate::wire::{Params, Reply, Wants, wants};
 
 /// Bytes of a piece unless the client says otherwise.
@@ -46,7 +48,7 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(500);
 /// Comments on a quiet event stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// The log files of a Job.
+/// The log files of a Job or a SessionCluster.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "LogFiles")]
 pub(crate) struct Files {
@@ -54,17 +56,85 @@ pub(crate) struct Files {
     items: Vec<File>,
 }
 
+/// Who wrote the logs.
+#[derive(Debug, Clone)]
+struct Source {
+    /// The Job or the SessionCluster.
+    kind: Kind,
+    id: Uuid,
+    /// For people.
+    name: String,
+    /// What its processes are called.
+    run: Uuid,
+}
+
+impl Source {
+    async fn job(shared: &Shared, ns: &str, id: &str) -> Result<Self, Error> {
+        let job = shared.object_by_id(Kind::Job, ns, id).await?;
+        let name = format!("Job {}", job.id);
+        Ok(Self { kind: Kind::Job, id: job.id, name, run: cluster_of(&job) })
+    }
+
+    async fn session_cluster(shared: &Shared, ns: &str, name: &str) -> Result<Self, Error> {
+        let cluster = shared.object_by_name(Kind::SessionCluster, ns, name).await?;
+        let name = format!("SessionCluster '{}'", cluster.name);
+        let Some(last) = LastRun::of(&cluster)? else {
+            return Err(Error::not_found(format!("{name} has never run, so it has no logs.")));
+        };
+        Ok(Self { kind: Kind::SessionCluster, id: cluster.id, name, run: last.id })
+    }
+
+    /// Whether nothing will be written any more. A store that cannot be read says nothing about it.
+    async fn has_ended(&self, shared: &Shared) -> bool {
+        let Ok(found) = shared.store.by_id(self.kind, self.id).await else { return false };
+        let Some(object) = found else { return true };
+        match self.kind {
+            Kind::SessionCluster => LastRun::of(&object)
+                .is_ok_and(|last| last.is_none_or(|last| last.is_over || last.id != self.run)),
+            _ => object.decode::<Job>().is_ok_and(|job| job.status.state.is_terminal()),
+        }
+    }
+
+    async fn files(&self, shared: &Shared) -> Result<Vec<File>, Error> {
+        shared.handle.log_files(self.run).await.map_err(|e| self.unread(&e))
+    }
+
+    /// A failure with a cause may pass; one without is an answer: there is no such thing.
+    fn unread(&self, error: &(impl std::error::Error + 'static)) -> Error {
+        let message = format!("The logs of {} cannot be read: {error}.", self.name);
+        match error.source() {
+            Some(_) => Error::unavailable(message).because(error),
+            None => Error::not_found(message),
+        }
+    }
+
+    fn no_such_file(&self, file: &str, known: &[File]) -> Error {
+        let file: String = file.chars().take(100).collect();
+        let names: Vec<&str> = known.iter().map(|f| f.name.as_str()).take(20).collect();
+        let have = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
+        Error::not_found(format!("{} has no log {file:?}. Its logs: {have}.", self.name))
+    }
+}
+
 /// The names and sizes of a Job's logs.
 pub(crate) async fn list(
     State(shared): State<Arc<Shared>>,
     Path((ns, id)): Path<(String, String)>,
 ) -> Result<Reply, Error> {
-    let job = shared.object_by_id(Kind::Job, &ns, &id).await?;
-    let items = files(&shared, cluster_of(&job)).await?;
+    let items = Source::job(&shared, &ns, &id).await?.files(&shared).await?;
     Ok(Reply::ok(Files { items }))
 }
 
-/// A piece of one log, or the log as it grows.
+/// The names and sizes of the logs of a SessionCluster's newest run.
+pub(crate) async fn list_of_cluster(
+    State(shared): State<Arc<Shared>>,
+    Path((ns, name)): Path<(String, String)>,
+) -> Result<Reply, Error> {
+    let items = Source::session_cluster(&shared, &ns, &name).await?.files(&shared).await?;
+    Ok(Reply::ok(Files { items }))
+}
+
+/// A piece of one log of a Job, or the log as it grows.
 pub(crate) async fn read(
     State(shared): State<Arc<Shared>>,
     Path((ns, id, file)): Path<(String, String, String)>,
@@ -72,23 +142,45 @@ pub(crate) async fn read(
     params: Params,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let job = shared.object_by_id(Kind::Job, &ns, &id).await?;
-    let first = Wanted::of(&params, &headers)?.first(&shared, cluster_of(&job), file).await?;
-    match (params.flag("follow")?, wants(&headers)) {
+    let source = Source::job(&shared, &ns, &id).await?;
+    answer(shared, Reader { caller, ns }, source, file, &params, &headers).await
+}
+
+/// A piece of one log of a SessionCluster's newest run, or the log as it grows.
+pub(crate) async fn read_of_cluster(
+    State(shared): State<Arc<Shared>>,
+    Path((ns, name, file)): Path<(String, String, String)>,
+    Extension(caller): Extension<Caller>,
+    params: Params,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let source = Source::session_cluster(&shared, &ns, &name).await?;
+    answer(shared, Reader { caller, ns }, source, file, &params, &headers).await
+}
+
+async fn answer(
+    shared: Arc<Shared>,
+    reader: Reader,
+    source: Source,
+    file: String,
+    params: &Params,
+    headers: &HeaderMap,
+) -> Result<Response, Error> {
+    let first = Wanted::of(params, headers)?.first(&shared, &source, file).await?;
+    match (params.flag("follow")?, wants(headers)) {
         (false, Wants::Json)
-            if headers.contains_key(header::ACCEPT) && !accepts_anything(&headers) =>
+            if headers.contains_key(header::ACCEPT) && !accepts_anything(headers) =>
         {
             Ok(Reply::ok(first.chunk).into_response())
         }
         (false, Wants::Yaml) => Ok(Reply::ok(first.chunk).into_response()),
         (false, _) => Ok(text(&first.chunk, Body::from(first.chunk.text.clone()))),
         (true, Wants::EventStream) => {
-            Ok(events(follow(shared, Reader { caller, ns }, job.id, first)).into_response())
+            Ok(events(follow(shared, reader, source, first)).into_response())
         }
         (true, _) => {
             let position = Chunk { text: String::new(), ..first.chunk.clone() };
-            let pieces = follow(shared, Reader { caller, ns }, job.id, first)
-                .map(|c| Ok::<_, Infallible>(c.text));
+            let pieces = follow(shared, reader, source, first).map(|c| Ok::<_, Infallible>(c.text));
             Ok(text(&position, Body::from_stream(pieces)))
         }
     }
@@ -97,26 +189,6 @@ pub(crate) async fn read(
 /// `*/*`, which command-line tools send unasked, means text here.
 fn accepts_anything(headers: &HeaderMap) -> bool {
     headers.get(header::ACCEPT).is_some_and(|v| v == "*/*")
-}
-
-fn no_such_file(job_id: Uuid, file: &str, known: &[File]) -> Error {
-    let file: String = file.chars().take(100).collect();
-    let names: Vec<&str> = known.iter().map(|f| f.name.as_str()).take(20).collect();
-    let have = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
-    Error::not_found(format!("Job {job_id} has no log {file:?}. Its logs: {have}."))
-}
-
-async fn files(shared: &Shared, job_id: Uuid) -> Result<Vec<File>, Error> {
-    shared.handle.log_files(job_id).await.map_err(|e| unread(job_id, &e))
-}
-
-/// A failure with a cause may pass; one without is an answer: there is no such thing.
-fn unread(job_id: Uuid, error: &(impl std::error::Error + 'static)) -> Error {
-    let message = format!("The logs of Job {job_id} cannot be read: {error}.");
-    match error.source() {
-        Some(_) => Error::unavailable(message).because(error),
-        None => Error::not_found(message),
-    }
 }
 
 /// Where reading begins.
@@ -128,8 +200,6 @@ struct Wanted {
 
 /// The first piece, and what it was asked with.
 struct First {
-    /// Whose logs they are: the Job's own cluster, or the one that it shares.
-    cluster: Uuid,
     query: Query,
     chunk: Chunk,
 }
@@ -145,20 +215,20 @@ impl Wanted {
         Ok(Self { offset, limit, tail })
     }
 
-    async fn first(&self, shared: &Shared, cluster: Uuid, file: String) -> Result<First, Error> {
-        let known = files(shared, cluster).await?;
+    async fn first(&self, shared: &Shared, source: &Source, file: String) -> Result<First, Error> {
+        let known = source.files(shared).await?;
         if !known.iter().any(|f| f.name == file) {
-            return Err(no_such_file(cluster, &file, &known));
+            return Err(source.no_such_file(&file, &known));
         }
         let query = Query { file, offset: self.offset, limit: self.limit };
-        let mut chunk =
-            shared.handle.log(cluster, &query).await.map_err(|e| unread(cluster, &e))?;
+        let read = shared.handle.log(source.run, &query).await;
+        let mut chunk = read.map_err(|e| source.unread(&e))?;
         if let Some(lines) = self.tail {
             let cut = last_lines(&chunk.text, lines);
             chunk.offset += cut as u64;
             chunk.text.drain(..cut);
         }
-        Ok(First { cluster, query, chunk })
+        Ok(First { query, chunk })
     }
 }
 
@@ -200,23 +270,23 @@ struct Reader {
 fn follow(
     shared: Arc<Shared>,
     reader: Reader,
-    job_id: Uuid,
+    source: Source,
     first: First,
 ) -> impl Stream<Item = Chunk> + Send {
     async_stream::stream! {
-        let First { cluster, mut query, chunk } = first;
+        let First { mut query, chunk } = first;
         let mut next = chunk.next_offset;
         yield chunk;
         while !shared.shutdown.is_cancelled()
             && reader.caller.may_still(&shared, &reader.ns, Resource::Logs, Access::Get).await
         {
-            // Asked before reading: what a Job wrote before it ended is still shown.
-            let has_ended = has_ended(&shared, job_id).await;
+            // Asked before reading: what was written before the end is still shown.
+            let has_ended = source.has_ended(&shared).await;
             query.offset = Some(next);
-            let chunk = match shared.handle.log(cluster, &query).await {
+            let chunk = match shared.handle.log(source.run, &query).await {
                 Ok(chunk) => chunk,
                 Err(e) => {
-                    tracing::debug!(%job_id, error = causes(&e), "a followed log cannot be read any more");
+                    tracing::debug!(source = source.name, error = causes(&e), "a followed log cannot be read any more");
                     break;
                 }
             };
@@ -237,15 +307,6 @@ fn follow(
                 }
             }
         }
-    }
-}
-
-/// Whether nothing will be written any more. A store that cannot be read says nothing about the Job.
-async fn has_ended(shared: &Shared, job_id: Uuid) -> bool {
-    match shared.store.by_id(Kind::Job, job_id).await {
-        Ok(None) => true,
-        Ok(Some(object)) => object.decode::<Job>().is_ok_and(|job| job.status.state.is_terminal()),
-        Err(_) => false,
     }
 }
 

@@ -56,6 +56,7 @@ pub(crate) struct ExplainedCluster {
 #[serde(rename_all = "camelCase", default)]
 struct Facts {
     run: Option<Run>,
+    last_run: Option<Uuid>,
     not_before: Option<Timestamp>,
     wait: Option<Wait>,
 }
@@ -98,6 +99,25 @@ struct Session {
     /// Set while its Flink job may appear although it is taken for gone.
     #[serde(default)]
     late: Option<String>,
+}
+
+/// The newest run of a SessionCluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LastRun {
+    /// What its processes are called.
+    pub(crate) id: Uuid,
+    /// Whether none of them is left.
+    pub(crate) is_over: bool,
+}
+
+impl LastRun {
+    /// That of a stored SessionCluster; `None` when it has never run.
+    pub(crate) fn of(cluster: &Object) -> Result<Option<Self>, Error> {
+        let facts: Facts = cluster.decode_facts()?;
+        let current = facts.run.map(|run| run.launched.id);
+        let last = current.or(facts.last_run);
+        Ok(last.map(|id| Self { id, is_over: current.is_none() }))
+    }
 }
 
 /// What the processes of a Job are called: by its own id, or by that of the run that it shares.

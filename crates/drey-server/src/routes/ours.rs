@@ -55,47 +55,58 @@ fn deployments() -> [Route; 2] {
     ]
 }
 
-fn logs() -> [Route; 2] {
-    let pieces = [
+fn logs() -> [Route; 4] {
+    let list = |(path, id), summary, handler| {
+        let docs = Docs::gives::<logs::Files>();
+        let allowed = may(Resource::Logs, Access::List);
+        super::row((Method::Get, path), (Tag::Ext, id), summary, allowed, handler, docs)
+    };
+    let read = |(path, id), summary, handler| {
+        let allowed = may(Resource::Logs, Access::Get);
+        super::row((Method::Get, path), (Tag::Ext, id), summary, allowed, handler, piece())
+    };
+    [
+        list(
+            ("/ext/v1/namespaces/{ns}/jobs/{id}/logs", "listLogs"),
+            "The log files of a Job.",
+            to(logs::list),
+        ),
+        read(
+            ("/ext/v1/namespaces/{ns}/jobs/{id}/logs/{file}", "readLog"),
+            "A piece of one log, or the log as it grows.",
+            to(logs::read),
+        ),
+        list(
+            ("/ext/v1/namespaces/{ns}/sessionclusters/{name}/logs", "listSessionClusterLogs"),
+            "The log files of the newest run of a SessionCluster.",
+            to(logs::list_of_cluster),
+        ),
+        read(
+            ("/ext/v1/namespaces/{ns}/sessionclusters/{name}/logs/{file}", "readSessionClusterLog"),
+            "A piece of one log of a SessionCluster, or the log as it grows.",
+            to(logs::read_of_cluster),
+        ),
+    ]
+}
+
+fn piece() -> Docs {
+    let content = vec![
+        Content::Text("text/plain"),
+        Content::Document(TypeOf::of::<logs::Chunk>()),
+        Content::Events(TypeOf::of::<logs::Chunk>()),
+    ];
+    let position = [
         Query::number("offset", "First byte; without it the end of the file is read."),
         Query::number("limit", "Bytes at most: 64 KiB unless given, 1 MiB at most."),
         Query::number("tail", "The last so many lines, of the last 1 MiB."),
-        Query::flag("follow", "Goes on as the file grows, until the Job has ended."),
+        Query::flag("follow", "Goes on as the file grows, until its writer has ended."),
     ];
     let headers = [
         ("Drey-Log-Offset", "First byte of the text; only with text/plain."),
         ("Drey-Log-Next-Offset", "Where to read on; only with text/plain."),
         ("Drey-Log-Size", "Bytes in the file now; only with text/plain."),
     ];
-    let content = vec![
-        Content::Text("text/plain"),
-        Content::Document(TypeOf::of::<logs::Chunk>()),
-        Content::Events(TypeOf::of::<logs::Chunk>()),
-    ];
-    [
-        Route {
-            method: Method::Get,
-            path: "/ext/v1/namespaces/{ns}/jobs/{id}/logs",
-            id: "listLogs",
-            tag: Tag::Ext,
-            summary: "The log files of a Job.",
-            permission: may(Resource::Logs, Access::List),
-            deadline: Deadline::Standard,
-            handler: to(logs::list),
-            docs: Docs::gives::<logs::Files>(),
-        },
-        Route {
-            method: Method::Get,
-            path: "/ext/v1/namespaces/{ns}/jobs/{id}/logs/{file}",
-            id: "readLog",
-            tag: Tag::Ext,
-            summary: "A piece of one log, or the log as it grows.",
-            permission: may(Resource::Logs, Access::Get),
-            deadline: Deadline::Standard,
-            handler: to(logs::read),
-            docs: Docs::gives_other(content).query(&pieces).sends(&headers),
-        },
-    ]
+    Docs::gives_other(content).query(&position).sends(&headers)
 }
 
 fn watch() -> Route {

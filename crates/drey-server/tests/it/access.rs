@@ -76,6 +76,8 @@ const EXPECTED: &str = "
     retryDeployment            --yy-  -----
     listLogs                   -yyy-  -----
     readLog                    -yyy-  -----
+    listSessionClusterLogs     -yyy-  -----
+    readSessionClusterLog      -yyy-  -----
     watch                      -yyyy
     getMetrics                 ----y
     getQuota                   ----y

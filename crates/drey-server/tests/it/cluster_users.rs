@@ -5,7 +5,9 @@ use drey_store::Write;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::session_clusters::{CLUSTERS, SHARED, bind, observe, on_shared, set_state, shared};
+use crate::session_clusters::{
+    CLUSTERS, SHARED, bind, observe, on_shared, remember, set_state, shared,
+};
 use crate::world::{DEFAULTS, DEPLOYMENTS, Server, TARGETS};
 
 #[tokio::test]
@@ -105,6 +107,30 @@ async fn a_job_on_a_shared_cluster_shows_the_logs_of_that_cluster() {
     server.app.store.commit(&[Write::Update(row, revision)]).await.unwrap();
     let followed = server.get(&format!("{file}?follow=true&offset=0")).await;
     assert_eq!(followed.text, "one\ntwo\n", "and it ends with the Job, not with the cluster");
+}
+
+#[tokio::test]
+async fn a_session_cluster_shows_the_logs_of_its_newest_run_also_when_that_is_over() {
+    let server = Server::start().await;
+    server.json("POST", CLUSTERS, shared()).await.expect(201);
+    server.backend.logs.lock().unwrap().insert("jobmanager.log".into(), b"one\ntwo\n".to_vec());
+    *server.backend.logs_of.lock().unwrap() = Some(Uuid::from_u128(7));
+    let path = "/ext/v1/namespaces/default/sessionclusters/shared/logs";
+    let file = format!("{path}/jobmanager.log");
+    let message = server.get(path).await.refused(404, "NotFound");
+    assert_eq!(message, "SessionCluster 'shared' has never run, so it has no logs.");
+
+    let of = |run: Value| json!({"run": run, "lastRun": Uuid::from_u128(7)});
+    remember(&server, of(json!({"launched": {"id": Uuid::from_u128(7)}}))).await;
+    let listed = server.get(path).await.expect(200);
+    assert_eq!(listed, json!({"items": [{"name": "jobmanager.log", "size": 8}]}));
+    assert_eq!(server.get(&format!("{file}?tail=1")).await.text, "two\n");
+    let message = server.get(&format!("{path}/x.log")).await.refused(404, "NotFound");
+    assert!(message.starts_with("SessionCluster 'shared' has no log"), "{message}");
+
+    remember(&server, of(Value::Null)).await;
+    let followed = server.get(&format!("{file}?follow=true&offset=0")).await;
+    assert_eq!(followed.text, "one\ntwo\n", "and it ends with the run");
 }
 
 #[tokio::test]

@@ -31,6 +31,15 @@ pub(crate) async fn observe(server: &Server, state: &str) {
     store.commit(&[Write::Update(object, revision)]).await.unwrap();
 }
 
+/// Gives the cluster the facts that the controller keeps.
+pub(crate) async fn remember(server: &Server, facts: Value) {
+    let store = &server.app.store;
+    let mut object = store.get(Kind::SessionCluster, "default", "shared").await.unwrap().unwrap();
+    let revision = object.revision;
+    object.encode_facts(&facts).unwrap();
+    store.commit(&[Write::Update(object, revision)]).await.unwrap();
+}
+
 pub(crate) async fn set_state(server: &Server, state: &str) -> crate::world::Answer {
     server.json("PATCH", SHARED, json!({"spec": {"state": state}})).await
 }

@@ -302,9 +302,10 @@ Examples:
   drey logs top-speed                     the JobManager's log of the newest run
   drey logs top-speed -c tm -f            a TaskManager's, as it grows
   drey logs top-speed -c list             which files there are
-  drey logs top-speed -c taskmanager-1.out --tail 20")]
+  drey logs top-speed -c taskmanager-1.out --tail 20
+  drey logs sc/shared                     the JobManager's log of a SessionCluster's newest run")]
 pub(crate) struct Logs {
-    /// Deployment, or the id of one of its jobs
+    /// Deployment, the id of one of its jobs, or sc/NAME
     pub(crate) name: String,
     /// jm, tm, the name of a file, or list
     #[arg(short = 'c', long = "component", default_value = "jm", value_name = "jm|tm|FILE|list")]

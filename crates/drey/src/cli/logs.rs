@@ -1,4 +1,4 @@
-//! `drey logs`: what the processes of a run wrote.
+//! `drey logs`: what the processes of a run wrote, a Job's or a SessionCluster's.
 //!
 //! The server gives a file in pieces with positions; following is asking for the next piece.
 
@@ -15,7 +15,7 @@ use crate::args::{Format, Logs};
 use crate::client::typed;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::put;
-use crate::subject::Kind;
+use crate::subject::{Kind, named};
 
 /// Between two looks at a log that is followed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(700);
@@ -43,11 +43,99 @@ struct Piece {
     size: u64,
 }
 
+/// Whose logs are shown.
+enum Source {
+    /// A Job, and the Deployment that it belongs to.
+    Job { id: String, deployment: String },
+    /// A SessionCluster, and the run that goes on.
+    Cluster { name: String, run: Option<Uuid> },
+}
+
+impl Source {
+    async fn find(shell: &Shell, name: &str) -> Result<Self> {
+        if name.parse::<Uuid>().is_ok() {
+            return Self::job(shell, name).await;
+        }
+        let subject = named(name).map_err(|why| Failure::new(Exit::Usage, why))?;
+        let object = subject.name.unwrap_or_default();
+        match subject.kind {
+            Kind::Deployment => Self::newest_job(shell, &object).await,
+            Kind::Job => Self::job(shell, &object).await,
+            Kind::SessionCluster => {
+                let run = shell.client.cluster_view(&shell.ns, &object).await?.run_id;
+                Ok(Self::Cluster { name: object, run })
+            }
+            _ => Err(Failure::new(Exit::Usage, format!("{name} writes no logs"))
+                .why("logs are those of a deployment, a job or a sessioncluster")),
+        }
+    }
+
+    async fn job(shell: &Shell, id: &str) -> Result<Self> {
+        let found = shell.client.object(&shell.ns, Kind::Job, id).await?;
+        Ok(Self::of(typed(&format!("getting job/{id}"), found)?))
+    }
+
+    async fn newest_job(shell: &Shell, name: &str) -> Result<Self> {
+        let deployment = shell.client.deployment(&shell.ns, name).await?;
+        let id = super::id_of(&deployment);
+        let query = [("deploymentId", id.as_str())];
+        let jobs: Vec<Job> = shell.client.list(&shell.ns, Kind::Job, &query).await?;
+        let newest = jobs.into_iter().max_by_key(|job| job.metadata.created_at);
+        newest.map(Self::of).ok_or_else(|| {
+            Failure::new(Exit::NotFound, format!("deployment/{name} has not run yet"))
+                .next(format!("drey start {name} --wait"))
+        })
+    }
+
+    fn of(job: Job) -> Self {
+        Self::Job { id: job.metadata.id.to_string(), deployment: job.metadata.deployment_name }
+    }
+
+    /// As people name it.
+    fn handle(&self) -> String {
+        match self {
+            Self::Job { id, .. } => format!("job/{id}"),
+            Self::Cluster { name, .. } => format!("sessioncluster/{name}"),
+        }
+    }
+
+    /// Where its logs are.
+    fn path<'a>(&'a self, shell: &'a Shell) -> [&'a str; 6] {
+        let (collection, key) = match self {
+            Self::Job { id, .. } => ("jobs", id),
+            Self::Cluster { name, .. } => ("sessionclusters", name),
+        };
+        ["ext", "v1", "namespaces", &shell.ns, collection, key]
+    }
+
+    /// What tells more about it.
+    fn description(&self) -> String {
+        match self {
+            Self::Job { deployment, .. } => format!("drey describe dep {deployment}"),
+            Self::Cluster { name, .. } => format!("drey describe sc/{name}"),
+        }
+    }
+
+    /// Whether nothing will be written any more.
+    async fn is_over(&self, shell: &Shell) -> bool {
+        match self {
+            Self::Job { id, .. } => {
+                let found = shell.client.object(&shell.ns, Kind::Job, id).await;
+                let job = found.ok().and_then(|found| serde_json::from_value::<Job>(found).ok());
+                job.is_some_and(|job| job.status.state.is_terminal())
+            }
+            Self::Cluster { name, run } => {
+                let view = shell.client.cluster_view(&shell.ns, name).await;
+                run.is_none() || view.is_ok_and(|view| view.run_id != *run)
+            }
+        }
+    }
+}
+
 pub(super) async fn run(shell: &Shell, args: Logs) -> Result<()> {
-    let job = job_of(shell, &args.name).await?;
-    let id = job.metadata.id.to_string();
-    let doing = format!("reading the logs of job/{id}");
-    let path = ["ext", "v1", "namespaces", &shell.ns, "jobs", &id, "logs"];
+    let source = Source::find(shell, &args.name).await?;
+    let doing = format!("reading the logs of {}", source.handle());
+    let path = [&source.path(shell)[..], &["logs"]].concat();
     let listed = shell.client.get(&doing, &path, &[]).await?;
     let files: Files = typed(&doing, listed.clone())?;
     if args.component == "list" {
@@ -56,27 +144,12 @@ pub(super) async fn run(shell: &Shell, args: Logs) -> Result<()> {
     let file = chosen(&files.items, &args.component).ok_or_else(|| {
         let names: Vec<&str> = files.items.iter().map(|file| file.name.as_str()).collect();
         let there = if names.is_empty() { "no file yet".to_owned() } else { names.join(", ") };
-        Failure::new(Exit::NotFound, format!("job/{id} has no log {}", args.component))
+        let what = format!("{} has no log {}", source.handle(), args.component);
+        Failure::new(Exit::NotFound, what)
             .why(format!("there is: {there}"))
-            .next(format!("drey describe dep {}", job.metadata.deployment_name))
+            .next(source.description())
     })?;
-    print(shell, &id, &file.name, &args).await
-}
-
-/// The Job by its id, or the newest one of a Deployment.
-async fn job_of(shell: &Shell, name: &str) -> Result<Job> {
-    if name.parse::<Uuid>().is_ok() {
-        let found = shell.client.object(&shell.ns, Kind::Job, name).await?;
-        return typed(&format!("getting job/{name}"), found);
-    }
-    let deployment = shell.client.deployment(&shell.ns, name).await?;
-    let id = super::id_of(&deployment);
-    let query = [("deploymentId", id.as_str())];
-    let jobs: Vec<Job> = shell.client.list(&shell.ns, Kind::Job, &query).await?;
-    jobs.into_iter().max_by_key(|job| job.metadata.created_at).ok_or_else(|| {
-        Failure::new(Exit::NotFound, format!("deployment/{name} has not run yet"))
-            .next(format!("drey start {name} --wait"))
-    })
+    print(shell, &source, &file.name, &args).await
 }
 
 /// `jm` and `tm` are the newest log of such a process, or Drey's notes when there is none; everything else is a file
@@ -106,9 +179,9 @@ fn list(shell: &Shell, files: &[File], listed: &Value) -> Result<()> {
     }
 }
 
-async fn print(shell: &Shell, job: &str, file: &str, args: &Logs) -> Result<()> {
-    let doing = format!("reading {file} of job/{job}");
-    let path = ["ext", "v1", "namespaces", &shell.ns, "jobs", job, "logs", file];
+async fn print(shell: &Shell, source: &Source, file: &str, args: &Logs) -> Result<()> {
+    let doing = format!("reading {file} of {}", source.handle());
+    let path = [&source.path(shell)[..], &["logs", file]].concat();
     let tail = args.tail.map(|lines| lines.to_string());
     let mut query = vec![("limit", PIECE_BYTES)];
     match &tail {
@@ -125,7 +198,7 @@ async fn print(shell: &Shell, job: &str, file: &str, args: &Logs) -> Result<()> 
                 return Ok(());
             }
             // After the end one more look: the last lines may have come since the one before.
-            is_over = over(shell, job).await;
+            is_over = source.is_over(shell).await;
             if !is_over {
                 sleep(LOOK_INTERVAL).await;
             }
@@ -138,11 +211,4 @@ async fn print(shell: &Shell, job: &str, file: &str, args: &Logs) -> Result<()> 
         let query = [("limit", PIECE_BYTES), ("offset", from.as_str())];
         piece = typed(&doing, shell.client.get(&doing, &path, &query).await?)?;
     }
-}
-
-/// Whether nothing will be written any more.
-async fn over(shell: &Shell, job: &str) -> bool {
-    let found = shell.client.object(&shell.ns, Kind::Job, job).await;
-    let job: Option<Job> = found.ok().and_then(|found| serde_json::from_value(found).ok());
-    job.is_some_and(|job| job.status.state.is_terminal())
 }

@@ -220,5 +220,9 @@ fn of_cluster(mut failure: Failure, cluster: &SessionCluster, is_failed: bool) -
     } else if cluster.spec.state == DesiredClusterState::Stopped {
         failure.next.push(format!("drey start sc/{name} --wait"));
     }
-    failure.now(now).next(format!("drey events sc/{name}")).next(format!("drey describe sc/{name}"))
+    failure
+        .now(now)
+        .next(format!("drey events sc/{name}"))
+        .next(format!("drey logs sc/{name}"))
+        .next(format!("drey describe sc/{name}"))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::harness::{Fake, Following, Server, drey, ends, error, manifest, out, view};
+use crate::harness::{Fake, Following, Server, drey, ends, err, error, manifest, out, view};
 
 const JOB: &str = "0198c0de-7000-7000-8000-000000000001";
 
@@ -124,6 +124,37 @@ fn logs_f_prints_what_is_written_and_ends_with_the_job() {
     let once = drey(&fake.url, &["logs", "x", "--component", "jobmanager.log"]);
     assert_eq!(out(&once), "first\nsecond\nlast\n");
     ends(&drey(&fake.url, &["logs", "x", "-c", "nothing.log"]), 3);
+}
+
+#[test]
+fn logs_of_a_session_cluster_end_with_its_run() {
+    let run = Arc::new(Mutex::new(Some("00000000-0000-0000-0000-000000000007")));
+    let current = Arc::clone(&run);
+    let fake = Fake::new(move |path| {
+        let text = "one\n";
+        let body = if path.contains("/sessionclusters/shared/logs/jobmanager.log") {
+            let text = if path.contains("offset=4") { "" } else { text };
+            serde_json::json!({ "text": text, "nextOffset": 4, "size": 4 })
+        } else if path.ends_with("/sessionclusters/shared/logs") {
+            serde_json::json!({ "items": [{ "name": "jobmanager.log", "size": 4 }] })
+        } else {
+            let cluster = serde_json::json!({
+                "kind": "SessionCluster", "apiVersion": "v1", "metadata": { "name": "shared" }, "spec": {},
+            });
+            serde_json::json!({ "sessionCluster": cluster, "runId": *current.lock().unwrap() })
+        };
+        (200, body.to_string())
+    });
+    let following = Following::start(&fake.url, &["logs", "sc/shared", "-f"]);
+    assert_eq!(following.line(), "one");
+    *run.lock().unwrap() = None;
+    assert_eq!(following.end(), (Some(0), vec![]));
+    let none = drey(&fake.url, &["logs", "sc/shared", "-c", "tm"]);
+    ends(&none, 3);
+    assert!(err(&none).contains("sessioncluster/shared has no log tm"), "{}", err(&none));
+    let target = drey(&fake.url, &["logs", "dt/local"]);
+    ends(&target, 2);
+    assert!(err(&target).contains("dt/local writes no logs"), "{}", err(&target));
 }
 
 #[test]

@@ -128,6 +128,9 @@ fn deployments_share_a_cluster_that_scales_without_disturbing_them() {
     assert_eq!(patch(&server, &json!({ "spec": { "state": "STOPPED" } })), 200);
     reach(&server, "STOPPED", 0);
     server.assert_nothing_left();
+    let path = "/ext/v1/namespaces/default/sessionclusters/shared/logs/jobmanager.log?tail=100";
+    let log = server.call("GET", path, None).unwrap();
+    assert!(log.status == 200 && log.body.contains(&flink_id(&again)), "{}", log.body);
 }
 
 #[test]
