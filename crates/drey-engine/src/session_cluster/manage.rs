@@ -11,8 +11,8 @@ use super::{Draft, RUN, Run, SessionAction};
 use crate::draft::{SaturatingAdd, next_mark};
 use crate::phase::STABLE_POLL;
 
-/// How long a TaskManager that was asked for may take to be seen as a process.
-const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(10);
+/// How long a TaskManager that was asked for may take to be seen as a process, the request for it included.
+const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(30);
 /// What is waited for while a cluster that takes jobs says nothing.
 const NO_ANSWER: &str = "an answer from Flink about its TaskManagers";
 
@@ -100,7 +100,6 @@ fn took_up(d: &mut Draft, managers: i32) {
     d.run_mut(|run| {
         run.running_since = Some(now);
         run.scaled_to = managers;
-        run.managers_max = managers;
     });
     d.facts.failed_starts.clear();
     d.facts.not_before = None;

@@ -85,7 +85,7 @@ fn a_scaling_that_is_taken_back_costs_what_lives_and_then_nothing() {
     assert_eq!((world.state(), world.held()), (ClusterState::Updating, Cores::new(7.0)));
     world.scale(2);
     assert_eq!((world.state(), world.held()), (ClusterState::Running, Cores::new(7.0)));
-    world.pass(10);
+    world.pass(30);
     let held = Cores::new(3.0);
     assert_eq!((world.state(), world.held()), (ClusterState::Running, held), "nobody came");
     let said = [EventName::StateTransitionIsNeeded, EventName::StateTransitionIsCompleted];
@@ -100,7 +100,7 @@ fn a_scaling_that_is_taken_back_costs_what_lives_and_then_nothing() {
         assert_eq!((world.state(), world.held()), (ClusterState::Updating, Cores::new(7.0)));
     }
     world.live(1);
-    world.pass(10);
+    world.pass(30);
     assert_eq!((world.state(), world.held()), (ClusterState::Running, Cores::new(2.0)));
 }
 
@@ -118,6 +118,8 @@ fn a_cluster_that_starts_costs_the_most_that_it_was_started_with() {
     );
     assert_eq!((world.state(), world.held()), (ClusterState::Starting, Cores::new(5.0)));
     world.live(1);
+    assert_eq!((world.state(), world.held()), (ClusterState::Running, Cores::new(5.0)));
+    world.pass(30);
     assert_eq!((world.state(), world.held()), (ClusterState::Running, Cores::new(2.0)));
 
     let mut world = World::new(1);
@@ -244,11 +246,12 @@ fn a_change_while_it_starts_is_counted_at_once_and_forgotten_when_it_is_taken_ba
     assert_eq!(world.record.facts.claim.held, Cores::new(4.0), "three live");
     (world.cluster, world.managers) = (alive(2), managers(2));
     world.pass(1);
-    assert_eq!(world.state(), ClusterState::Running);
-    assert_eq!(world.record.facts.claim.held, Cores::new(3.0));
+    assert_eq!((world.state(), world.held()), (ClusterState::Running, Cores::new(4.0)));
+    world.pass(30);
+    assert_eq!(world.held(), Cores::new(3.0), "nobody came");
     world.record.cluster.spec.number_of_task_managers = 1;
     world.pass(1);
     (world.cluster, world.managers) = (alive(1), managers(1));
-    world.pass(10);
+    world.pass(30);
     assert_eq!(world.record.facts.claim.held, Cores::new(2.0));
 }
