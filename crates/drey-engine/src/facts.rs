@@ -159,10 +159,13 @@ pub struct Submission {
     /// Whether nothing was heard of the last one yet.
     pub is_open: bool,
     /// Whether one before may have reached Flink and got no answer.
+    #[serde(default)]
     pub is_silent: bool,
     /// For how many seconds Flink was seen not to know the job, since the last one was sent or given up.
+    #[serde(default)]
     pub unknown_seconds: i64,
     /// When these were last counted.
+    #[serde(default)]
     pub counted_at: Timestamp,
     /// The next request is not sent earlier.
     pub not_before: Timestamp,
