@@ -158,12 +158,15 @@ pub struct Submission {
     pub since: Timestamp,
     /// Whether nothing was heard of the last one yet.
     pub is_open: bool,
-    /// Whether one before may have reached Flink and got no answer.
-    #[serde(default)]
+    /// Whether one before may have reached Flink and got no answer; where an older Drey kept none of this, it may have.
+    #[serde(default = "of_an_older_drey")]
     pub is_silent: bool,
-    /// For how many seconds Flink was seen not to know the job, since the last one was sent or given up.
+    /// For how many seconds Flink was seen not to know the job, since the last silence began.
     #[serde(default)]
     pub unknown_seconds: i64,
+    /// As many they were when the last one was sent.
+    #[serde(default)]
+    pub unknown_when_sent: i64,
     /// When these were last counted.
     #[serde(default)]
     pub counted_at: Timestamp,
@@ -174,6 +177,10 @@ pub struct Submission {
     /// For people: what stood against it last.
     #[serde(default)]
     pub trouble: Option<String>,
+}
+
+const fn of_an_older_drey() -> bool {
+    true
 }
 
 /// A cancellation under way.

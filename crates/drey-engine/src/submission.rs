@@ -34,8 +34,10 @@ const TIMEOUT: SignedDuration = SignedDuration::from_mins(5);
 const CALL: SignedDuration = SignedDuration::from_secs(150);
 /// How much of the time in which Flink does not know a job is recorded at once.
 const COUNT_STEP: SignedDuration = SignedDuration::from_secs(10);
-/// How much of it one pause between two looks can count for.
-const LONGEST_STEP: SignedDuration = SignedDuration::from_secs(30);
+/// A longer pause between two looks may be a clock that jumped or a machine that slept…
+const PAUSE_MAX: SignedDuration = SignedDuration::from_secs(15);
+/// … and counts no more than a usual one.
+const USUAL_PAUSE: SignedDuration = SignedDuration::from_secs(2);
 /// Pause after a request that was not sent.
 const RETRY: SignedDuration = SignedDuration::from_secs(2);
 /// Pause after a request of which nothing was heard at all, because Drey ended meanwhile.
@@ -56,8 +58,12 @@ pub(crate) fn is_unsettled(submission: &Submission) -> bool {
 /// Whether Flink has not known the job for so long that no request will take effect any more. A shorter timeout than
 /// the usual one makes an attempt end earlier, not Flink faster.
 pub(crate) fn has_outlasted(d: &Draft, submission: &Submission) -> bool {
-    let call = if submission.is_open { CALL } else { SignedDuration::ZERO };
-    submission.unknown_seconds >= (timeout(d).max(TIMEOUT) + call).as_secs()
+    let limit = timeout(d).max(TIMEOUT);
+    if submission.is_open {
+        let unknown = submission.unknown_seconds - submission.unknown_when_sent;
+        return unknown >= (limit + CALL).as_secs();
+    }
+    submission.unknown_seconds >= limit.as_secs()
 }
 
 /// Flink was asked and does not know the job. Only time in which it is asked counts: neither a clock that jumps nor a
@@ -67,7 +73,8 @@ pub(crate) fn count_unknown(d: &mut Draft, id: Uuid) {
     change(d, id, |s| {
         let step = now.duration_since(s.counted_at);
         if is_unsettled(s) && (step >= COUNT_STEP || step.is_negative()) {
-            s.unknown_seconds += step.clamp(SignedDuration::ZERO, LONGEST_STEP).as_secs();
+            let counted = if step > PAUSE_MAX { USUAL_PAUSE } else { step };
+            s.unknown_seconds += counted.max(SignedDuration::ZERO).as_secs();
             s.counted_at = now;
         }
     });
@@ -141,12 +148,14 @@ pub(crate) fn record(d: &mut Draft) {
         d.event(EventName::AwaitingAJobToStart, Some(id), message);
     }
     let before = session.submission.as_ref();
+    // Of one that is open still, nothing will be heard any more: its silence begins now.
+    let unknown = before.filter(|s| s.is_silent && !s.is_open).map_or(0, |s| s.unknown_seconds);
     let submission = Submission {
         since: before.map_or(now, |s| s.since),
         is_open: true,
-        // Of one that is open still, nothing will be heard any more.
         is_silent: before.is_some_and(is_unsettled),
-        unknown_seconds: 0,
+        unknown_seconds: unknown,
+        unknown_when_sent: unknown,
         counted_at: now,
         not_before: now.saturating_add_or_max(REPEAT),
         accepted: false,
@@ -247,4 +256,17 @@ pub(crate) fn unanswered(d: &mut Draft, id: Uuid, why: &str) {
 
 fn warn(d: &mut Draft, id: Uuid, message: String) {
     d.warn_once(EventName::GeneralFailure, id, NOT_SUBMITTED, message);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Submission, is_unsettled};
+
+    #[test]
+    fn where_an_older_drey_did_not_keep_it_a_request_may_still_take_effect() {
+        let old = r#"{"since": "2026-01-01T00:00:00Z", "sentAt": "2026-01-01T00:00:00Z", "isOpen": false,
+            "silentAt": "2026-01-01T00:00:30Z", "notBefore": "2026-01-01T00:03:00Z", "accepted": false}"#;
+        let submission: Submission = serde_json::from_str(old).unwrap();
+        assert!(is_unsettled(&submission));
+    }
 }

@@ -99,6 +99,9 @@ pub(crate) struct ClusterView {
     /// Names its processes.
     #[serde(default)]
     pub(crate) run_id: Option<Uuid>,
+    /// The newest runs, newest first; their logs may be kept.
+    #[serde(default)]
+    pub(crate) runs: Vec<Uuid>,
     /// TaskManagers that it had when it was last complete; absent before it takes jobs.
     #[serde(default)]
     pub(crate) task_managers: Option<i32>,

@@ -383,7 +383,7 @@ impl ClusterBackend for LocalBackend {
         let folder = self.shared.folder(job_id);
         let read = move || secrets::mask(&folder);
         let mask = self.shared.files.wait(format!("secrets of {job_id}"), read).await;
-        mask.map_err(failed(format!("reading the secrets of job {job_id}, to hide them")))
+        mask.map_err(failed(format!("reading the secrets of {job_id}, to hide them")))
     }
 
     async fn log(
@@ -394,14 +394,14 @@ impl ClusterBackend for LocalBackend {
         let mask = self.mask(job_id).await?;
         let (folder, asked) = (self.shared.logs_folder(job_id), query.clone());
         let found = blocking(move || logs::read(&folder, &asked, &mask)).await;
-        let found = found.map_err(failed(format!("reading {} of job {job_id}", query.file)))?;
-        found.ok_or_else(|| Error::NotFound(format!("log {} of job {job_id}", query.file)))
+        let found = found.map_err(failed(format!("reading {} of {job_id}", query.file)))?;
+        found.ok_or_else(|| Error::NotFound(format!("log {} of {job_id}", query.file)))
     }
 
     async fn log_files(&self, job_id: Uuid) -> Result<Vec<crate::logs::File>, Error> {
         let folder = self.shared.logs_folder(job_id);
         let found = blocking(move || logs::list(&folder)).await;
-        found.map_err(failed(format!("listing the logs of job {job_id}")))
+        found.map_err(failed(format!("listing the logs of {job_id}")))
     }
 }
 

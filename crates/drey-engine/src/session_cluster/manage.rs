@@ -33,8 +33,11 @@ pub(super) fn count_processes(d: &mut Draft) {
         }
         // What is seen may not be all yet: a start goes on with the number that it began with, and what was asked for a
         // moment ago may be on its way also when less is wanted by now.
-        let is_settled = run.running_since.is_some()
-            && run.changed_at.is_none_or(|at| now >= at.saturating_add_or_max(ON_ITS_WAY));
+        run.changed_at = run.changed_at.map(|at| at.min(now));
+        let is_settled = run.running_since.is_some_and(|running| {
+            let since = run.changed_at.map(|at| at.max(running.min(now)));
+            since.is_none_or(|at| now >= at.saturating_add_or_max(ON_ITS_WAY))
+        });
         run.managers_max = match living {
             Some(living) if is_settled => living.max(wanted),
             living => run.managers_max.max(wanted).max(living.unwrap_or(0)),

@@ -263,7 +263,8 @@ fn pursue_running(d: &mut Draft) {
     };
     let managers = spec.number_of_task_managers;
     d.facts.not_before = None;
-    d.facts.last_run = Some(d.id);
+    d.facts.runs.insert(0, d.id);
+    d.facts.runs.truncate(records::RUNS_MAX);
     d.facts.run = Some(Run {
         launched,
         since: d.now,

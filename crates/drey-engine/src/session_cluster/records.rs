@@ -29,8 +29,8 @@ pub struct SessionClusterRecord {
 pub struct SessionFacts {
     /// The run whose processes may exist.
     pub run: Option<Run>,
-    /// The newest run, also when nothing of it is left but its logs.
-    pub last_run: Option<Uuid>,
+    /// The newest runs, newest first, also when nothing of them is left but their logs; a few.
+    pub runs: Vec<Uuid>,
     /// When runs failed before they took jobs; emptied by one that does.
     pub failed_starts: Vec<Timestamp>,
     /// When runs that took jobs failed; only the recent ones, to pace recovery.
@@ -46,6 +46,9 @@ pub struct SessionFacts {
     /// The cores that it holds, and whether it waits for some.
     pub claim: Claim,
 }
+
+/// Of how many runs the ids are remembered.
+pub(crate) const RUNS_MAX: usize = 5;
 
 /// A run that was recorded and whose processes are not confirmed gone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

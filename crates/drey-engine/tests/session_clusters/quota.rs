@@ -6,6 +6,7 @@ use drey_model::meta::NON_PRODUCTION;
 use drey_model::quota::{Cores, Holder, Limit, is_non_production};
 use drey_model::seen::{Cluster, ClusterPhase, Seen};
 use drey_model::{ClusterState, DesiredClusterState, EventName};
+use jiff::SignedDuration;
 
 use super::{World, alive, dead, managers};
 
@@ -73,6 +74,20 @@ impl World {
         self.pass(5)
     }
 
+    /// Looks as often as each decision asks for, for so many seconds.
+    fn follow(&mut self, seconds: i64) {
+        let end = self.now + SignedDuration::from_secs(seconds);
+        loop {
+            let soon = self.now + SignedDuration::from_millis(50);
+            let at = self.plan().wake_at.unwrap().max(soon);
+            if at > end {
+                return;
+            }
+            self.now = at;
+            self.look();
+        }
+    }
+
     fn held(&self) -> Cores {
         self.record.facts.claim.held
     }
@@ -105,6 +120,19 @@ fn a_scaling_that_is_taken_back_costs_what_lives_and_then_nothing() {
 }
 
 #[test]
+fn a_change_that_another_clock_dated_ahead_keeps_cores_no_longer() {
+    let mut world = World::up(4);
+    world.scale(1);
+    world.live(1);
+    let ahead = world.now + SignedDuration::from_hours(1);
+    world.record.facts.run.as_mut().unwrap().changed_at = Some(ahead);
+    world.look();
+    assert_eq!(world.held(), Cores::new(5.0));
+    world.follow(40);
+    assert_eq!(world.held(), Cores::new(2.0));
+}
+
+#[test]
 fn a_cluster_that_starts_costs_the_most_that_it_was_started_with() {
     let mut world = World::new(4);
     world.want(DesiredClusterState::Running);
@@ -119,7 +147,7 @@ fn a_cluster_that_starts_costs_the_most_that_it_was_started_with() {
     assert_eq!((world.state(), world.held()), (ClusterState::Starting, Cores::new(5.0)));
     world.live(1);
     assert_eq!((world.state(), world.held()), (ClusterState::Running, Cores::new(5.0)));
-    world.pass(30);
+    world.follow(40);
     assert_eq!((world.state(), world.held()), (ClusterState::Running, Cores::new(2.0)));
 
     let mut world = World::new(1);

@@ -1,5 +1,5 @@
-//! `/ext/v1/namespaces/{ns}/jobs/{id}/logs` and `…/sessionclusters/{name}/logs`: the logs of a Job, or of the newest run
-//! of a SessionCluster, in pieces or followed.
+//! `/ext/v1/namespaces/{ns}/jobs/{id}/logs` and `…/sessionclusters/{name}/logs`: the logs of a Job, or of a run of a
+//! SessionCluster, in pieces or followed.
 //!
 //! | parameter | meaning |
 //! |---|---|
@@ -7,6 +7,7 @@
 //! | `limit` | bytes at most, 64 KiB unless given, 1 MiB at most |
 //! | `tail` | the last so many lines (of the last 1 MiB) |
 //! | `follow=true` | goes on as the file grows, until its writer has ended or the client leaves |
+//! | `run` | of a SessionCluster: one of its newest runs, the newest unless given |
 //!
 //! The answer is text, with the position in `Drey-Log-*` headers; `Accept: application/json` gives the piece with its
 //! position as JSON, and `Accept: text/event-stream` with `follow` gives the same pieces as events whose id is the
@@ -36,7 +37,7 @@ use uuid::Uuid;
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::ops::{LastRun, cluster_of};
+use crate::ops::{Runs, Stage, cluster_of};
 use crate::wire::{Params, Reply, Wants, wants};
 
 /// Bytes of a piece unless the client says otherwise.
@@ -75,24 +76,42 @@ impl Source {
         Ok(Self { kind: Kind::Job, id: job.id, name, run: cluster_of(&job) })
     }
 
-    async fn session_cluster(shared: &Shared, ns: &str, name: &str) -> Result<Self, Error> {
+    async fn session_cluster(
+        shared: &Shared,
+        ns: &str,
+        name: &str,
+        params: &Params,
+    ) -> Result<Self, Error> {
+        let asked = params.uuid("run")?;
         let cluster = shared.object_by_name(Kind::SessionCluster, ns, name).await?;
-        let name = format!("SessionCluster '{}'", cluster.name);
-        let Some(last) = LastRun::of(&cluster)? else {
+        let (name, runs) = (format!("SessionCluster '{}'", cluster.name), Runs::of(&cluster)?);
+        let Some(newest) = runs.newest_first.first() else {
             return Err(Error::not_found(format!("{name} has never run, so it has no logs.")));
         };
-        Ok(Self { kind: Kind::SessionCluster, id: cluster.id, name, run: last.id })
+        let run = asked.unwrap_or(*newest);
+        if !runs.newest_first.contains(&run) {
+            let known: Vec<String> = runs.newest_first.iter().map(Uuid::to_string).collect();
+            let message =
+                format!("{name} has no run {run}. Its newest runs: {}.", known.join(", "));
+            return Err(Error::not_found(message));
+        }
+        Ok(Self { kind: Kind::SessionCluster, id: cluster.id, name, run })
     }
 
-    /// Whether nothing will be written any more. A store that cannot be read says nothing about it.
-    async fn has_ended(&self, shared: &Shared) -> bool {
-        let Ok(found) = shared.store.by_id(self.kind, self.id).await else { return false };
-        let Some(object) = found else { return true };
-        match self.kind {
-            Kind::SessionCluster => LastRun::of(&object)
-                .is_ok_and(|last| last.is_none_or(|last| last.is_over || last.id != self.run)),
-            _ => object.decode::<Job>().is_ok_and(|job| job.status.state.is_terminal()),
+    /// How far it is. A store that cannot be read says nothing about it.
+    async fn stage(&self, shared: &Shared) -> Stage {
+        let Ok(found) = shared.store.by_id(self.kind, self.id).await else { return Stage::Running };
+        let Some(object) = found else { return Stage::Over };
+        if self.kind == Kind::SessionCluster {
+            return Runs::of(&object).map_or(Stage::Running, |runs| runs.stage(self.run));
         }
+        let is_over = object.decode::<Job>().is_ok_and(|job| job.status.state.is_terminal());
+        if is_over { Stage::Over } else { Stage::Running }
+    }
+
+    /// Whether a file that got shorter is as it stays, its secrets hidden, rather than begun anew.
+    async fn is_ending(&self, shared: &Shared) -> bool {
+        self.stage(shared).await != Stage::Running
     }
 
     async fn files(&self, shared: &Shared) -> Result<Vec<File>, Error> {
@@ -125,12 +144,14 @@ pub(crate) async fn list(
     Ok(Reply::ok(Files { items }))
 }
 
-/// The names and sizes of the logs of a SessionCluster's newest run.
+/// The names and sizes of the logs of a run of a SessionCluster.
 pub(crate) async fn list_of_cluster(
     State(shared): State<Arc<Shared>>,
     Path((ns, name)): Path<(String, String)>,
+    params: Params,
 ) -> Result<Reply, Error> {
-    let items = Source::session_cluster(&shared, &ns, &name).await?.files(&shared).await?;
+    let source = Source::session_cluster(&shared, &ns, &name, &params).await?;
+    let items = source.files(&shared).await?;
     Ok(Reply::ok(Files { items }))
 }
 
@@ -146,7 +167,7 @@ pub(crate) async fn read(
     answer(shared, Reader { caller, ns }, source, file, &params, &headers).await
 }
 
-/// A piece of one log of a SessionCluster's newest run, or the log as it grows.
+/// A piece of one log of a run of a SessionCluster, or the log as it grows.
 pub(crate) async fn read_of_cluster(
     State(shared): State<Arc<Shared>>,
     Path((ns, name, file)): Path<(String, String, String)>,
@@ -154,7 +175,7 @@ pub(crate) async fn read_of_cluster(
     params: Params,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let source = Source::session_cluster(&shared, &ns, &name).await?;
+    let source = Source::session_cluster(&shared, &ns, &name, &params).await?;
     answer(shared, Reader { caller, ns }, source, file, &params, &headers).await
 }
 
@@ -223,6 +244,10 @@ impl Wanted {
         let query = Query { file, offset: self.offset, limit: self.limit };
         let read = shared.handle.log(source.run, &query).await;
         let mut chunk = read.map_err(|e| source.unread(&e))?;
+        if self.offset.is_some_and(|offset| chunk.size < offset) && source.is_ending(shared).await {
+            let end = chunk.size;
+            chunk = Chunk { text: String::new(), offset: end, next_offset: end, size: end };
+        }
         if let Some(lines) = self.tail {
             let cut = last_lines(&chunk.text, lines);
             chunk.offset += cut as u64;
@@ -281,7 +306,7 @@ fn follow(
             && reader.caller.may_still(&shared, &reader.ns, Resource::Logs, Access::Get).await
         {
             // Asked before reading: what was written before the end is still shown.
-            let has_ended = source.has_ended(&shared).await;
+            let is_over = source.stage(&shared).await == Stage::Over;
             query.offset = Some(next);
             let chunk = match shared.handle.log(source.run, &query).await {
                 Ok(chunk) => chunk,
@@ -291,6 +316,9 @@ fn follow(
                 }
             };
             let is_shorter = chunk.size < next;
+            if is_shorter && source.is_ending(&shared).await {
+                break;
+            }
             let has_grown = chunk.next_offset > next;
             next = if is_shorter { 0 } else { chunk.next_offset.max(next) };
             if has_grown {
@@ -298,7 +326,7 @@ fn follow(
                 if !chunk.text.is_empty() {
                     yield chunk;
                 }
-            } else if has_ended {
+            } else if is_over {
                 break;
             } else {
                 tokio::select! {

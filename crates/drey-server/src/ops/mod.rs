@@ -24,7 +24,7 @@ pub(crate) use namespaces::{ExplainedNamespace, Room, WrittenRoom, complete_defa
 pub(crate) use objects::{Attempts, decode, names};
 pub(crate) use reads::Explained;
 pub(crate) use session_clusters::{
-    ExplainedCluster, LastRun, cluster_at_rest, cluster_of, is_late, orphaned_on,
+    ExplainedCluster, Runs, Stage, cluster_at_rest, cluster_of, is_late, orphaned_on,
 };
 pub(crate) use setting::stored_defaults;
 pub(crate) use targets::stored as stored_target;

@@ -14,6 +14,7 @@ use drey_model::{
 use drey_store::{Filter, Object, Write};
 use jiff::Timestamp;
 use schemars::JsonSchema;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -41,6 +42,8 @@ pub(crate) struct ExplainedCluster {
     /// Names its processes, its logs and its dashboard.
     #[serde(skip_serializing_if = "Option::is_none")]
     run_id: Option<Uuid>,
+    /// Its newest runs, newest first, also when nothing of them is left but their logs.
+    runs: Vec<Uuid>,
     /// TaskManagers that it had when it was last complete; another number than asked for while it is UPDATING, absent
     /// before it takes jobs.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,7 +59,7 @@ pub(crate) struct ExplainedCluster {
 #[serde(rename_all = "camelCase", default)]
 struct Facts {
     run: Option<Run>,
-    last_run: Option<Uuid>,
+    runs: Vec<Uuid>,
     not_before: Option<Timestamp>,
     wait: Option<Wait>,
 }
@@ -68,6 +71,9 @@ struct Run {
     /// 0 before it takes jobs.
     #[serde(default)]
     scaled_to: i32,
+    /// Set once it has ended, or is to end.
+    #[serde(default)]
+    end: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -101,22 +107,39 @@ struct Session {
     late: Option<String>,
 }
 
-/// The newest run of a SessionCluster.
+/// How far something is that writes logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LastRun {
-    /// What its processes are called.
-    pub(crate) id: Uuid,
-    /// Whether none of them is left.
-    pub(crate) is_over: bool,
+pub(crate) enum Stage {
+    /// It goes on.
+    Running,
+    /// It is to end; its processes may still write.
+    Ending,
+    /// Nothing will be written any more.
+    Over,
 }
 
-impl LastRun {
-    /// That of a stored SessionCluster; `None` when it has never run.
-    pub(crate) fn of(cluster: &Object) -> Result<Option<Self>, Error> {
+/// The newest runs of a SessionCluster.
+#[derive(Debug)]
+pub(crate) struct Runs {
+    /// What their processes are called.
+    pub(crate) newest_first: Vec<Uuid>,
+    current: Option<Run>,
+}
+
+impl Runs {
+    /// Those of a stored SessionCluster.
+    pub(crate) fn of(cluster: &Object) -> Result<Self, Error> {
         let facts: Facts = cluster.decode_facts()?;
-        let current = facts.run.map(|run| run.launched.id);
-        let last = current.or(facts.last_run);
-        Ok(last.map(|id| Self { id, is_over: current.is_none() }))
+        Ok(Self { newest_first: facts.runs, current: facts.run })
+    }
+
+    /// How far one of them is.
+    pub(crate) fn stage(&self, id: Uuid) -> Stage {
+        match self.current.as_ref().filter(|run| run.launched.id == id) {
+            Some(run) if run.end.is_none() => Stage::Running,
+            Some(_) => Stage::Ending,
+            None => Stage::Over,
+        }
     }
 }
 
@@ -163,6 +186,7 @@ impl Shared {
             wait: facts.wait,
             next_attempt_at: facts.not_before.filter(|at| *at > self.world.now()),
             run_id: facts.run.as_ref().map(|run| run.launched.id),
+            runs: facts.runs,
             task_managers: facts.run.map(|run| run.scaled_to).filter(|n| *n > 0),
             active_deployments: active.collect(),
             revision: object.revision,

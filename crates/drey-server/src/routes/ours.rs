@@ -56,35 +56,40 @@ fn deployments() -> [Route; 2] {
 }
 
 fn logs() -> [Route; 4] {
-    let list = |(path, id), summary, handler| {
-        let docs = Docs::gives::<logs::Files>();
+    let files = Docs::gives::<logs::Files>;
+    let run = [Query::text("run", "One of its newest runs, by id; the newest unless given.")];
+    let list = |(path, id), summary, handler, docs| {
         let allowed = may(Resource::Logs, Access::List);
         super::row((Method::Get, path), (Tag::Ext, id), summary, allowed, handler, docs)
     };
-    let read = |(path, id), summary, handler| {
+    let read = |(path, id), summary, handler, docs| {
         let allowed = may(Resource::Logs, Access::Get);
-        super::row((Method::Get, path), (Tag::Ext, id), summary, allowed, handler, piece())
+        super::row((Method::Get, path), (Tag::Ext, id), summary, allowed, handler, docs)
     };
     [
         list(
             ("/ext/v1/namespaces/{ns}/jobs/{id}/logs", "listLogs"),
             "The log files of a Job.",
             to(logs::list),
+            files(),
         ),
         read(
             ("/ext/v1/namespaces/{ns}/jobs/{id}/logs/{file}", "readLog"),
             "A piece of one log, or the log as it grows.",
             to(logs::read),
+            piece(),
         ),
         list(
             ("/ext/v1/namespaces/{ns}/sessionclusters/{name}/logs", "listSessionClusterLogs"),
-            "The log files of the newest run of a SessionCluster.",
+            "The log files of a run of a SessionCluster.",
             to(logs::list_of_cluster),
+            files().query(&run),
         ),
         read(
             ("/ext/v1/namespaces/{ns}/sessionclusters/{name}/logs/{file}", "readSessionClusterLog"),
-            "A piece of one log of a SessionCluster, or the log as it grows.",
+            "A piece of one log of a run of a SessionCluster, or the log as it grows.",
             to(logs::read_of_cluster),
+            piece().query(&run),
         ),
     ]
 }

@@ -120,17 +120,33 @@ async fn a_session_cluster_shows_the_logs_of_its_newest_run_also_when_that_is_ov
     let message = server.get(path).await.refused(404, "NotFound");
     assert_eq!(message, "SessionCluster 'shared' has never run, so it has no logs.");
 
-    let of = |run: Value| json!({"run": run, "lastRun": Uuid::from_u128(7)});
-    remember(&server, of(json!({"launched": {"id": Uuid::from_u128(7)}}))).await;
+    let run = Uuid::from_u128(7);
+    let facts = |current: Value| json!({"run": current, "runs": [run, Uuid::from_u128(6)]});
+    remember(&server, facts(json!({"launched": {"id": run}}))).await;
     let listed = server.get(path).await.expect(200);
     assert_eq!(listed, json!({"items": [{"name": "jobmanager.log", "size": 8}]}));
+    let before = server.get(&format!("{path}?run={}", Uuid::from_u128(6))).await.expect(200);
+    assert_eq!(before, json!({"items": []}), "the run before is another one");
+    let unknown = server.get(&format!("{path}?run={}", Uuid::from_u128(5))).await;
+    let message = unknown.refused(404, "NotFound");
+    assert!(message.contains("has no run") && message.contains(&run.to_string()), "{message}");
     assert_eq!(server.get(&format!("{file}?tail=1")).await.text, "two\n");
     let message = server.get(&format!("{path}/x.log")).await.refused(404, "NotFound");
     assert!(message.starts_with("SessionCluster 'shared' has no log"), "{message}");
 
-    remember(&server, of(Value::Null)).await;
-    let followed = server.get(&format!("{file}?follow=true&offset=0")).await;
-    assert_eq!(followed.text, "one\ntwo\n", "and it ends with the run");
+    // A file that got shorter was begun anew while the run goes on, and has its secrets hidden once that ends.
+    let cut = server.get(&format!("{file}?offset=100")).await;
+    assert_eq!((cut.text.as_str(), cut.header("drey-log-next-offset")), ("one\ntwo\n", "8"));
+    remember(&server, facts(json!({"launched": {"id": run}, "end": {"why": "stopped"}}))).await;
+    let cut = server.get(&format!("{file}?offset=100")).await;
+    assert_eq!((cut.text.as_str(), cut.header("drey-log-next-offset")), ("", "8"));
+
+    let next = json!({"launched": {"id": Uuid::from_u128(8)}});
+    for later in [next, Value::Null] {
+        remember(&server, facts(later)).await;
+        let followed = server.get(&format!("{file}?run={run}&follow=true&offset=0")).await;
+        assert_eq!(followed.text, "one\ntwo\n", "and it ends with the run");
+    }
 }
 
 #[tokio::test]

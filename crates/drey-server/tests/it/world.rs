@@ -109,7 +109,9 @@ impl ClusterBackend for Fake {
         let bytes =
             files.get(&query.file).ok_or_else(|| BackendError::NotFound(query.file.clone()))?;
         let size = bytes.len() as u64;
-        let offset = query.offset.unwrap_or(size.saturating_sub(query.limit)).min(size);
+        // As of a file that was begun anew.
+        let asked = query.offset.map(|offset| if offset > size { 0 } else { offset });
+        let offset = asked.unwrap_or(size.saturating_sub(query.limit));
         let end = (offset + query.limit).min(size);
         let text = String::from_utf8_lossy(&bytes[offset as usize..end as usize]).into_owned();
         Ok(logs::Chunk { text, offset, next_offset: end, size })

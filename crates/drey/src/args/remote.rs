@@ -303,6 +303,7 @@ Examples:
   drey logs top-speed -c tm -f            a TaskManager's, as it grows
   drey logs top-speed -c list             which files there are
   drey logs top-speed -c taskmanager-1.out --tail 20
+  drey logs top-speed --previous          of the run before
   drey logs sc/shared                     the JobManager's log of a SessionCluster's newest run")]
 pub(crate) struct Logs {
     /// Deployment, the id of one of its jobs, or sc/NAME
@@ -316,4 +317,7 @@ pub(crate) struct Logs {
     /// Begin with the last N lines
     #[arg(long, value_name = "N")]
     pub(crate) tail: Option<usize>,
+    /// Of the run before the newest one
+    #[arg(short, long)]
+    pub(crate) previous: bool,
 }

@@ -138,6 +138,7 @@ mod tests {
             wait: None,
             next_attempt_at: None,
             run_id: None,
+            runs: Vec::new(),
             task_managers: Some(1),
             active_deployments: Vec::new(),
         };

@@ -15,7 +15,7 @@ use crate::args::{Format, Logs};
 use crate::client::typed;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::put;
-use crate::subject::{Kind, named};
+use crate::subject::{Kind, Subject, named};
 
 /// Between two looks at a log that is followed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(700);
@@ -47,44 +47,55 @@ struct Piece {
 enum Source {
     /// A Job, and the Deployment that it belongs to.
     Job { id: String, deployment: String },
-    /// A SessionCluster, and the run that goes on.
-    Cluster { name: String, run: Option<Uuid> },
+    /// A run of a SessionCluster.
+    Cluster { name: String, run: String },
 }
 
 impl Source {
-    async fn find(shell: &Shell, name: &str) -> Result<Self> {
-        if name.parse::<Uuid>().is_ok() {
-            return Self::job(shell, name).await;
-        }
-        let subject = named(name).map_err(|why| Failure::new(Exit::Usage, why))?;
+    async fn find(shell: &Shell, args: &Logs) -> Result<Self> {
+        let name = &args.name;
+        let subject = match name.parse::<Uuid>() {
+            Ok(_) => Subject { kind: Kind::Job, name: Some(name.clone()) },
+            Err(_) => named(name).map_err(|why| Failure::new(Exit::Usage, why))?,
+        };
         let object = subject.name.unwrap_or_default();
         match subject.kind {
-            Kind::Deployment => Self::newest_job(shell, &object).await,
-            Kind::Job => Self::job(shell, &object).await,
-            Kind::SessionCluster => {
-                let run = shell.client.cluster_view(&shell.ns, &object).await?.run_id;
-                Ok(Self::Cluster { name: object, run })
+            Kind::Deployment => Self::of_deployment(shell, &object, args.previous).await,
+            Kind::SessionCluster => Self::of_cluster(shell, object, args.previous).await,
+            Kind::Job if args.previous => Err(Failure::new(
+                Exit::Usage,
+                format!("job/{object} is one run"),
+            )
+            .why("--previous is for a deployment or a sessioncluster, of which there are several")),
+            Kind::Job => {
+                let found = shell.client.object(&shell.ns, Kind::Job, &object).await?;
+                Ok(Self::of(typed(&format!("getting job/{object}"), found)?))
             }
             _ => Err(Failure::new(Exit::Usage, format!("{name} writes no logs"))
                 .why("logs are those of a deployment, a job or a sessioncluster")),
         }
     }
 
-    async fn job(shell: &Shell, id: &str) -> Result<Self> {
-        let found = shell.client.object(&shell.ns, Kind::Job, id).await?;
-        Ok(Self::of(typed(&format!("getting job/{id}"), found)?))
-    }
-
-    async fn newest_job(shell: &Shell, name: &str) -> Result<Self> {
+    async fn of_deployment(shell: &Shell, name: &str, is_previous: bool) -> Result<Self> {
         let deployment = shell.client.deployment(&shell.ns, name).await?;
         let id = super::id_of(&deployment);
         let query = [("deploymentId", id.as_str())];
-        let jobs: Vec<Job> = shell.client.list(&shell.ns, Kind::Job, &query).await?;
-        let newest = jobs.into_iter().max_by_key(|job| job.metadata.created_at);
-        newest.map(Self::of).ok_or_else(|| {
-            Failure::new(Exit::NotFound, format!("deployment/{name} has not run yet"))
+        let mut jobs: Vec<Job> = shell.client.list(&shell.ns, Kind::Job, &query).await?;
+        jobs.sort_by_key(|job| std::cmp::Reverse(job.metadata.created_at));
+        let found = jobs.into_iter().nth(usize::from(is_previous));
+        found.map(Self::of).ok_or_else(|| {
+            missing(&format!("deployment/{name}"), is_previous)
                 .next(format!("drey start {name} --wait"))
         })
+    }
+
+    async fn of_cluster(shell: &Shell, name: String, is_previous: bool) -> Result<Self> {
+        let runs = shell.client.cluster_view(&shell.ns, &name).await?.runs;
+        let Some(run) = runs.get(usize::from(is_previous)).map(Uuid::to_string) else {
+            return Err(missing(&format!("sessioncluster/{name}"), is_previous)
+                .next(format!("drey describe sc/{name}")));
+        };
+        Ok(Self::Cluster { name, run })
     }
 
     fn of(job: Job) -> Self {
@@ -95,7 +106,7 @@ impl Source {
     fn handle(&self) -> String {
         match self {
             Self::Job { id, .. } => format!("job/{id}"),
-            Self::Cluster { name, .. } => format!("sessioncluster/{name}"),
+            Self::Cluster { name, run } => format!("run {run} of sessioncluster/{name}"),
         }
     }
 
@@ -106,6 +117,14 @@ impl Source {
             Self::Cluster { name, .. } => ("sessionclusters", name),
         };
         ["ext", "v1", "namespaces", &shell.ns, collection, key]
+    }
+
+    /// Which run is meant, where its path does not say so.
+    fn query(&self) -> Vec<(&str, &str)> {
+        match self {
+            Self::Job { .. } => Vec::new(),
+            Self::Cluster { run, .. } => vec![("run", run)],
+        }
     }
 
     /// What tells more about it.
@@ -126,24 +145,29 @@ impl Source {
             }
             Self::Cluster { name, run } => {
                 let view = shell.client.cluster_view(&shell.ns, name).await;
-                run.is_none() || view.is_ok_and(|view| view.run_id != *run)
+                view.is_ok_and(|view| view.run_id.is_none_or(|id| id.to_string() != *run))
             }
         }
     }
 }
 
+fn missing(of: &str, is_previous: bool) -> Failure {
+    let what = if is_previous { "has no run before its newest one" } else { "has not run yet" };
+    Failure::new(Exit::NotFound, format!("{of} {what}"))
+}
+
 pub(super) async fn run(shell: &Shell, args: Logs) -> Result<()> {
-    let source = Source::find(shell, &args.name).await?;
+    let source = Source::find(shell, &args).await?;
     let doing = format!("reading the logs of {}", source.handle());
     let path = [&source.path(shell)[..], &["logs"]].concat();
-    let listed = shell.client.get(&doing, &path, &[]).await?;
+    let listed = shell.client.get(&doing, &path, &source.query()).await?;
     let files: Files = typed(&doing, listed.clone())?;
     if args.component == "list" {
         return list(shell, &files.items, &listed);
     }
     let file = chosen(&files.items, &args.component).ok_or_else(|| {
         let names: Vec<&str> = files.items.iter().map(|file| file.name.as_str()).collect();
-        let there = if names.is_empty() { "no file yet".to_owned() } else { names.join(", ") };
+        let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let what = format!("{} has no log {}", source.handle(), args.component);
         Failure::new(Exit::NotFound, what)
             .why(format!("there is: {there}"))
@@ -183,7 +207,8 @@ async fn print(shell: &Shell, source: &Source, file: &str, args: &Logs) -> Resul
     let doing = format!("reading {file} of {}", source.handle());
     let path = [&source.path(shell)[..], &["logs", file]].concat();
     let tail = args.tail.map(|lines| lines.to_string());
-    let mut query = vec![("limit", PIECE_BYTES)];
+    let mut query = source.query();
+    query.push(("limit", PIECE_BYTES));
     match &tail {
         Some(lines) => query.push(("tail", lines.as_str())),
         None => query.push(("offset", "0")),
@@ -208,7 +233,8 @@ async fn print(shell: &Shell, source: &Source, file: &str, args: &Logs) -> Resul
             from = 0;
         }
         let from = from.to_string();
-        let query = [("limit", PIECE_BYTES), ("offset", from.as_str())];
+        let mut query = source.query();
+        query.extend([("limit", PIECE_BYTES), ("offset", from.as_str())]);
         piece = typed(&doing, shell.client.get(&doing, &path, &query).await?)?;
     }
 }

@@ -169,9 +169,7 @@ impl Picture {
         failure.why.extend(wait.map(awaited));
         match self {
             Self::Deployment(view) => of_deployment(failure, view),
-            Self::SessionCluster(view) => {
-                of_cluster(failure, &view.session_cluster, self.is_failed())
-            }
+            Self::SessionCluster(view) => of_cluster(failure, view, self.is_failed()),
         }
     }
 }
@@ -211,7 +209,8 @@ fn of_deployment(mut failure: Failure, view: &View) -> Failure {
     failure.now(now)
 }
 
-fn of_cluster(mut failure: Failure, cluster: &SessionCluster, is_failed: bool) -> Failure {
+fn of_cluster(mut failure: Failure, view: &ClusterView, is_failed: bool) -> Failure {
+    let cluster = &view.session_cluster;
     let name = &cluster.metadata.name;
     let now = format!("desired {}, actual {}", cluster.spec.state, cluster.status.state);
     if is_failed {
@@ -220,9 +219,9 @@ fn of_cluster(mut failure: Failure, cluster: &SessionCluster, is_failed: bool) -
     } else if cluster.spec.state == DesiredClusterState::Stopped {
         failure.next.push(format!("drey start sc/{name} --wait"));
     }
-    failure
-        .now(now)
-        .next(format!("drey events sc/{name}"))
-        .next(format!("drey logs sc/{name}"))
-        .next(format!("drey describe sc/{name}"))
+    failure.next.push(format!("drey events sc/{name}"));
+    if !view.runs.is_empty() {
+        failure.next.push(format!("drey logs sc/{name}"));
+    }
+    failure.now(now).next(format!("drey describe sc/{name}"))
 }

@@ -127,34 +127,47 @@ fn logs_f_prints_what_is_written_and_ends_with_the_job() {
 }
 
 #[test]
-fn logs_of_a_session_cluster_end_with_its_run() {
-    let run = Arc::new(Mutex::new(Some("00000000-0000-0000-0000-000000000007")));
-    let current = Arc::clone(&run);
+fn logs_of_a_session_cluster_are_those_of_one_run_and_end_with_it() {
+    let [old, new] = [7, 8].map(|n| format!("00000000-0000-0000-0000-{n:012}"));
+    let runs = Arc::new(Mutex::new(vec![old.clone()]));
+    let current = Arc::clone(&runs);
     let fake = Fake::new(move |path| {
-        let text = "one\n";
-        let body = if path.contains("/sessionclusters/shared/logs/jobmanager.log") {
-            let text = if path.contains("offset=4") { "" } else { text };
-            serde_json::json!({ "text": text, "nextOffset": 4, "size": 4 })
-        } else if path.ends_with("/sessionclusters/shared/logs") {
+        let runs = current.lock().unwrap().clone();
+        let is_old = path.contains(&format!("run={}", runs[runs.len() - 1]));
+        let body = if path.contains("/sessionclusters/shared/logs/jobmanager.log?") {
+            let text = if is_old { "one\n" } else { "begun anew\n" };
+            let rest = if path.contains("offset=4") { "" } else { text };
+            serde_json::json!({ "text": rest, "nextOffset": text.len(), "size": text.len() })
+        } else if path.contains("/sessionclusters/shared/logs?run=") {
             serde_json::json!({ "items": [{ "name": "jobmanager.log", "size": 4 }] })
         } else {
             let cluster = serde_json::json!({
                 "kind": "SessionCluster", "apiVersion": "v1", "metadata": { "name": "shared" }, "spec": {},
             });
-            serde_json::json!({ "sessionCluster": cluster, "runId": *current.lock().unwrap() })
+            serde_json::json!({ "sessionCluster": cluster, "runId": runs[0], "runs": runs })
         };
         (200, body.to_string())
     });
+    let before = drey(&fake.url, &["logs", "sc/shared", "--previous"]);
+    ends(&before, 3);
+    assert!(err(&before).contains("sessioncluster/shared has no run before"), "{}", err(&before));
+
     let following = Following::start(&fake.url, &["logs", "sc/shared", "-f"]);
     assert_eq!(following.line(), "one");
-    *run.lock().unwrap() = None;
-    assert_eq!(following.end(), (Some(0), vec![]));
-    let none = drey(&fake.url, &["logs", "sc/shared", "-c", "tm"]);
+    *runs.lock().unwrap() = vec![new, old.clone()];
+    assert_eq!(following.end(), (Some(0), vec![]), "it does not go on in the next run");
+
+    assert_eq!(out(&drey(&fake.url, &["logs", "sc/shared"])), "begun anew\n");
+    assert_eq!(out(&drey(&fake.url, &["logs", "sc/shared", "-p"])), "one\n");
+    let none = drey(&fake.url, &["logs", "sc/shared", "-p", "-c", "tm"]);
     ends(&none, 3);
-    assert!(err(&none).contains("sessioncluster/shared has no log tm"), "{}", err(&none));
-    let target = drey(&fake.url, &["logs", "dt/local"]);
-    ends(&target, 2);
-    assert!(err(&target).contains("dt/local writes no logs"), "{}", err(&target));
+    let told = format!("run {old} of sessioncluster/shared has no log tm");
+    assert!(err(&none).contains(&told), "{}", err(&none));
+    for (wrong, told) in [("dt/local", "dt/local writes no logs"), (JOB, "is one run")] {
+        let refused = drey(&fake.url, &["logs", wrong, "-p"]);
+        ends(&refused, 2);
+        assert!(err(&refused).contains(told), "{}", err(&refused));
+    }
 }
 
 #[test]

@@ -263,7 +263,7 @@ fn starting_a_cluster_waits_through_an_old_failure_and_ends_at_a_new_one() {
         err(&failed).trim_end(),
         "error: sessioncluster/shared did not get to be as declared\n  why:  no such release\n  now:  desired RUNNING, \
          actual FAILED\n  next: drey stop sc/shared --wait     then mend the cause\n        drey start sc/shared --wait\n        \
-         drey events sc/shared\n        drey logs sc/shared\n        drey describe sc/shared"
+         drey events sc/shared\n        drey describe sc/shared"
     );
     // A start alone does not mend it, and does not pretend to.
     let given_up = cluster("RUNNING", "FAILED", 6, (1, 0));
