@@ -16,7 +16,7 @@ use drey_model::explanation::Wait;
 use drey_model::meta::{Failure as Cause, Metadata};
 use drey_model::quota::EXCEEDED;
 use drey_model::session_cluster::{ClusterState, DesiredClusterState};
-use drey_model::{DeploymentState, DesiredState, SessionCluster};
+use drey_model::{DeploymentState, DesiredState};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
