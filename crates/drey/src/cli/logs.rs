@@ -84,8 +84,12 @@ impl Source {
         jobs.sort_by_key(|job| std::cmp::Reverse(job.metadata.created_at));
         let found = jobs.into_iter().nth(usize::from(is_previous));
         found.map(Self::of).ok_or_else(|| {
-            missing(&format!("deployment/{name}"), is_previous)
-                .next(format!("drey start {name} --wait"))
+            let next = if is_previous {
+                format!("drey get jobs {name}")
+            } else {
+                format!("drey start {name} --wait")
+            };
+            missing(&format!("deployment/{name}"), is_previous).next(next)
         })
     }
 
