@@ -130,7 +130,7 @@ impl Source {
     fn no_such_file(&self, file: &str, known: &[File]) -> Error {
         let file: String = file.chars().take(100).collect();
         let names: Vec<&str> = known.iter().map(|f| f.name.as_str()).take(20).collect();
-        let have = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
+        let have = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         Error::not_found(format!("{} has no log {file:?}. Its logs: {have}.", self.name))
     }
 }

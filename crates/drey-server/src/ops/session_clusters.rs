@@ -64,6 +64,14 @@ struct Facts {
     wait: Option<Wait>,
 }
 
+impl Facts {
+    /// Its newest runs. One that an older Drey launched is not in the list.
+    fn newest_first(&self) -> Vec<Uuid> {
+        let current = self.run.iter().map(|run| run.launched.id);
+        current.filter(|id| !self.runs.contains(id)).chain(self.runs.iter().copied()).collect()
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Run {
@@ -130,7 +138,7 @@ impl Runs {
     /// Those of a stored SessionCluster.
     pub(crate) fn of(cluster: &Object) -> Result<Self, Error> {
         let facts: Facts = cluster.decode_facts()?;
-        Ok(Self { newest_first: facts.runs, current: facts.run })
+        Ok(Self { newest_first: facts.newest_first(), current: facts.run })
     }
 
     /// How far one of them is.
@@ -183,10 +191,10 @@ impl Shared {
         let active = users.into_iter().filter(|user| user.tie.is_active()).map(|user| user.name);
         Ok(ExplainedCluster {
             session_cluster: decode(&object)?,
+            runs: facts.newest_first(),
             wait: facts.wait,
             next_attempt_at: facts.not_before.filter(|at| *at > self.world.now()),
             run_id: facts.run.as_ref().map(|run| run.launched.id),
-            runs: facts.runs,
             task_managers: facts.run.map(|run| run.scaled_to).filter(|n| *n > 0),
             active_deployments: active.collect(),
             revision: object.revision,

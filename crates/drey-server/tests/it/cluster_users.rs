@@ -121,6 +121,9 @@ async fn a_session_cluster_shows_the_logs_of_its_newest_run_also_when_that_is_ov
     assert_eq!(message, "SessionCluster 'shared' has never run, so it has no logs.");
 
     let run = Uuid::from_u128(7);
+    remember(&server, json!({"run": {"launched": {"id": run}}})).await;
+    let listed = server.get(path).await.expect(200);
+    assert_eq!(listed["items"][0]["size"], 8, "that of an older Drey: {listed}");
     let facts = |current: Value| json!({"run": current, "runs": [run, Uuid::from_u128(6)]});
     remember(&server, facts(json!({"launched": {"id": run}}))).await;
     let listed = server.get(path).await.expect(200);
