@@ -98,16 +98,22 @@ impl<'a> Template<'a> {
         }
         let template = Self::read(text)?;
         let word = || "x".to_owned();
-        let sample = Values {
+        let sample = |loggers: usize| Values {
             root_level: word(),
-            loggers: BTreeMap::from([(word(), word())]),
+            loggers: (0..loggers).map(|n| (format!("x{n}"), word())).collect(),
             namespace: word(),
             deployment_id: word(),
             deployment_name: word(),
             job_id: word(),
         };
         // A line of the result is a line of the template: one logger repeats nothing, and no value has two lines.
-        log4j::check(&elements(&template.fill(&sample))?)?;
+        log4j::check(&elements(&template.fill(&sample(1)))?)?;
+        // A tag that the loop opens or closes is there once for one logger only.
+        if [0, 2].iter().any(|count| elements(&template.fill(&sample(*count))).is_err()) {
+            let before = text.find(LOGGERS).and_then(|at| text.get(..at)).unwrap_or("");
+            let why = "The loop has to repeat whole elements: with no logger, or with two, the result is no XML.";
+            return Err(Fault { line: 1 + newlines(before), why: why.to_owned() });
+        }
         Ok(template)
     }
 

@@ -135,6 +135,14 @@ fn what_log4j_would_not_find_is_refused() {
 }
 
 #[test]
+fn what_a_loop_repeats_is_whole() {
+    let text =
+        "\n{% for a, b in userConfiguredLoggers %}<Configuration>{% endfor %}</Configuration>";
+    let fault = Template::parse(text).unwrap_err();
+    assert_eq!((fault.line, fault.why.contains("whole elements")), (2, true), "{fault}");
+}
+
+#[test]
 fn hostile_templates_cost_little() {
     for piece in ["{", "{{", "{%", "{{a", "<a>", "<a", "<!--", "{{ jobId }}\n", "<a b='", "\n"] {
         let text = piece.repeat(TEMPLATE_BYTES_MAX / piece.len());
